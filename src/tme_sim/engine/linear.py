@@ -1,0 +1,203 @@
+"""Sparse LU without pivoting, laid out once per pattern as a program of integer operations.
+
+The Rosenbrock method solves W x = b with W = shift I - J several times a step. The pattern of J never changes during a
+run, so the elimination order (minimum degree), the fill and the list of operations are worked out once in Python; the
+kernels only follow the list. W of a small step is close to diagonally dominant, hence no pivoting: a pivot that is zero,
+not finite or lost by cancellation makes `factor` return its row, and the stepper takes a smaller step.
+
+Layout of the program (one uint32 array, so that the kernels need no signed index):
+    [n, nnz, n_lu, n_pairs, start of each section ...] then the sections
+    diag     n        place of the diagonal of row i in lu
+    place    nnz      place of Jacobian nonzero k in lu
+    row_end  n        elimination order: end of the pairs of the r-th row
+    order    n        row eliminated r-th
+    pair_l   n_pairs  place of the multiplier l(i, k)
+    pair_d   n_pairs  place of the (inverted) pivot of row k
+    op_end   n_pairs  end of the pair's operations
+    op_src, op_dst    lu[dst] -= lu[l] * lu[src]
+    fwd_*, bwd_*      forward and backward substitution: row, end, place in lu, column
+Source: Markowitz, doi 10.1287/mnsc.3.3.255; Duff, Erisman and Reid, "Direct Methods for Sparse Matrices".
+"""
+
+import numpy as np
+from numba import njit, types
+
+HEADER = 16
+PROGRAM = types.uint32[::1]
+VECTOR = types.float64[::1]
+
+
+def minimum_degree(rows, cols, n):
+    """Return the elimination order (int array, n) of least degree for the symmetrised pattern; ties by index."""
+    neighbours = [set() for _ in range(n)]
+    for r, c in zip(rows, cols, strict=True):
+        if r != c:
+            neighbours[r].add(int(c))
+            neighbours[c].add(int(r))
+    alive = set(range(n))
+    order = []
+    while alive:
+        best = min(alive, key=lambda i: (len(neighbours[i]), i))
+        ring = neighbours[best]
+        for i in ring:
+            neighbours[i] |= ring
+            neighbours[i] -= {i, best}
+        alive.remove(best)
+        order.append(best)
+    return np.array(order, dtype=np.int64)
+
+
+def build_program(rows, cols, n):
+    """Return the elimination program (uint32 array) for a Jacobian pattern.
+
+    rows, cols: int arrays (nnz) of the nonzeros in the order in which values will be given; the diagonal must be complete
+    and no entry may be twice there. Raises ValueError otherwise.
+    """
+    rows = np.asarray(rows, dtype=np.int64)
+    cols = np.asarray(cols, dtype=np.int64)
+    if rows.shape != cols.shape or rows.ndim != 1:
+        raise ValueError("rows and cols of the Jacobian pattern must be 1-D arrays of equal length")
+    entries = set(zip(rows.tolist(), cols.tolist(), strict=True))
+    if len(entries) != rows.size:
+        raise ValueError("the Jacobian pattern names an entry twice")
+    if rows.size and (min(rows.min(), cols.min()) < 0 or max(rows.max(), cols.max()) >= n):
+        raise ValueError(f"the Jacobian pattern has an index outside 0..{n - 1}")
+    missing = [i for i in range(n) if (i, i) not in entries]
+    if missing:
+        raise ValueError(f"the Jacobian pattern lacks the diagonal of rows {missing[:5]}")
+    order = minimum_degree(rows, cols, n)
+    rank = np.empty(n, dtype=np.int64)
+    rank[order] = np.arange(n)
+    row_sets = [set() for _ in range(n)]
+    for r, c in entries:
+        row_sets[r].add(c)
+    pairs_of_row = []
+    for i in order.tolist():
+        done = set()
+        pairs = []
+        while True:
+            todo = [k for k in row_sets[i] if rank[k] < rank[i] and k not in done]
+            if not todo:
+                break
+            k = min(todo, key=lambda c: rank[c])
+            done.add(k)
+            upper = sorted((j for j in row_sets[k] if rank[j] > rank[k]), key=lambda c: rank[c])
+            row_sets[i].update(upper)
+            pairs.append((k, upper))
+        pairs_of_row.append(pairs)
+    place = {}
+    for i in order.tolist():
+        for j in sorted(row_sets[i], key=lambda c: rank[c]):
+            place[i, j] = len(place)
+    row_end, pair_l, pair_d, op_end, op_src, op_dst = [], [], [], [], [], []
+    fwd_row, fwd_end, fwd_lu, fwd_col = [], [], [], []
+    for i, pairs in zip(order.tolist(), pairs_of_row, strict=True):
+        for k, upper in pairs:
+            pair_l.append(place[i, k])
+            pair_d.append(place[k, k])
+            op_src += [place[k, j] for j in upper]
+            op_dst += [place[i, j] for j in upper]
+            op_end.append(len(op_src))
+            fwd_lu.append(place[i, k])
+            fwd_col.append(k)
+        row_end.append(len(pair_l))
+        if pairs:
+            fwd_row.append(i)
+            fwd_end.append(len(fwd_lu))
+    bwd_row, bwd_end, bwd_lu, bwd_col = [], [], [], []
+    for i in order.tolist()[::-1]:
+        for j in sorted((j for j in row_sets[i] if rank[j] > rank[i]), key=lambda c: rank[c]):
+            bwd_lu.append(place[i, j])
+            bwd_col.append(j)
+        bwd_row.append(i)
+        bwd_end.append(len(bwd_lu))
+    sections = [
+        [place[i, i] for i in range(n)],
+        [place[r, c] for r, c in zip(rows.tolist(), cols.tolist(), strict=True)],
+        row_end,
+        order.tolist(),
+        [x for triple in zip(pair_l, pair_d, op_end, strict=True) for x in triple],
+        [x for pair in zip(op_src, op_dst, strict=True) for x in pair],
+        [x for pair in zip(fwd_row, fwd_end, strict=True) for x in pair],
+        [x for pair in zip(fwd_lu, fwd_col, strict=True) for x in pair],
+        [x for pair in zip(bwd_row, bwd_end, strict=True) for x in pair],
+        [x for pair in zip(bwd_lu, bwd_col, strict=True) for x in pair],
+    ]
+    header = [n, rows.size, len(place), len(pair_l), len(op_src), len(fwd_row)]
+    start = HEADER
+    for section in sections:
+        header.append(start)
+        start += len(section)
+    flat = header + [x for section in sections for x in section]
+    return np.array(flat, dtype=np.uint32)
+
+
+@njit(types.int64(PROGRAM, VECTOR, types.float64, VECTOR), cache=True, nogil=True, error_model="numpy")
+def factor(program, jv, shift, lu):
+    """Factor W = shift I - J into lu (n_lu = program[2]); pivots are stored inverted. Return 0, or 1 + row of a bad pivot.
+
+    jv: Jacobian nonzeros in pattern order. lu: work array of length program[2].
+    """
+    n = np.int64(program[0])
+    nnz = np.int64(program[1])
+    diag = np.int64(program[6])
+    place = np.int64(program[7])
+    row_end = np.int64(program[8])
+    order = np.int64(program[9])
+    pairs = np.int64(program[10])
+    ops = np.int64(program[11])
+    lu[:] = 0.0
+    for k in range(nnz):
+        lu[program[place + k]] = -jv[k]
+    for i in range(n):
+        lu[program[diag + i]] += shift
+    p = 0
+    q = 0
+    for r in range(n):
+        i = program[order + r]
+        d = program[diag + np.int64(i)]
+        scale = abs(lu[d])
+        for p in range(p, np.int64(program[row_end + r])):
+            at = pairs + 3 * p
+            factor_l = lu[program[at]] * lu[program[at + 1]]
+            lu[program[at]] = factor_l
+            stop = np.int64(program[at + 2])
+            while q < stop:
+                lu[program[ops + 2 * q + 1]] -= factor_l * lu[program[ops + 2 * q]]
+                q += 1
+        p = np.int64(program[row_end + r])
+        pivot = lu[d]
+        if not (abs(pivot) > 1e-13 * scale and abs(pivot) < np.inf):
+            return 1 + np.int64(i)
+        lu[d] = 1.0 / pivot
+    return 0
+
+
+@njit(types.void(PROGRAM, VECTOR, VECTOR), cache=True, nogil=True, error_model="numpy")
+def solve(program, lu, b):
+    """Solve W x = b in place with the factors of `factor`."""
+    n = np.int64(program[0])
+    diag = np.int64(program[6])
+    rows = np.int64(program[5])
+    fwd = np.int64(program[12])
+    fwd_ops = np.int64(program[13])
+    bwd = np.int64(program[14])
+    bwd_ops = np.int64(program[15])
+    q = 0
+    for r in range(rows):
+        i = program[fwd + 2 * r]
+        stop = np.int64(program[fwd + 2 * r + 1])
+        value = b[i]
+        while q < stop:
+            value -= lu[program[fwd_ops + 2 * q]] * b[program[fwd_ops + 2 * q + 1]]
+            q += 1
+        b[i] = value
+    q = 0
+    for r in range(n):
+        i = program[bwd + 2 * r]
+        stop = np.int64(program[bwd + 2 * r + 1])
+        value = b[i]
+        while q < stop:
+            value -= lu[program[bwd_ops + 2 * q]] * b[program[bwd_ops + 2 * q + 1]]
+            q += 1
+        b[i] = value * lu[program[diag + np.int64(i)]]
