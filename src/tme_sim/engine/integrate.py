@@ -60,6 +60,13 @@ def apply_jump(y, u, jump_end, jump_place, jump_value, group, old):
             u[dest - n] += change
 
 
+@njit(types.void(MATRIX, INT, VECTOR), **OPTIONS)
+def put_row(table, row, values):
+    """Copy values (n) into a row of table (rows, n)."""
+    for i in range(values.size):
+        table[row, i] = values[i]
+
+
 @njit(REAL(VECTOR, VECTOR, VECTOR, VECTOR, REAL), **OPTIONS)
 def error_norm(error, y, y_new, atol, rtol):
     """Return the root mean square of error / (atol + rtol max(abs(y), abs(y_new)))."""
@@ -303,8 +310,8 @@ def integrate(rhs, jac, guards, decide, program,
             if code == c.OK:
                 while carry_i[c.OUT_NEXT] < n_out and out_ticks[carry_i[c.OUT_NEXT]] <= now:
                     if out_ticks[carry_i[c.OUT_NEXT]] == now:
-                        out_y[carry_i[c.OUT_NEXT], :] = y
-                        out_u[carry_i[c.OUT_NEXT], :] = u
+                        put_row(out_y, carry_i[c.OUT_NEXT], y)
+                        put_row(out_u, carry_i[c.OUT_NEXT], u)
                     carry_i[c.OUT_NEXT] += 1
                 if stopped == 0 and now < budget[c.STOP_TICK]:
                     carry_i[c.PHASE] = c.RUNNING
@@ -474,8 +481,8 @@ def integrate(rhs, jac, guards, decide, program,
                 if keep[i] < lower[i] - atol[i]:
                     keep[i] = lower[i]
                     carry_i[c.OUT_HELD] += 1
-            out_y[carry_i[c.OUT_NEXT], :] = keep
-            out_u[carry_i[c.OUT_NEXT], :] = u
+            put_row(out_y, carry_i[c.OUT_NEXT], keep)
+            put_row(out_u, carry_i[c.OUT_NEXT], u)
             carry_i[c.OUT_NEXT] += 1
         if rec_t.shape[0] > 0:
             r = carry_i[c.N_RECORDS]
@@ -485,10 +492,13 @@ def integrate(rhs, jac, guards, decide, program,
             rec_t[r, 1] = s
             rec_t[r, 2] = h
             rec_t[r, 3] = theta
-            rec_y[r, 0, :] = y
-            rec_y[r, 1, :] = y_new
-            rec_y[r, 2:5, :] = d
-            rec_u[r, :] = u
+            for i in range(n):
+                rec_y[r, 0, i] = y[i]
+                rec_y[r, 1, i] = y_new[i]
+                rec_y[r, 2, i] = d[0, i]
+                rec_y[r, 3, i] = d[1, i]
+                rec_y[r, 4, i] = d[2, i]
+            put_row(rec_u, r, u)
             carry_i[c.N_RECORDS] = r + 1
         if theta < 1.0:
             dense_value(theta, y, y_new, d, keep)

@@ -14,7 +14,7 @@ Layout of the program (one uint32 array, so that the kernels need no signed inde
     pair_l   n_pairs  place of the multiplier l(i, k)
     pair_d   n_pairs  place of the (inverted) pivot of row k
     op_end   n_pairs  end of the pair's operations
-    op_src, op_dst    lu[dst] -= lu[l] * lu[src]
+    op_dst   n_ops    lu[dst] -= lu[l] * lu[src]; the sources follow the pivot of row k in lu
     fwd_*, bwd_*      forward and backward substitution: row, end, place in lu, column
 Source: Markowitz, doi 10.1287/mnsc.3.3.255; Duff, Erisman and Reid, "Direct Methods for Sparse Matrices".
 """
@@ -89,15 +89,14 @@ def build_program(rows, cols, n):
     for i in order.tolist():
         for j in sorted(row_sets[i], key=lambda c: rank[c]):
             place[i, j] = len(place)
-    row_end, pair_l, pair_d, op_end, op_src, op_dst = [], [], [], [], [], []
+    row_end, pair_l, pair_d, op_end, op_dst = [], [], [], [], []
     fwd_row, fwd_end, fwd_lu, fwd_col = [], [], [], []
     for i, pairs in zip(order.tolist(), pairs_of_row, strict=True):
         for k, upper in pairs:
             pair_l.append(place[i, k])
             pair_d.append(place[k, k])
-            op_src += [place[k, j] for j in upper]
             op_dst += [place[i, j] for j in upper]
-            op_end.append(len(op_src))
+            op_end.append(len(op_dst))
             fwd_lu.append(place[i, k])
             fwd_col.append(k)
         row_end.append(len(pair_l))
@@ -117,13 +116,13 @@ def build_program(rows, cols, n):
         row_end,
         order.tolist(),
         [x for triple in zip(pair_l, pair_d, op_end, strict=True) for x in triple],
-        [x for pair in zip(op_src, op_dst, strict=True) for x in pair],
+        op_dst,
         [x for pair in zip(fwd_row, fwd_end, strict=True) for x in pair],
         [x for pair in zip(fwd_lu, fwd_col, strict=True) for x in pair],
         [x for pair in zip(bwd_row, bwd_end, strict=True) for x in pair],
         [x for pair in zip(bwd_lu, bwd_col, strict=True) for x in pair],
     ]
-    header = [n, rows.size, len(place), len(pair_l), len(op_src), len(fwd_row)]
+    header = [n, rows.size, len(place), len(pair_l), len(op_dst), len(fwd_row)]
     start = HEADER
     for section in sections:
         header.append(start)
@@ -162,9 +161,10 @@ def factor(program, jv, shift, lu):
             factor_l = lu[program[at]] * lu[program[at + 1]]
             lu[program[at]] = factor_l
             stop = np.int64(program[at + 2])
-            while q < stop:
-                lu[program[ops + 2 * q + 1]] -= factor_l * lu[program[ops + 2 * q]]
-                q += 1
+            src = np.int64(program[at + 1]) + 1 - q
+            for q in range(q, stop):
+                lu[program[ops + q]] -= factor_l * lu[src + q]
+            q = stop
         p = np.int64(program[row_end + r])
         pivot = lu[d]
         if not (abs(pivot) > 1e-13 * scale and abs(pivot) < np.inf):

@@ -1,0 +1,45 @@
+"""Where compiled code is kept: a private folder per digest of the engine's sources, so that no stale code is loaded.
+
+numba does not notice an edit in a function that another file calls, so the folder's name carries a digest of all engine
+sources, of the versions of Python, numba and llvmlite, and of the processor's name.
+"""
+
+import hashlib
+import os
+import sys
+from functools import cache
+from pathlib import Path
+
+
+def cache_root() -> Path:
+    """Folder of everything tme_sim keeps between runs: $TME_SIM_CACHE, or tme_sim in the user's cache folder."""
+    root = os.environ.get("TME_SIM_CACHE")
+    if root:
+        return Path(root)
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "tme_sim"
+
+
+@cache
+def source_digest() -> str:
+    """Hex digest (64 bit) of the engine's sources."""
+    h = hashlib.blake2b(digest_size=8)
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        h.update(path.name.encode() + b"\0" + path.read_bytes())
+    return h.hexdigest()
+
+
+def use_private_cache() -> Path:
+    """Point numba at the private folder (mode 0700); called once when the engine is imported."""
+    import numba
+    from llvmlite import binding
+
+    versions = f"{sys.version_info[:2]} {numba.__version__} {binding.llvm_version_info} {binding.get_host_cpu_name()}"
+    key = hashlib.blake2b((source_digest() + versions).encode(), digest_size=8).hexdigest()
+    folder = cache_root() / "engine" / key
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError:
+        return folder  # numba falls back to its own choice; runs work, only slower to start
+    numba.config.CACHE_DIR = str(folder)
+    return folder
