@@ -1,0 +1,288 @@
+"""A compiled model: the generated module, its index maps, and its cache on disk.
+
+The cache key is a digest of everything that shapes the generated code: the sources of laws, network, compiler and
+elementary functions, the sources of all mechanisms in use, the choices made, the number of lesion slots, and the
+versions of Python, numba and SymPy.  Parameters are not part of it, so they never cause a recompile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import inspect
+import json
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from tme_sim.compiler.layout import Layout
+from tme_sim.engine.cache import cache_root, source_digest
+from tme_sim.network import Network
+from tme_sim.quantities import internal
+
+
+class BaselineError(ValueError):
+    """A patient as drawn cannot exist; the message names the value that came out impossible and what to change."""
+
+
+@dataclass
+class CompiledModel:
+    """Functions and index maps of one network with `n_lesions` lesion slots.
+
+    `prepare`, `rhs`, `jac`, `observe` follow :mod:`tme_sim.engine.signatures`.
+    """
+
+    network: Network
+    layout: Layout
+    digest: str
+    module: object
+    path: Path
+
+    @property
+    def prepare(self):
+        """`prepare(par, th)`."""
+        return self.module.prepare
+
+    @property
+    def rhs(self):
+        """`rhs(y, u, th, dy)`."""
+        return self.module.rhs
+
+    @property
+    def jac(self):
+        """`jac(y, u, th, jv)`."""
+        return self.module.jac
+
+    @property
+    def observe(self):
+        """`observe(y, u, th, out)`."""
+        return self.module.observe
+
+    @cached_property
+    def state_names(self) -> list[str]:
+        """Names of the state vector; those of lesion k end in `.k`."""
+        return self.layout.labels(self.layout.states)
+
+    @cached_property
+    def held_names(self) -> list[str]:
+        """Names of the held inputs."""
+        return self.layout.labels(self.layout.held)
+
+    @cached_property
+    def node_names(self) -> list[str]:
+        """Names of the observables."""
+        return self.layout.labels(self.layout.nodes)
+
+    @cached_property
+    def theta_names(self) -> list[str]:
+        """Names of the working vector."""
+        return self.layout.labels(self.layout.theta)
+
+    @cached_property
+    def parameter_names(self) -> list[str]:
+        """Names of the free parameters."""
+        return self.layout.labels(self.layout.parameters)
+
+    @cached_property
+    def units(self) -> dict[str, str]:
+        """Display unit of every state, held input and observable (without lesion number)."""
+        out = {}
+        for item in (*self.network.species, *self.network.held, *self.network.signals, *self.network.totals):
+            out[item.name] = item.unit
+            for i in range(getattr(item, "parts", 0)):
+                out[f"{item.name}_{i}"] = item.unit
+        return out
+
+    def defaults(self) -> np.ndarray:
+        """Parameter vector with every parameter at its declared value, internal units."""
+        values = {p.name: p.internal for p in self.network.parameters()}
+        return np.array([values[name.split(".")[0]] for name in self.parameter_names])
+
+    def tolerances(self, rtol: float) -> np.ndarray:
+        """Absolute tolerance of every state: its declared scale times `rtol` times 1e-3."""
+        scales = {s.name: internal(s.scale, s.unit) for s in self.network.species}
+        return np.array([scales[name.split(".")[0]] * rtol * 1e-3 for name in self.state_names])
+
+    def index(self, vector: str, name: str, lesion: int = 0) -> int:
+        """Position of `name` in `vector` (states | held | parameters | theta | nodes) for lesion number `lesion`.
+
+        Raises:
+            KeyError: with the nearest known names.
+        """
+        table = getattr(self.layout, vector)
+        try:
+            return self.layout.index(table, name, lesion)
+        except ValueError:
+            from tme_sim.diagnostics import nearest
+
+            raise KeyError(f'"{name}" is not in {vector}{nearest(name, table["body"] + table["lesion"])}') from None
+
+    def start(self, par: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Solve the untreated baseline: returns (y0, u0, th).
+
+        Raises:
+            BaselineError: if the patient as drawn cannot exist.
+        """
+        th = np.zeros(self.layout.size(self.layout.theta))
+        self.prepare(np.ascontiguousarray(par), th)
+        self._check_baseline(th)
+        return th[self._starts], self._held_at_start(par), th
+
+    @cached_property
+    def _starts(self) -> np.ndarray:
+        names = {n: i for i, n in enumerate(self.theta_names)}
+        out = []
+        for name in self.state_names:
+            base, _, lesion = name.partition(".")
+            out.append(names[f"{base}_start" + (f".{lesion}" if lesion else "")])
+        return np.array(out)
+
+    def _held_at_start(self, par: np.ndarray) -> np.ndarray:
+        declared = {h.name: h for h in self.network.held}
+        out = np.zeros(len(self.held_names))
+        for i, name in enumerate(self.held_names):
+            base, _, lesion = name.partition(".")
+            initial = declared[base].initial
+            if isinstance(initial, str):
+                out[i] = par[self.index("parameters", initial, int(lesion) - 1 if lesion else 0)]
+            else:
+                out[i] = internal(initial, declared[base].unit)
+        return out
+
+    @cached_property
+    def _limits(self) -> list[tuple[int, str, str, float]]:
+        floors = {b.parameter: (b.label, b.minimum) for b in self.network.balances}
+        floors |= {r.name: (r.label, r.minimum) for r in self.network.references if r.minimum is not None}
+        out = []
+        for i, name in enumerate(self.theta_names):
+            base = name.split(".")[0]
+            if base in floors:
+                out.append((i, name, *floors[base]))
+        return out
+
+    def _check_baseline(self, th: np.ndarray) -> None:
+        for i, name, label, minimum in self._limits:
+            lesion = name.partition(".")[2]
+            if lesion and th[self.index("theta", "present", int(lesion) - 1)] == 0.0:
+                continue
+            if not th[i] >= minimum:
+                raise BaselineError(
+                    f"this patient cannot rest before treatment: {label} ({name}) would have to be {th[i]:.4g} per day, "
+                    f"below {minimum:g}. Raise cell_loss_factor or lower what removes it untreated "
+                    f"(tme-sim describe {name.split('.')[0]} shows what it balances)."
+                )
+        if not np.isfinite(th).all():
+            bad = self.theta_names[int(np.flatnonzero(~np.isfinite(th))[0])]
+            raise BaselineError(f"the untreated baseline is not finite at {bad}; check the parameters it is made of")
+
+
+def model_digest(network: Network, n_lesions: int) -> str:
+    """Hex digest of everything that shapes the generated code (128 bit)."""
+    from importlib.metadata import version
+
+    import tme_sim.compiler as compiler
+    import tme_sim.laws as laws
+    import tme_sim.network as network_module
+    import tme_sim.quantities as quantities
+
+    h = hashlib.blake2b(digest_size=16)
+    for path in sorted(Path(compiler.__file__).parent.glob("*.py")):
+        h.update(path.read_bytes())
+    for module in (laws, network_module, quantities):
+        h.update(Path(module.__file__).read_bytes())
+    h.update(source_digest().encode())
+    for mechanism in network.mechanisms:
+        h.update(mechanism.name.encode())
+    for path in sorted(_law_files(network)):
+        h.update(Path(path).read_bytes())
+    h.update(json.dumps([dict(network.choices), {k: str(v) for k, v in network.rests.items()}, n_lesions]).encode())
+    h.update(f"{sys.version_info[:2]} {version('numba')} {version('sympy')}".encode())
+    return h.hexdigest()
+
+
+def _law_files(network: Network) -> set[str]:
+    laws = [p.law for p in network.processes] + [s.law for s in network.signals] + [t.law for t in network.totals]
+    laws += [m.law for m in network.modulations]
+    laws += [s.initial for s in network.species if callable(s.initial)]
+    laws += [r.signal for r in network.references if callable(r.signal)]
+    files = {inspect.getsourcefile(law) for law in laws}
+    from tme_sim.mechanisms import closure
+
+    return files | {closure.__file__}
+
+
+def compile_model(network: Network, n_lesions: int = 1, announce=None) -> CompiledModel:
+    """Load the model from the cache, or write, check and compile it.
+
+    `announce(text)` is told before anything slow happens.
+
+    Raises:
+        NetworkError: if the network cannot be compiled (circles, units, balances).
+    """
+    digest = model_digest(network, n_lesions)
+    folder = cache_root() / "models" / digest
+    try:
+        return _load(network, digest, folder)
+    except FileNotFoundError:
+        pass
+    except Exception:  # a damaged cache entry is rebuilt once, whatever is wrong with it
+        shutil.rmtree(folder, ignore_errors=True)
+    if announce:
+        announce("writing and compiling the model (once per structure, about half a minute)")
+    _write(network, n_lesions, folder)
+    return _load(network, digest, folder)
+
+
+def _write(network: Network, n_lesions: int, folder: Path) -> None:
+    from tme_sim.compiler.emit import actor_source, write
+    from tme_sim.compiler.symbolic import build
+    from tme_sim.compiler.unitcheck import check
+
+    check(network)
+    model = build(network)
+    text, layout = write(model, n_lesions)
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = Path(tempfile.mkdtemp(dir=folder.parent))
+    (temporary / "model.py").write_text(text + "\n", encoding="utf-8")
+    (temporary / "actors.py").write_text(
+        '"""Per-actor rates of every process, generated from the same laws as the right-hand side."""\n'
+        "from math import sqrt\n\nimport numba\n\n"
+        "from tme_sim.engine.elementary import exp as exp_, log as log_, power as pow_\n\n\n" + actor_source(model) + "\n",
+        encoding="utf-8",
+    )
+    (temporary / "layout.json").write_text(json.dumps(layout.to_dict()), encoding="utf-8")
+    try:
+        os.rename(temporary, folder)
+    except OSError:  # another process was faster; its entry has the same digest
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _load(network: Network, digest: str, folder: Path) -> CompiledModel:
+    layout = Layout(**json.loads((folder / "layout.json").read_text(encoding="utf-8")))
+    module = _import(folder / "model.py", f"tme_sim_model_{digest}")
+    return CompiledModel(network, layout, digest, module, folder / "model.py")
+
+
+def _import(path: Path, name: str):
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def actors(model: CompiledModel):
+    """The generated module of per-actor functions, `actor_<process>(...)`."""
+    return _import(model.path.parent / "actors.py", f"tme_sim_actors_{model.digest}")

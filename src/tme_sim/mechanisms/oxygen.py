@@ -1,0 +1,106 @@
+"""Oxygen of the tissue: a distribution over fixed classes, from the density and quality of perfused vessels.
+
+Biology.  Hepatoma lives on arterial blood; oxygen reaches a cell only if an open vessel is within about 140 um, so a tissue
+with a decent mean still has anoxic corners.  Embolisation removes vessels and moves the whole distribution down.
+
+Simplified.  Oxygen settles within seconds and is taken as steady.  The distribution comes from the closure of
+:mod:`tme_sim.mechanisms.closure`, fitted to solved oxygen fields.  Necrotic tissue fills the lowest-oxygen part, so viable
+cells live in the rest of the distribution.  The arterial share scales inflow only through the open vessels.
+
+Not included.  Acute (fluctuating) hypoxia, haematocrit and saturation along vessels, portal supply as a field of its own.
+"""
+
+from tme_sim.laws import positive
+from tme_sim.mechanisms.closure import (
+    OXYGEN_CLASSES,
+    OXYGEN_EDGES,
+    headroom,
+    isolation,
+    share_below,
+    supply_ratio,
+    vessel_conductance,
+    vessels_in_reach,
+)
+from tme_sim.network import Mechanism, Signal
+from tme_sim.quantities import Parameter
+
+ANOXIC_EDGE = OXYGEN_EDGES.index(2.5)  # tissue below this edge is anoxic
+NORMOXIC = (0.0,) * (len(OXYGEN_CLASSES) - 1) + (1.0,)  # what others read while this mechanism is off
+
+
+def supply_of(perfused_density, vessel_quality, g_wall, D_O2, p_v, Vmax_tum):
+    """Oxygen supply over demand of the tissue."""
+    return supply_ratio(perfused_density, vessel_quality, vessel_conductance(g_wall, D_O2), p_v, Vmax_tum)
+
+
+def vessels_near(perfused_density, p_v, Vmax_tum, D_O2):
+    """Perfused vessels within the area that oxygen can diffuse over."""
+    return vessels_in_reach(perfused_density, p_v, Vmax_tum, D_O2)
+
+
+def vessel_isolation(vessel_quality, g_wall, D_O2):
+    """Diffusivity of tissue over conductance of vessels."""
+    return isolation(vessel_quality, vessel_conductance(g_wall, D_O2), D_O2)
+
+
+def tissue_below_edges(oxygen_supply, vessels_reached, isolation_of_vessels, p_v, Km_tum, mmHg):
+    """Share of all tissue below each class edge."""
+    return tuple(
+        share_below(headroom(edge * mmHg, p_v, Km_tum), oxygen_supply, vessels_reached, isolation_of_vessels)
+        for edge in OXYGEN_EDGES
+    )
+
+
+def viable_share_below(below, necrotic_share, anoxic_width):
+    """Share of viable tissue below an edge, when necrosis fills the lowest-oxygen part of the tissue."""
+    return positive(below - necrotic_share, anoxic_width) / (1 - necrotic_share)
+
+
+def viable_classes(
+    tissue_below_0, tissue_below_1, tissue_below_2, tissue_below_3, tissue_below_4, necrotic_share, anoxic_width
+):
+    """Shares of the viable tissue in the oxygen classes; they sum to 1."""
+    edges = (tissue_below_0, tissue_below_1, tissue_below_2, tissue_below_3, tissue_below_4)
+    below = [viable_share_below(b, necrotic_share, anoxic_width) for b in edges]
+    inner = [upper - lower for lower, upper in zip(below[:-1], below[1:], strict=True)]
+    return (below[0], *inner, 1 - below[-1])
+
+
+def mean_of(oxygen):
+    """Oxygen itself; its tissue mean is the mean oxygen of viable tissue."""
+    return oxygen
+
+
+PO2 = "https://pmc.ncbi.nlm.nih.gov/articles/PMC4064601/table/tbl2"
+
+MECHANISM = Mechanism(
+    name="oxygen",
+    text=__doc__,
+    parameters=(
+        Parameter("D_O2", 2.0e-9, "m^2/s", "https://doi.org/10.1038/srep42113; PhysiCell 1.67e-9; water 3e-9", "medium",
+                  1.5e-9, 3e-9, "oxygen diffusivity in tissue"),
+        Parameter("Vmax_tum", 8.0, "mmHg/s", "derived: 2*D*p0/L^2 with the 140 um limit of Cancer Res 66:4219; a Krogh "
+                  "cylinder gives 2.9", "medium", 2.9, 15.0, "largest oxygen uptake of the tissue"),
+        Parameter("Km_tum", 2.5, "mmHg", "form: PMC4448765 (Grimes 2015); value unconfirmed, low sensitivity", "low", 0.5,
+                  5.0, "oxygen for half-maximal uptake"),
+        Parameter("p_v", 40.0, "mmHg", "no source for HCC; PhysiCell far field 38 mmHg", "assumed", 30.0, 60.0,
+                  "oxygen in tumour vessels"),
+        Parameter("g_wall", 3300.0, "um^2/s", "derived: scan of solved 2-D fields", "low", 2000.0, 10000.0,
+                  "wall conductance per vessel length"),
+        Parameter("mmHg", 1.0, "mmHg", "unit of the class edges, by construction", "high", 1.0, 1.0, ""),
+    ),
+    signals=(
+        Signal("oxygen_supply", supply_of, "1", "oxygen supply over demand"),
+        Signal("vessels_reached", vessels_near, "1", "vessels in reach"),
+        Signal("isolation_of_vessels", vessel_isolation, "1", "isolation of vessels"),
+        Signal("tissue_below", tissue_below_edges, "1", "share of tissue below an oxygen edge", parts=len(OXYGEN_EDGES)),
+        Signal("oxygen_share", viable_classes, "1", "share of viable tissue in an oxygen class", parts=len(OXYGEN_CLASSES),
+               rest=NORMOXIC),
+        Signal("anoxic_share", lambda tissue_below_1: tissue_below_1, "1", "share of tissue below 2.5 mmHg"),
+        Signal("anoxic_viable", viable_share_below, "1", "anoxic share of viable tissue",
+               bind={"below": f"tissue_below_{ANOXIC_EDGE}"}),
+        Signal("hypoxic_share", viable_share_below, "1", "share of viable tissue below 12 mmHg",
+               bind={"below": f"tissue_below_{OXYGEN_EDGES.index(12.0)}"}),
+        Signal("oxygen_mean", mean_of, "mmHg", "mean oxygen of viable tissue", rest=40.0),
+    ),
+)

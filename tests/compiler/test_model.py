@@ -1,0 +1,175 @@
+"""The generated code means what the laws mean: values, Jacobian, baseline, cache."""
+
+import numpy as np
+import pytest
+from compiler.toy_network import BODY, TUMOUR, parameter, toy
+
+from tme_sim.compiler.model import BaselineError, compile_model
+from tme_sim.network import Mechanism, NetworkError, Signal, Species, arrival, compose, decay
+from tme_sim.plain import PlainModel
+
+
+@pytest.fixture(scope="module", params=[1, 3], ids=["one lesion", "three lesions"])
+def model(request):
+    return compile_model(toy(), request.param)
+
+
+@pytest.fixture
+def patient(model):
+    par = model.defaults()
+    for lesion, rate in enumerate([0.01, 0.02, 0.005][: model.layout.n_lesions]):
+        par[model.index("parameters", "rate", lesion)] = rate
+    return par
+
+
+def away_from_rest(model, par, seed=1):
+    y, u, th = model.start(par)
+    rng = np.random.default_rng(seed)
+    return (y + 1e-3) * np.exp(rng.normal(0, 0.4, y.size)), u, th
+
+
+def test_untreated_baseline_rests_or_grows_at_the_rate_drawn(model, patient):
+    y, u, th = model.start(patient)
+    dy = np.zeros_like(y)
+    model.rhs(y, u, th, dy)
+    for b in range(model.layout.n_lesions):
+        rate = patient[model.index("parameters", "rate", b)]
+        for name in ("awake", "asleep"):
+            i = model.index("states", name, b)
+            assert dy[i] == pytest.approx(rate * y[i], rel=1e-10)
+        i = model.index("states", "guard", b)
+        assert abs(dy[i]) < 1e-12 * y[i]
+    i = model.index("states", "blood")
+    assert abs(dy[i]) < 1e-12 * y[i]
+
+
+def test_right_hand_side_equals_the_plain_backend(model, patient):
+    y, u, th = away_from_rest(model, patient)
+    dy = np.zeros_like(y)
+    model.rhs(y, u, th, dy)
+    reference = PlainModel(model.network, model.layout).rhs(y, u, th)
+    np.testing.assert_allclose(dy, reference, rtol=1e-11, atol=1e-12 * np.abs(y).max())
+
+
+def test_baseline_equals_the_plain_backend(model, patient):
+    _, _, th = model.start(patient)
+    reference = PlainModel(model.network, model.layout).prepare(patient)
+    known = ~np.isnan(reference)
+    np.testing.assert_allclose(th[known], reference[known], rtol=1e-10)
+
+
+def test_jacobian_equals_differences(model, patient):
+    y, u, th = away_from_rest(model, patient)
+    values = np.zeros(len(model.layout.rows))
+    model.jac(y, u, th, values)
+    exact = np.zeros((y.size, y.size))
+    exact[model.layout.rows, model.layout.cols] = values
+    numeric = np.zeros_like(exact)
+    for j in range(y.size):
+        h = 1e-6 * y[j]
+        up, down = y.copy(), y.copy()
+        up[j] += h
+        down[j] -= h
+        a, b = np.zeros_like(y), np.zeros_like(y)
+        model.rhs(up, u, th, a)
+        model.rhs(down, u, th, b)
+        numeric[:, j] = (a - b) / (2 * h)
+    scale = y[None, :] / y[:, None]
+    np.testing.assert_allclose(exact * scale, numeric * scale, atol=2e-7 * np.abs(numeric * scale).max())
+
+
+def test_observables_equal_the_plain_backend(model, patient):
+    y, u, th = away_from_rest(model, patient)
+    out = np.zeros(len(model.node_names))
+    model.observe(y, u, th, out)
+    plain = PlainModel(model.network, model.layout)
+    for name, value in zip(model.node_names, out, strict=True):
+        base, _, lesion = name.partition(".")
+        if not base.startswith("mean_"):
+            assert value == pytest.approx(plain.observe(y, u, th, base, int(lesion or 1) - 1), rel=1e-11, abs=1e-15)
+
+
+def test_absent_lesion_stands_still(model, patient):
+    last = model.layout.n_lesions - 1
+    patient[model.index("parameters", "present", last)] = 0.0
+    y, u, th = model.start(patient)
+    dy = np.zeros_like(y)
+    model.rhs(y, u, th, dy)
+    first = model.index("states", model.layout.states["lesion"][0], last)
+    assert np.all(dy[first : first + len(model.layout.states["lesion"])] == 0.0)
+
+
+def test_arrow_is_cut_by_its_gain(model, patient):
+    y, u, th = away_from_rest(model, patient)
+    patient[model.index("parameters", "gain_alarm_on_kill")] = 0.0
+    _, _, cut = model.start(patient)
+    plain = PlainModel(model.network, model.layout)
+    with_arrow, without = (plain.observe(y, u, t, "rate_kill") for t in (th, cut))
+    alarm = plain.observe(y, u, th, "alarm")
+    assert with_arrow == pytest.approx(without * (1 + alarm), rel=1e-12)
+
+
+def test_hypothesis_replaces_the_law():
+    network = toy(hypotheses={"kill.law": "double"})
+    law = next(p.law for p in network.processes if p.name == "kill")
+    assert law(3.0) == 6.0
+    with pytest.raises(NetworkError, match='no choice "tripel"; choose one of default, double'):
+        toy(hypotheses={"kill.law": "tripel"})
+
+
+def test_switched_off_mechanism_leaves_its_resting_values():
+    body = Mechanism("cytokine", "toy", species=(Species("signal2", "1", "x", rest=3.0),),
+                     processes=(decay("d2", "signal2", lambda: 1.0, "x"),))
+    reader = Mechanism("reader", "toy", species=(Species("x", "1", "x"),),
+                       processes=(arrival("a", "x", lambda signal2, k: signal2 * k, "x"),),
+                       parameters=(parameter("k", 1.0, "1/day"),))
+    model = compile_model(compose([body, reader], off=["cytokine"]), 1)
+    dy = np.zeros(1)
+    y, u, th = model.start(model.defaults())
+    model.rhs(y, u, th, dy)
+    assert dy[0] == 3.0
+
+
+def test_impossible_patient_is_refused_with_the_value():
+    model = compile_model(toy(), 1)
+    par = model.defaults()
+    par[model.index("parameters", "rate")] = -5.0
+    with pytest.raises(BaselineError, match="growth rate .* would have to be -"):
+        model.start(par)
+
+
+def test_second_load_comes_from_the_cache_with_the_same_bits(model, patient):
+    again = compile_model(toy(), model.layout.n_lesions)
+    assert again.digest == model.digest and again.path == model.path
+    np.testing.assert_array_equal(again.start(patient)[2], model.start(patient)[2])
+
+
+def test_damaged_cache_entry_is_rebuilt(tmp_path, monkeypatch):
+    monkeypatch.setenv("TME_SIM_CACHE", str(tmp_path))
+    first = compile_model(toy(), 2)
+    (first.path.parent / "layout.json").write_text("{ not json")
+    assert compile_model(toy(), 2).layout.rows == first.layout.rows
+
+
+def test_wrong_unit_is_refused_with_the_law_and_both_units():
+    bad = Mechanism("bad", "toy", species=(Species("x", "cell", "x"),),
+                    processes=(decay("d", "x", lambda k_slow: k_slow * k_slow, "x"),),
+                    parameters=(parameter("k_slow", 1.0, "1/day"),))
+    with pytest.raises(NetworkError, match=r'process "d": law .* must return 1/day .*k_slow \[1/day\]'):
+        compile_model(compose([bad]), 1)
+
+
+def test_circle_of_signals_is_refused():
+    bad = Mechanism("bad", "toy", species=(Species("x", "1", "x"),), signals=(
+        Signal("a", lambda b: b, "1", "a"), Signal("b", lambda a: a, "1", "b")))
+    with pytest.raises(NetworkError, match="in a circle: a -> b -> a"):
+        compile_model(compose([bad]), 1)
+
+
+def test_unknown_name_is_refused_with_the_nearest():
+    bad = Mechanism("bad", "toy", species=(Species("x", "cell", "x"),),
+                    processes=(decay("d", "x", lambda k_dye: k_dye, "x"),),
+                    parameters=(parameter("k_die", 1.0, "1/day"),))
+    with pytest.raises(NetworkError, match='reads "k_dye", which nobody provides.*k_die'):
+        compose([bad])
+    assert {TUMOUR.name, BODY.name} == {"toy_tumour", "toy_body"}
