@@ -2,12 +2,14 @@
 
 Library versions of these functions change in the last bit with the processor and with the version of the C library. The
 functions here use only IEEE add, subtract, multiply, divide, comparisons and bit operations, each rounded once; there is no
-fused multiply-add and no table, so that loops over them vectorise. The undecorated Python source is available as
+fused multiply-add. The undecorated Python source is available as
 `.py_func` of each function and gives the same bits.
 
 Sources: argument reduction after Cody and Waite, "Software Manual for the Elementary Functions" (1980); splitting and exact
 products after Dekker, doi 10.1007/BF01397083.
 """
+
+from decimal import Context, Decimal
 
 import numpy as np
 from numba import njit
@@ -15,15 +17,36 @@ from numba import njit
 INV_LN2 = 1.4426950408889634
 LN2_HI = float.fromhex("0x1.62e42fee00000p-1")  # 32 significant bits: k * LN2_HI is exact for abs(k) < 2**20
 LN2_LO = float.fromhex("0x1.a39ef35793c76p-33")
-LN2_LOWEST = float.fromhex("0x1.cc01f97b57a08p-87")  # ln 2 - LN2_HI - LN2_LO
 EXP_MAX = 709.782712893384  # above: infinity
 EXP_MIN = -745.1332191019411  # below: zero
 SQRT_HALF_BITS = 0x3FE6A09E667F3BCD
 ONE_BITS = 0x3FF0000000000000
 MANTISSA = 0x000FFFFFFFFFFFFF
 UPPER_HALF = -134217728  # clears the lower 27 bits of a significand
-THIRD_HI = float.fromhex("0x1.5555555555555p-2")
-THIRD_LO = float.fromhex("0x1.5555555555555p-56")
+EXPONENT = -4503599627370496  # sign and exponent bits
+TABLE_BITS = 7
+TABLE_SIZE = 2**TABLE_BITS
+TABLE_START = 0x3FE6900000000000  # the table covers significands from 0.705 to 1.41, with 1 well inside an interval
+
+
+def _log_table():
+    """Return the table (128, 3) of 1/c to 13 bits and -log(1/c) in two parts, c the middle of each interval.
+
+    The first part of the logarithm is a multiple of 2**-42, so that its sum with k LN2_HI is exact.
+    """
+    table = np.empty((TABLE_SIZE, 3))
+    context = Context(prec=40)
+    for row in range(TABLE_SIZE):
+        ends = np.array([row, row + 1], dtype=np.int64) * np.int64(2 ** (52 - TABLE_BITS)) + np.int64(TABLE_START)
+        low, high = (float(x) for x in ends.view(np.float64))
+        inverse = 1.0 if low <= 1.0 < high else round(8192.0 / (low + high)) / 4096.0
+        exact = -context.ln(Decimal(inverse))
+        first = round(float(exact) * 2.0**42) / 2.0**42
+        table[row] = inverse, first, float(context.subtract(exact, Decimal(first)))
+    return table
+
+
+LOG_TABLE = _log_table()
 
 
 @njit("int64(float64)", cache=True, nogil=True)
@@ -131,55 +154,40 @@ def power(x, y):
     a = -x if x < 0.0 else x
     small = a < 2.2250738585072014e-308
     b = a * 18014398509481984.0 if small else a
-    bits = to_bits(b) + np.int64(ONE_BITS - SQRT_HALF_BITS)
-    k = np.int32((bits >> np.int64(52)) - np.int64(1023))
-    k = k - np.int32(54) if small else k
-    m = from_bits((bits & np.int64(MANTISSA)) + np.int64(SQRT_HALF_BITS))
-    kf = np.float64(k)
-    # s = (m - 1)/(m + 1) = s1 + s2
-    f = m - 1.0
-    d = m + 1.0
-    d_low = (m - (d - 1.0)) + (1.0 - (d - (d - 1.0)))
-    s = f / d
-    s1 = upper_half(s)
-    d1 = upper_half(d)
-    d2 = (d - d1) + d_low
-    s2 = ((f - s1 * d1) - s1 * d2) / d
-    # z = s^2 = z1 + z2
-    z = s * s
-    z1 = upper_half(z)
-    z2 = (s1 * s1 - z1) + s2 * (s + s1)
-    w2 = z * z
-    w4 = w2 * w2
-    # q = z/5 + z^2/7 + ...; c = 1/3 + q = c1 + c2; log(m) = 2 s (1 + z c)
-    r01 = 0.2 + z * 1.4285714285714285e-1
-    r23 = 1.1111111111111110e-1 + z * 9.0909090909090912e-2
-    r45 = 7.6923076923076927e-2 + z * 6.6666666666666666e-2
-    r67 = 5.8823529411764705e-2 + z * 5.2631578947368418e-2
-    r89 = 4.7619047619047616e-2 + z * 4.3478260869565216e-2
-    q = z * ((r01 + w2 * r23) + w4 * ((r45 + w2 * r67) + w4 * r89))
-    c = THIRD_HI + q
-    c1 = upper_half(c)
-    c2 = ((THIRD_HI - c1) + q) + THIRD_LO
-    # e = z c = e1 + e2
-    e = z * c
-    e1 = upper_half(e)
-    e2 = (z1 * c1 - e1) + (z1 * c2 + z2 * c)
-    # g = 2 s e = g1 + g2, then log(a) = k ln2 + 2 s + g as l1 + l2
-    t1 = s1 + s1
-    t2 = s2 + s2
-    g1 = t1 * e1
-    g2 = t1 * e2 + t2 * (e1 + e2)
-    h = t1 + g1
-    h2 = ((t1 - h) + g1) + (t2 + g2)
-    base = kf * LN2_HI
-    l1 = base + h
-    l2 = ((base - l1) + h) + (h2 + kf * LN2_LO)
-    l2 = l2 + kf * LN2_LOWEST
+    bits = to_bits(b)
+    offset = bits - np.int64(TABLE_START)
+    k = np.int32(offset >> np.int64(52))
+    kf = np.float64(k - np.int32(54) if small else k)
+    z = from_bits(bits - (offset & np.int64(EXPONENT)))
+    row = (offset >> np.int64(52 - TABLE_BITS)) & np.int64(TABLE_SIZE - 1)
+    inverse = LOG_TABLE[row, 0]
+    # z / c = 1 + r1 + r2, both exact: the table holds 13 bits of 1/c, z1 has 21 bits, rounded so that z next to 1 gives r1 = 0
+    z1 = from_bits((to_bits(z) + np.int64(2147483648)) & np.int64(-4294967296))
+    r1 = z1 * inverse - 1.0
+    r2 = (z - z1) * inverse
+    r = r1 + r2
+    rr = r * r
+    # log(a) = k ln2 + log(c) + r1 - r1^2/2 + r2 + (the rest); every large sum keeps its rounding error
+    t1 = kf * LN2_HI + LOG_TABLE[row, 1]
+    t2 = t1 + r1
+    e1 = (t1 - t2) + r1
+    square = -0.5 * r1 * r1
+    t3 = t2 + square
+    e2 = (t2 - t3) + square
+    t4 = t3 + r2
+    v = t4 - t3
+    e3 = (t3 - (t4 - v)) + (r2 - v)
+    p01 = 3.3333333333333331e-1 - r * 0.25
+    p23 = 0.2 - r * 1.6666666666666666e-1
+    p45 = 1.4285714285714285e-1 - r * 0.125
+    series = r * rr * (p01 + rr * (p23 + rr * (p45 + rr * 1.1111111111111110e-1)))
+    rest = (kf * LN2_LO + LOG_TABLE[row, 2]) - r2 * (r1 + 0.5 * r2) + (e1 + e2) + (e3 + series)
+    l1 = t4 + rest
+    l2 = (t4 - l1) + rest
     # y log(a) = p1 + p2 with exact products of halves
     yc = y if y < 1e300 else 1e300
     yc = yc if yc > -1e300 else -1e300
-    lh = upper_half(l1 + l2)
+    lh = upper_half(l1)
     ll = (l1 - lh) + l2
     y1 = upper_half(yc)
     y2 = yc - y1
