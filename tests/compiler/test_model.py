@@ -140,14 +140,14 @@ def test_impossible_patient_is_refused_with_the_value():
 
 def test_second_load_comes_from_the_cache_with_the_same_bits(model, patient):
     again = compile_model(toy(), model.layout.n_lesions)
-    assert again.digest == model.digest and again.path == model.path
+    assert again.digest == model.digest and again.folder == model.folder
     np.testing.assert_array_equal(again.start(patient)[2], model.start(patient)[2])
 
 
 def test_damaged_cache_entry_is_rebuilt(tmp_path, monkeypatch):
     monkeypatch.setenv("TME_SIM_CACHE", str(tmp_path))
     first = compile_model(toy(), 2)
-    (first.path.parent / "layout.json").write_text("{ not json")
+    (first.folder / "layout.json").write_text("{ not json")
     assert compile_model(toy(), 2).layout.rows == first.layout.rows
 
 

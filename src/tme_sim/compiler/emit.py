@@ -19,7 +19,7 @@ from tme_sim.compiler.gradients import Gradients, chain, differentiate, expand
 from tme_sim.compiler.layout import Layout
 from tme_sim.compiler.symbolic import Model
 
-HEADER = '''"""Generated from the network {title}; {n} states.  Do not edit: change the mechanism and it is written again."""
+HEADER = '''"""{what}  Generated from {title}; {n} states.  Do not edit: change the mechanism and it is written again."""
 from math import sqrt
 
 import numba
@@ -28,9 +28,16 @@ from tme_sim.engine.elementary import exp as exp_, log as log_, power as pow_
 from tme_sim.engine.signatures import JIT_OPTIONS, PREPARE_SIGNATURE, RHS_SIGNATURE
 '''
 
+WHAT = {
+    "prepare": "The untreated baseline, solved.",
+    "rhs": "Rates of change of the states.",
+    "jac": "The exact Jacobian, nonzeros only.",
+    "observe": "Signals, totals, tissue means and rates.",
+}
 
-def write(model: Model, n_lesions: int, title: str = "") -> tuple[str, Layout]:
-    """Source text of the generated module and its layout.
+
+def write(model: Model, n_lesions: int, title: str = "") -> tuple[dict[str, str], Layout]:
+    """Source texts of the generated modules (prepare, rhs, jac, observe) and their layout.
 
     Raises:
         NetworkError: from the baseline program (circles, balances that are not linear).
@@ -45,20 +52,23 @@ def write(model: Model, n_lesions: int, title: str = "") -> tuple[str, Layout]:
     }
     layout = Layout(n_lesions, model.states, model.held, model.parameters, solved, nodes)
     writer = _Writer(model, layout)
-    parts = [
-        HEADER.format(title=title or "of " + ", ".join(m.name for m in model.network.mechanisms),
-                      n=layout.size(layout.states)),
-        writer.prepare(statements),
-        writer.rhs(),
-        writer.jacobian(locals_),
-        writer.observe(),
-    ]
-    return "\n\n".join(parts), layout
+    title = title or "the mechanisms " + ", ".join(m.name for m in model.network.mechanisms)
+    parts = {"prepare": writer.prepare(statements), "rhs": writer.rhs(), "jac": writer.jacobian(locals_),
+             "observe": writer.observe()}
+    size = layout.size(layout.states)
+    return {n: HEADER.format(what=WHAT[n], title=title, n=size) + "\n\n" + t + "\n" for n, t in parts.items()}, layout
 
 
 def actor_source(model: Model) -> str:
-    """Source of one plain function per process: the law with its modulations, as one individual sees it."""
-    out = []
+    """Source of a module with one plain function per process: the law with its modulations, as one individual sees it.
+
+    Arguments are sorted by name; `oxygen` is the individual's own.
+    """
+    out = [
+        '"""Per-actor rates of every process, from the same laws as the right-hand side."""\n'
+        "from math import sqrt\n\nimport numba\n\n"
+        "from tme_sim.engine.elementary import exp as exp_, log as log_, power as pow_"
+    ]
     for name, expr in model.actor.items():
         args = sorted(s.name for s in expr.free_symbols)
         label = model.nodes[f"rate_{name}"].label
@@ -66,7 +76,7 @@ def actor_source(model: Model) -> str:
             f"@numba.njit(cache=True)\ndef actor_{name}({', '.join(args)}):\n"
             f'    """{label}"""\n    return {source(expr)}'
         )
-    return "\n\n\n".join(out)
+    return "\n\n\n".join(out) + "\n"
 
 
 def _scope(model: Model, name: str) -> str:

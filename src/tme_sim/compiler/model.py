@@ -13,6 +13,7 @@ import inspect
 import json
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -25,6 +26,10 @@ from tme_sim.compiler.layout import Layout
 from tme_sim.engine.cache import cache_root, source_digest
 from tme_sim.network import Network
 from tme_sim.quantities import internal
+
+
+PARTS = ("jac", "observe", "prepare", "rhs")  # the slowest to compile first
+WORTH_A_PROCESS = 800  # lines of generated source above which parts are compiled side by side
 
 
 class BaselineError(ValueError):
@@ -41,28 +46,11 @@ class CompiledModel:
     network: Network
     layout: Layout
     digest: str
-    module: object
-    path: Path
-
-    @property
-    def prepare(self):
-        """`prepare(par, th)`."""
-        return self.module.prepare
-
-    @property
-    def rhs(self):
-        """`rhs(y, u, th, dy)`."""
-        return self.module.rhs
-
-    @property
-    def jac(self):
-        """`jac(y, u, th, jv)`."""
-        return self.module.jac
-
-    @property
-    def observe(self):
-        """`observe(y, u, th, out)`."""
-        return self.module.observe
+    folder: Path
+    prepare: object
+    rhs: object
+    jac: object
+    observe: object
 
     @cached_property
     def state_names(self) -> list[str]:
@@ -236,6 +224,7 @@ def compile_model(network: Network, n_lesions: int = 1, announce=None) -> Compil
     if announce:
         announce("writing and compiling the model (once per structure, about half a minute)")
     _write(network, n_lesions, folder)
+    _compile_beside(folder, digest)
     return _load(network, digest, folder)
 
 
@@ -246,16 +235,12 @@ def _write(network: Network, n_lesions: int, folder: Path) -> None:
 
     check(network)
     model = build(network)
-    text, layout = write(model, n_lesions)
+    texts, layout = write(model, n_lesions)
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent))
-    (temporary / "model.py").write_text(text + "\n", encoding="utf-8")
-    (temporary / "actors.py").write_text(
-        '"""Per-actor rates of every process, generated from the same laws as the right-hand side."""\n'
-        "from math import sqrt\n\nimport numba\n\n"
-        "from tme_sim.engine.elementary import exp as exp_, log as log_, power as pow_\n\n\n" + actor_source(model) + "\n",
-        encoding="utf-8",
-    )
+    for name, text in texts.items():
+        (temporary / f"{name}.py").write_text(text, encoding="utf-8")
+    (temporary / "actors.py").write_text(actor_source(model), encoding="utf-8")
     (temporary / "layout.json").write_text(json.dumps(layout.to_dict()), encoding="utf-8")
     try:
         os.rename(temporary, folder)
@@ -263,10 +248,34 @@ def _write(network: Network, n_lesions: int, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _compile_beside(folder: Path, digest: str) -> None:
+    """Compile the parts of a new model in processes of their own, while this one compiles the integrator.
+
+    A part that fails here is compiled (and its error raised) when it is loaded.
+    """
+    command = "from tme_sim.compiler.model import load_part; import sys; load_part(sys.argv[1], sys.argv[2], sys.argv[3])"
+    if sum(len((folder / f"{part}.py").read_text().splitlines()) for part in PARTS) < WORTH_A_PROCESS:
+        return
+    jobs = [
+        subprocess.Popen([sys.executable, "-c", command, str(folder), digest, part], stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL)
+        for part in PARTS
+    ]
+    import tme_sim.engine.run  # noqa: F401  (compiles the integrator on first import)
+
+    for job in jobs:
+        job.wait()
+
+
+def load_part(folder: str | Path, digest: str, part: str):
+    """Import one generated module (prepare, rhs, jac, observe or actors); numba compiles it or reads its cache."""
+    return _import(Path(folder) / f"{part}.py", f"tme_sim_model_{digest}_{part}")
+
+
 def _load(network: Network, digest: str, folder: Path) -> CompiledModel:
     layout = Layout(**json.loads((folder / "layout.json").read_text(encoding="utf-8")))
-    module = _import(folder / "model.py", f"tme_sim_model_{digest}")
-    return CompiledModel(network, layout, digest, module, folder / "model.py")
+    parts = {part: getattr(load_part(folder, digest, part), part) for part in PARTS}
+    return CompiledModel(network, layout, digest, folder, **parts)
 
 
 def _import(path: Path, name: str):
@@ -285,4 +294,4 @@ def _import(path: Path, name: str):
 
 def actors(model: CompiledModel):
     """The generated module of per-actor functions, `actor_<process>(...)`."""
-    return _import(model.path.parent / "actors.py", f"tme_sim_actors_{model.digest}")
+    return load_part(model.folder, model.digest, "actors")

@@ -4,7 +4,7 @@ Biology.  Embolised to stasis, a tumour loses about 56 % of its perfused microve
 lies at the rim (rabbit VX2, PMC4698187).  Gelatin is resorbed after a lag of about three days and flow returns within
 weeks; permanent beads stay, and collaterals rescue the rim slowly.  Beads release doxorubicin over a month (5 uM at 8 h
 to 0.65 uM at 30 d near the beads, DOI 10.1016/j.jhep.2011.03.024), a lipiodol emulsion within hours to days.  Drug
-reaches about 0.6 mm, so only a share of the tissue sees it.
+reaches about 0.6 mm, so only a share of the cells sees it.
 
 Simplified.  Two vessel classes, core and rim.  Tissue doxorubicin follows its depots.  A session is an instantaneous
 event; its occlusion, drug load and material are properties of the session, held as inputs.
@@ -49,9 +49,19 @@ def tissue_doxorubicin(depot_fast, depot_slow):
     return depot_fast + depot_slow
 
 
-def kill_by_doxorubicin(doxorubicin, Emax_dox, IC50_dox, n_dox, dox_reach):
-    """Killing of sensitive cells within reach of the drug."""
-    return dox_reach * Emax_dox * hill(doxorubicin, IC50_dox, n_dox)
+def kill_in_reach(doxorubicin, Emax_dox, IC50_dox, n_dox):
+    """Killing of sensitive cells that doxorubicin reaches."""
+    return Emax_dox * hill(doxorubicin, IC50_dox, n_dox)
+
+
+def kill_by_doxorubicin(doxorubicin, Emax_dox, IC50_dox, n_dox, dox_exposed):
+    """Killing of sensitive cells, averaged over those in and out of reach."""
+    return dox_exposed * kill_in_reach(doxorubicin, Emax_dox, IC50_dox, n_dox)
+
+
+def exposed_die_first(doxorubicin, Emax_dox, IC50_dox, n_dox, dox_exposed):
+    """The exposed share falls as exposed cells die and the others do not."""
+    return kill_in_reach(doxorubicin, Emax_dox, IC50_dox, n_dox) * (1 - dox_exposed)
 
 
 def hypoxia_protects(hif, hypoxic_dox):
@@ -82,12 +92,12 @@ MECHANISM = Mechanism(
     species=(
         Species("occluded_core", "1", "occluded share of core vessels", kind="trait", initial=0.0, scale=0.1),
         Species("occluded_rim", "1", "occluded share of rim vessels", kind="trait", initial=0.0, scale=0.1),
+        Species("dox_exposed", "1", "share of viable cells within reach of doxorubicin", kind="trait", initial=0.0, scale=0.1),
         Species("depot_fast", "umol/L", "doxorubicin burst depot", kind="field", initial=0.0, scale=0.1),
         Species("depot_slow", "umol/L", "doxorubicin slow depot", kind="field", initial=0.0, scale=0.1),
     ),
     held=(
         Held("recanalisation_rate", "1/day", "recanalisation of the material in place", where="lesion"),
-        Held("dox_reach", "1", "share of viable tissue within reach of the drug", where="lesion"),
     ),
     signals=(
         Signal("open_share", open_share_of, "1", "share of vessels not occluded", rest=1.0),
@@ -96,6 +106,7 @@ MECHANISM = Mechanism(
     processes=(
         decay("recanalisation_core", "occluded_core", recanalise, "recanalisation of the core"),
         decay("recanalisation_rim", "occluded_rim", rescue_by_collaterals, "recanalisation and collaterals of the rim"),
+        decay("exposed_loss", "dox_exposed", exposed_die_first, "exposed cells die first"),
         decay("elution_fast", "depot_fast", release_fast, "burst release"),
         decay("elution_slow", "depot_slow", release_slow, "slow release"),
         *(

@@ -1,0 +1,276 @@
+"""Joins a compiled model, a patient and a calendar, and runs them.
+
+:data:`PHASES` is the order of a run; `tme-sim describe` prints it and `tme-sim profile` times it.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tme_sim.compiler.model import CompiledModel, compile_model
+from tme_sim.engine import queue as queue_module
+from tme_sim.engine import run as engine
+from tme_sim.engine.linear import build_program
+from tme_sim.network import Mechanism, Network, compose
+from tme_sim.quantities import Parameter, to_display
+from tme_sim.therapies import dosing, session
+from tme_sim.therapies.drug import Drug
+
+TICKS_PER_DAY = 1440
+
+PHASES = (
+    ("compose", "join the mechanisms, leave out those switched off, choose hypotheses"),
+    ("compile", "load the compiled model, or write, check and compile it once per structure"),
+    ("patient", "set parameters of biology, drugs and patient; solve the untreated baseline"),
+    ("calendar", "turn dated entries into jumps in the queue"),
+    ("integrate", "advance the states to each date; at one date scans come first, then procedures, then drugs"),
+    ("observe", "compute signals at the saved times"),
+)
+
+
+class SimulationError(RuntimeError):
+    """A run that could not be finished; the message names the state, the day and the fastest process."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides a run, resolved: no file, no text with units.
+
+    `values` and each of `lesions` map parameter names to internal values; `parameters` are the resolved declarations (for
+    provenance).  `drugs` maps a kinetic slot to (library entry, covariates).  `entries` are dated entries of
+    :mod:`tme_sim.schedule`.  Times are ticks of one minute; day 0 is tick 0.
+    """
+
+    mechanisms: Sequence[Mechanism]
+    lesions: Sequence[Mapping[str, float]]
+    values: Mapping[str, float] = field(default_factory=dict)
+    off: Sequence[str] = ()
+    hypotheses: Mapping[str, str] = field(default_factory=dict)
+    drugs: Mapping[str, tuple[Drug, Mapping[str, float | str]]] = field(default_factory=dict)
+    entries: Sequence = ()
+    start: int = 0
+    stop: int = 365 * TICKS_PER_DAY
+    every: int = TICKS_PER_DAY
+    rtol: float = 1e-5
+    max_steps: int = 200_000
+    wall_seconds: float | None = 600.0
+
+
+@dataclass
+class Outcome:
+    """What a run gives: saved states and held inputs, signals at the saved times, and how it went.
+
+    `time` in days; `states` [time, state], `held`, `nodes` in internal units, in the order of the model's names.
+    """
+
+    model: CompiledModel
+    plan: Plan
+    par: np.ndarray
+    th: np.ndarray
+    time: np.ndarray
+    states: np.ndarray
+    held: np.ndarray
+    nodes: np.ndarray
+    events: list[dict]
+    stats: dict[str, int]
+    timings: dict[str, float]
+    parameters: dict[str, Parameter]
+    records: engine.Records | None = None
+
+    def series(self, name: str, lesion: int | None = None) -> np.ndarray:
+        """A state, held input or signal over time in its display unit; `lesion` counts from 1.
+
+        Raises:
+            KeyError: with the nearest known names.
+        """
+        full = name if lesion is None else f"{name}.{lesion}"
+        base = full.split(".")[0]
+        for names, table in (
+            (self.model.state_names, self.states),
+            (self.model.node_names, self.nodes),
+            (self.model.held_names, self.held),
+        ):
+            for candidate in (full, f"{full}.1"):
+                if candidate in names:
+                    return to_display(table[:, names.index(candidate)], self.model.units.get(base, "1"))
+        from tme_sim.diagnostics import nearest
+
+        known = [*self.model.state_names, *self.model.node_names]
+        raise KeyError(f'"{full}" is not a state or signal of this run{nearest(full, known)}')
+
+
+def run_plan(plan: Plan, *, announce: Callable[[str], None] | None = None, record: bool = False) -> Outcome:
+    """Run a plan; `record` keeps every accepted step for flux attribution.
+
+    Raises:
+        NetworkError: mechanisms that do not fit together.
+        BaselineError: a patient that cannot exist.
+        SimulationError: an integration that did not reach the end.
+    """
+    timings: dict[str, float] = {}
+
+    def timed(phase: str, work):
+        begin = clock.perf_counter()
+        result = work()
+        timings[phase] = clock.perf_counter() - begin
+        return result
+
+    network = timed("compose", lambda: compose(plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses))
+    model = timed("compile", lambda: compile_model(network, max(1, len(plan.lesions)), announce))
+    parameters, par, (y0, u0, th) = timed("patient", lambda: _patient(plan, network, model))
+    jumps, queue, events = timed("calendar", lambda: _calendar(plan, model, th))
+    ticks = np.arange(plan.start, plan.stop + 1, plan.every, dtype=np.int64)
+    records = engine.Records() if record else None
+    run = lambda: _integrate(plan, model, y0, u0, th, jumps, queue, ticks, records)  # noqa: E731
+    states, held, stats = timed("integrate", run)
+    nodes = timed("observe", lambda: observe_all(model, states, held, th))
+    return Outcome(
+        model, plan, par, th, ticks / TICKS_PER_DAY, states, held, nodes, events, stats, timings, parameters, records
+    )
+
+
+def _patient(plan: Plan, network: Network, model: CompiledModel):
+    declared = {p.name: p for p in network.parameters()}
+    for drug, covariates in plan.drugs.values():
+        declared |= {n: p for n, p in dosing.slot_parameters(drug, covariates).items() if n in declared}
+        declared |= dosing.block_parameters(drug, declared)
+    par = np.array([declared[name.split(".")[0]].internal for name in model.parameter_names])
+    for i, name in enumerate(model.parameter_names):
+        base, _, lesion = name.partition(".")
+        if base in plan.values:
+            par[i] = plan.values[base]
+        if lesion and int(lesion) <= len(plan.lesions) and base in plan.lesions[int(lesion) - 1]:
+            par[i] = plan.lesions[int(lesion) - 1][base]
+        if base == "present" and int(lesion) > len(plan.lesions):
+            par[i] = 0.0
+    return declared, par, model.start(par)
+
+
+def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
+    """Jump groups and queue of the dated entries; events are what a reader of the run is told."""
+    builder = _CalendarBuilder(model, th)
+    kinetics = {slot: drug.kinetics(covariates) for slot, (drug, covariates) in plan.drugs.items()}
+    by_name = {drug.name: (slot, drug) for slot, (drug, _) in plan.drugs.items()}
+    for entry in plan.entries:
+        if entry.tick > plan.stop:
+            continue
+        told = {"tick": entry.tick, "day": entry.tick / TICKS_PER_DAY, "kind": entry.kind, "treatment": entry.treatment,
+                "number": entry.number}
+        data = entry.data
+        if entry.kind == "tace":
+            builder.tace(entry)
+            told |= {"what": f"{data['technique']} TACE, {data['selectivity']}, to {data['endpoint']}"}
+        elif entry.kind == "drug":
+            slot, drug = by_name[data["drug"]]
+            length = data["duration"] / TICKS_PER_DAY
+            route = {"arterial": "hepatic_artery"}.get(data["route"], data["route"])
+            for jump in dosing.dose(drug, kinetics[slot], data["dose"], entry.tick, route=route,
+                                    infusion=0.0 if route == "oral" else length):
+                builder.add(jump.tick, jump.order, builder.rows(jump.rows))
+            told |= {"what": f"{drug.name} {data['dose']:g} mg"}
+        else:
+            told |= {"what": data.get("method", "scan")}
+        builder.events.append(told)
+    return builder.finish(plan)
+
+
+class _CalendarBuilder:
+    """Collects jump groups by name and turns them into the engine's arrays."""
+
+    def __init__(self, model: CompiledModel, th: np.ndarray):
+        self.model, self.th = model, th
+        self.jumps = engine.Jumps()
+        self.queued: list[tuple[int, int, int]] = []
+        self.events: list[dict] = []
+        self.place = {n: i for i, n in enumerate(model.state_names)}
+        self.place |= {n: len(model.state_names) + i for i, n in enumerate(model.held_names)}
+
+    def value(self, name: str) -> float:
+        """A body parameter of the working vector."""
+        return float(self.th[self.model.index("theta", name)])
+
+    def rows(self, changes, lesion: int = 0):
+        """Engine rows (dest, src, coef, const) of named changes; names of a lesion get its number."""
+        out = []
+        for change in changes:
+            dest = self._index(change.target, lesion)
+            src = self._index(change.source, lesion) if change.source else -1
+            out.append((dest, src, change.coefficient, change.constant))
+        return out
+
+    def _index(self, name: str, lesion: int) -> int:
+        return self.place[f"{name}.{lesion}" if lesion else name]
+
+    def add(self, tick: int, order: int, rows) -> None:
+        """Queue one jump group."""
+        self.queued.append((tick, order, self.jumps.group(rows)))
+
+    def tace(self, entry) -> None:
+        """Queue an embolisation session: the body once, every treated lesion with its own lagged opening."""
+        data = entry.data
+        what = session.Session(data["technique"], data["endpoint"], data["selectivity"], data.get("drug_load") or 0.0)
+        lesions = [int(t) for t in data.get("targets", ())] or range(1, self.model.layout.n_lesions + 1)
+        rows = self.rows(session.body_changes(what, self.value))
+        later: dict[float, list] = {}
+        for lesion in lesions:
+            for delay, changes in session.lesion_changes(what, self.value):
+                if delay == 0.0:
+                    rows += self.rows(changes, lesion)
+                else:
+                    later.setdefault(delay, []).extend(self.rows(changes, lesion))
+        self.add(entry.tick, entry.order, rows)
+        for delay, group in later.items():
+            self.add(entry.tick + round(delay * TICKS_PER_DAY), entry.order, group)
+
+    def finish(self, plan: Plan):
+        """Engine jumps, queue and told events, in calendar order."""
+        queue = queue_module.new_queue(len(self.queued) + 64)
+        for tick, order, group in sorted(self.queued, key=lambda q: (q[0], q[1])):
+            if tick <= plan.stop:
+                queue_module.append(queue, tick, order, queue_module.JUMP, group)
+        return self.jumps, queue, sorted(self.events, key=lambda e: (e["tick"], e["kind"] != "tace"))
+
+
+def _integrate(plan, model, y0, u0, th, jumps, queue, ticks, records):
+    layout = model.layout
+    program = build_program(np.array(layout.rows, dtype=np.int32), np.array(layout.cols, dtype=np.int32), y0.size)
+    functions = engine.Functions(rhs=model.rhs, jac=model.jac, program=program)
+    state = engine.new_state(y0, u0, queue, start_tick=plan.start)
+    options = engine.Options(rtol=plan.rtol, atol=model.tolerances(plan.rtol), max_steps=plan.max_steps)
+    out_y, out_u = np.full((ticks.size, y0.size), np.nan), np.full((ticks.size, u0.size), np.nan)
+    code = engine.advance(
+        functions, state, th, plan.stop, options, jumps, out_ticks=ticks, out_y=out_y, out_u=out_u, records=records,
+        wall_seconds=plan.wall_seconds,
+    )
+    if code != 0:
+        raise SimulationError(f"{engine.message(state, model.state_names)}; {_fastest(model, state, th)}")
+    return out_y, out_u, state.stats
+
+
+def _fastest(model: CompiledModel, state, th) -> str:
+    """The process that moves its state fastest, relative to that state's size."""
+    out = np.zeros(len(model.node_names))
+    model.observe(np.maximum(state.y, 0.0), state.u, th, out)
+    scale = {n: max(abs(v), t) for n, v, t in zip(model.state_names, state.y, model.tolerances(1.0), strict=True)}
+    best, speed = "", -1.0
+    for process in model.network.processes:
+        for name in (n for n in model.node_names if n.split(".")[0] == f"rate_{process.name}"):
+            lesion = name.partition(".")[2]
+            size = scale.get(f"{process.of}.{lesion}" if lesion else process.of)
+            if size and np.isfinite(out[model.node_names.index(name)]):
+                rate = abs(out[model.node_names.index(name)]) / size
+                if rate > speed:
+                    best, speed = f"{process.label} ({process.name})", rate
+    return f"the fastest process there is {best}, {speed:.3g} per day"
+
+
+def observe_all(model: CompiledModel, states: np.ndarray, held: np.ndarray, th: np.ndarray) -> np.ndarray:
+    """All signals and rates [time, node] for saved states and held inputs."""
+    out = np.zeros((len(states), len(model.node_names)))
+    for i in range(len(states)):
+        model.observe(np.ascontiguousarray(np.maximum(states[i], 0.0)), np.ascontiguousarray(held[i]), th, out[i])
+    return out
