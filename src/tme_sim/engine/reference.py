@@ -82,7 +82,7 @@ def dense(theta, y, y_new, k):
     """Return the state at fraction theta of a step."""
     d = [combine(H[r][0] * k[0], H[r][1:], k[1:]) for r in range(3)]
     rest = 1.0 - theta
-    return rest * y + theta * (y_new + rest * (d[0] + theta * (d[1] + theta * d[2])))
+    return y + theta * ((y_new - y) + rest * (d[0] + theta * (d[1] + theta * d[2])))
 
 
 def integrate(functions, y0, u0, th, queue, start_tick, stop_tick, options, jumps, out_ticks):

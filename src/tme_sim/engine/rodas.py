@@ -2,7 +2,7 @@
 
 For an autonomous system y' = f(y) with Jacobian J, W = I/(h gamma) - J and stages
     W k_i = f(y + sum_j A_ij k_j) + sum_j C_ij k_j / h,        y_new = y + sum_j A_8j k_j + k_8,        error = k_8.
-Dense output: y(theta) = (1-theta) y + theta (y_new + (1-theta) (d_1 + theta (d_2 + theta d_3))), d_r = sum_j H_rj k_j.
+Dense output: y(theta) = y + theta (y_new - y + (1-theta) (d_1 + theta (d_2 + theta d_3))), d_r = sum_j H_rj k_j.
 Coefficients: Steinebach, "Construction of Rosenbrock-Wanner method Rodas5P and numerical benchmarks within the Julia
 Differential Equations package", BIT Numerical Mathematics 63:27 (2023), doi 10.1007/s10543-023-00967-x.
 
@@ -185,4 +185,4 @@ def dense_value(theta, y, y_new, d, out):
     """Write the state at fraction theta (0 to 1) of a step from y to y_new with coefficients d (3, n) into out (n)."""
     rest = 1.0 - theta
     for i in range(y.size):
-        out[i] = rest * y[i] + theta * (y_new[i] + rest * (d[0, i] + theta * (d[1, i] + theta * d[2, i])))
+        out[i] = y[i] + theta * ((y_new[i] - y[i]) + rest * (d[0, i] + theta * (d[1, i] + theta * d[2, i])))

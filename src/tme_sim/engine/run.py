@@ -157,7 +157,7 @@ def evaluate(rec_t, rec_y, row, theta):
     """Return the state (n) at fraction theta of recorded step `row` by its dense output (theta up to rec_t[row, 3])."""
     y, y_new, d1, d2, d3 = rec_y[row]
     rest = 1.0 - theta
-    return rest * y + theta * (y_new + rest * (d1 + theta * (d2 + theta * d3)))
+    return y + theta * ((y_new - y) + rest * (d1 + theta * (d2 + theta * d3)))
 
 
 def record_time(rec_t):
