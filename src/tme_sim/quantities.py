@@ -1,8 +1,8 @@
 """Units and parameters: strict reading of what people write, one coherent system inside.
 
-What a user writes or reads carries a unit; inside, everything is a float in the coherent system day, mm, mg, nmol, mmHg,
-cell.  Pressure is a base dimension of its own here (pressure is only ever compared with pressure), so that mmHg does
-not turn into mass per length and time.  Amounts of single molecules are amounts of substance.
+What a user writes or reads carries a unit; inside, everything is a float in the coherent system day, mm, mg, nmol,
+mmHg, cell.  Pressure is a base dimension of its own here (pressure is only ever compared with pressure), so that mmHg
+does not turn into mass per length and time.  Amounts of single molecules are amounts of substance.
 
 Text is checked against a strict grammar first (`15 mg/kg`, `0.02 1/day`, `1.5e3 cell/mm^3`, `3 weeks`; at most 64
 characters).  Units of the table below are exact ratios of whole numbers; any other name is looked up in pint, which is
@@ -76,8 +76,8 @@ _PREFIXES = {
 }  # fmt: skip
 # Counts and scores without a dimension.
 _WORDS = (
-    "fraction share ratio fold relative score SMD ALBI AU vessel vessels clone clones division divisions lesion lesions "
-    "session sessions dose doses patient patients dimensionless"
+    "fraction share ratio fold relative score SMD ALBI AU vessel vessels clone clones division divisions lesion "
+    "lesions session sessions dose doses patient patients dimensionless"
 ).split()
 # How tables in the literature put it -> the grammar.  Logarithms and exponents are dimensionless.
 _SPOKEN = {
@@ -315,7 +315,7 @@ def parse_number_or_quantity(value: Any, unit: str, what: str = "value") -> Quan
             raise QuantityError(f'{what} needs a unit: write "{given.value:g} {unit}"')
         raise QuantityError(
             f'"{_shown(value)}" is a {describe_dimension(given.unit)}, but {what} is a {describe_dimension(unit)}; '
-            f'write it in {"plain numbers" if wanted.dimension == NONE else unit}'
+            f"write it in {'plain numbers' if wanted.dimension == NONE else unit}"
         )
     return given
 

@@ -1,0 +1,126 @@
+"""What a scenario may name: mechanisms, parameters, arrows, hypotheses and drugs.
+
+Mechanisms are code: they come from the package, from an entry point of the group ``tme_sim.mechanisms`` or from a
+folder that the user names on the command line, never because a scenario names a path.  Drugs are data.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from tme_sim.diagnostics import InputError, Problem
+from tme_sim.quantities import Parameter
+
+__all__ = ["Catalogue", "catalogue_of", "discover_mechanisms", "load_catalogue"]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Known names.  `parameters` belong to the body, `lesion_parameters` to each lesion."""
+
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    lesion_parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    mechanisms: Mapping[str, str] = field(default_factory=dict)  # name -> one line
+    hypotheses: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # slot -> choice -> label
+    arrows: Mapping[str, str] = field(default_factory=dict)  # name -> label
+    states: Mapping[str, str] = field(default_factory=dict)  # species and signals: name -> unit
+    library: Any = None  # drugs: `tme_sim.therapies.library.Library`
+    sources: tuple[Any, ...] = ()  # the mechanisms themselves, for the compiler
+
+    def names(self) -> dict[str, Parameter]:
+        """All parameters by name, of the body and of lesions."""
+        return {**self.parameters, **self.lesion_parameters}
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().split("\n", 1)[0]
+
+
+def catalogue_of(mechanisms: Iterable[Any], library: Any = None) -> Catalogue:
+    """The catalogue of some mechanisms (`tme_sim.network.Mechanism`) and drugs."""
+    mechanisms = tuple(mechanisms)
+    hypotheses: dict[str, dict[str, str]] = {}
+    parameters: dict[str, Parameter] = {}
+    lesion: dict[str, Parameter] = {}
+    arrows, states = {}, {}
+    for mechanism in mechanisms:
+        parameters |= {p.name: p for p in mechanism.parameters}
+        lesion |= {p.name: p for p in mechanism.lesion_parameters}
+        arrows |= {m.name: m.label for m in mechanism.modulations}
+        states |= {s.name: s.unit for s in (*mechanism.species, *mechanism.signals, *mechanism.totals)}
+        for h in mechanism.hypotheses:
+            hypotheses.setdefault(h.slot, {"default": "as the mechanism is written"})[h.choice] = h.label
+    named = {m.name: _first_line(m.text) for m in mechanisms}
+    return Catalogue(parameters, lesion, named, hypotheses, arrows, states, library, mechanisms)
+
+
+def discover_mechanisms(folders: Iterable[str | Path] = ()) -> tuple[Any, ...]:
+    """All mechanisms: of the package, of installed entry points, and of `folders`, each file giving ``MECHANISM``.
+
+    Raises:
+        InputError: a folder that is missing or holds a file that does not load, or two mechanisms of one name.
+    """
+    from importlib.metadata import entry_points
+
+    from tme_sim.mechanisms.registry import all_mechanisms
+
+    found: dict[str, tuple[Any, str]] = {}
+
+    def add(mechanism: Any, place: str) -> None:
+        if mechanism is None:
+            return
+        if mechanism.name in found:
+            first = found[mechanism.name][1]
+            raise InputError(Problem(place, mechanism.name, f"a mechanism of this name stands already in {first}"))
+        found[mechanism.name] = (mechanism, place)
+
+    for mechanism in all_mechanisms():
+        add(mechanism, "the package")
+    for point in sorted(entry_points(group="tme_sim.mechanisms"), key=lambda p: p.name):
+        add(point.load(), f"entry point {point.name}")
+    for folder in folders:
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise InputError(Problem(str(folder), "", "there is no such folder of mechanisms"))
+        for path in sorted(folder.glob("*.py")):
+            add(getattr(_load_file(path), "MECHANISM", None), str(path))
+    return tuple(mechanism for mechanism, _ in found.values())
+
+
+def _load_file(path: Path) -> Any:
+    import importlib.util
+    import sys
+
+    name = f"tme_sim_user_{path.stem}_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(Problem(str(path), "", "is not a Python file that can be loaded"))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # laws are looked up by module when their source is printed
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise InputError(Problem(str(path), "", f"does not load: {type(error).__name__}: {error}")) from error
+    return module
+
+
+@lru_cache(maxsize=8)
+def _cached(folders: tuple[str, ...]) -> Catalogue:
+    from tme_sim.therapies.library import Library
+
+    return catalogue_of(discover_mechanisms(folders), Library())
+
+
+def load_catalogue(folders: Iterable[str | Path] = ()) -> Catalogue:
+    """Everything that is installed, and what `folders` of mechanisms add.
+
+    Raises:
+        InputError: as `discover_mechanisms`.
+    """
+    return _cached(tuple(str(f) for f in folders))
