@@ -1,9 +1,9 @@
 """The record of a run: in memory, and as a folder that appears whole or not at all.
 
 A run folder holds ``manifest.json`` (how it was made), ``scenario.toml`` (resolved), ``trajectory.npz``,
-``events.csv``, ``summary.json`` and ``figures/``.  All but the manifest and the figures are the same bytes for the same scenario, code
-and seed.  Files are written beside their place, flushed to disk and renamed; the manifest names the size and digest of
-each, so that a cut or changed folder is recognised.
+``events.csv``, ``summary.json`` and ``figures/``.  All but the manifest and the figures are the same bytes for the same
+scenario, code and seed.  Files are written beside their place, flushed to disk and renamed; the manifest names the size
+and digest of each, so that a cut or changed folder is recognised.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ class Run:
         )  # fmt: skip
 
 
-# --- names and folders ------------------------------------------------------------------------------------------------
+# --- names and folders --------------------------------------------------------------------------------
 
 
 def safe_name(name: str) -> str:
@@ -332,7 +332,7 @@ def _sync(folder: Path) -> None:
         os.close(handle)
 
 
-# --- contents ---------------------------------------------------------------------------------------------------------
+# --- contents --------------------------------------------------------------------------------
 
 
 def trajectory_bytes(
@@ -411,8 +411,8 @@ def read_arrays(content: bytes, name: str, max_bytes: int = MAX_ARRAY_BYTES) -> 
                     raise wrong(f"{quoted(member.filename)} is cut")
                 array = np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if fortran else "C")
                 arrays[member.filename.removesuffix(".npy")] = array
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, NotImplementedError, RuntimeError, SyntaxError,
-            KeyError, TypeError, OverflowError) as error:  # fmt: skip
+    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, RuntimeError, SyntaxError, KeyError,
+            TypeError, OverflowError) as error:  # fmt: skip
         if isinstance(error, InputError):
             raise
         raise wrong("is damaged or no array file") from error
@@ -486,7 +486,7 @@ def _events(text: str) -> list[dict[str, Any]]:
     return [{k: value(v) for k, v in row.items() if k is not None and v not in ("", None)} for row in rows]
 
 
-# --- reading a folder -------------------------------------------------------------------------------------------------
+# --- reading a folder --------------------------------------------------------------------------------
 
 
 def _broken(folder: Path, name: str, reason: str) -> InputError:

@@ -318,7 +318,7 @@ class Scenario(Header):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-# --- sections -------------------------------------------------------------------------------------------------------
+# --- sections --------------------------------------------------------------------------------
 
 
 def _table(value: Any) -> dict:
@@ -521,7 +521,7 @@ def _calendar(
         return Calendar()
 
 
-# --- protocol files -----------------------------------------------------------------------------------
+# --- protocol files --------------------------------------------------------------------------------
 
 
 def _inline_protocol(raw: dict, folder: Path, problems: Problems) -> None:

@@ -1,0 +1,623 @@
+"""The command ``tme-sim``.
+
+Exit codes: 0 done, 1 a run failed, 2 bad input (nothing written), 130 interrupted.  Everything heavy is imported inside
+the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+from tme_sim import __version__
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class Failure(click.ClickException):
+    """A message on standard error with an exit code."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def show(self, file: Any = None) -> None:
+        click.echo(self.message, err=True)
+
+
+def guarded(command: Callable) -> Callable:
+    """Turn every error of a command into one paragraph and the right exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except KeyboardInterrupt:
+            raise Failure("interrupted; nothing was written", INTERRUPTED) from None
+        except BrokenPipeError:
+            sys.stderr.close()
+            raise click.exceptions.Exit(0) from None
+        except Exception as error:
+            if click.get_current_context().find_root().params.get("traceback"):
+                raise
+            raise _told(error) from error
+
+    return run
+
+
+def _told(error: Exception) -> Failure:
+    names = {c.__name__ for c in type(error).__mro__}
+    if names & {"InputError", "NetworkError", "BaselineError", "QuantityError", "DrugFileError"}:
+        return Failure(str(error), BAD_INPUT)
+    if names & {"SimulationError"}:
+        return Failure(f"the run failed: {error}", FAILED)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return Failure(f"{where}{error.strerror or error}", FAILED)
+    if isinstance(error, ImportError):
+        return Failure(f"{error}; tme-sim doctor says what is installed", FAILED)
+    if isinstance(error, MemoryError):
+        return Failure("not enough memory for this run; keep fewer values (run.output_every, outputs.states)", FAILED)
+    return Failure(
+        f"an unexpected {type(error).__name__} stopped tme-sim: {error}\n"
+        "This is a mistake of the program, not yours; tme-sim --traceback COMMAND shows where.",
+        FAILED,
+    )
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="tme-sim")
+@click.option("--traceback", is_flag=True, help="Show the whole traceback of an error.")
+def cli(traceback: bool) -> None:
+    """Simulate a hepatocellular carcinoma and its microenvironment under TACE, anti-VEGF and immunotherapy.
+
+    A research tool for comparing hypotheses; no device for patient care.
+
+    \b
+    tme-sim run configs/emerald1.toml        run a scenario, write a folder with figures
+    tme-sim config check my.toml             is this file right?
+    tme-sim describe mdsc                    equations, parameters and sources
+    """
+
+
+changes = click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help='Override a value, like --set "patient.weight=80 kg".'
+)
+folders = click.option(
+    "--mechanisms", multiple=True, metavar="DIR", help="A folder of your own mechanism files (Python code)."
+)
+
+
+def load(config: str, changes: tuple[str, ...] = (), mechanisms: tuple[str, ...] = ()) -> Any:
+    """The checked scenario of a file."""
+    from tme_sim.scenario import Scenario
+
+    return Scenario.load(config, changes, mechanisms=mechanisms)
+
+
+def announce(message: str) -> None:
+    """Progress, on standard error."""
+    click.echo(message, err=True)
+
+
+# --- running --------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.argument("config")
+@click.option("--out", metavar="DIR", help="Folder of the run; default runs/<scenario>-<n>, the next free n.")
+@click.option("--force", is_flag=True, help="Replace the run in --out.")
+@click.option("--no-figures", is_flag=True, help="Write the data only.")
+@changes
+@folders
+@guarded
+def run(
+    config: str, out: str | None, force: bool, no_figures: bool, changes: tuple[str, ...], mechanisms: tuple[str, ...]
+) -> None:
+    """Run a scenario and write its folder.
+
+    \b
+    tme-sim run configs/emerald1.toml
+    tme-sim run configs/emerald1.toml --out runs/early --set "protocol.treatment.bevacizumab.start=day 1"
+    """
+    scenario = load(config, changes, mechanisms)
+    figures = scenario.outputs.figures and not no_figures
+    target = _target(scenario, out, force)
+    done = _simulate(scenario, target, force)
+    _told_of(done, target)
+    if figures:
+        _draw(target)
+
+
+def _target(scenario: Any, out: str | None, force: bool) -> Any:
+    from tme_sim.results import check_target, free_folder
+
+    return free_folder("runs", scenario.name) if out is None else check_target(out, force=force)
+
+
+def _simulate(scenario: Any, target: Any, force: bool) -> Any:
+    """Run and save; a run that fails leaves a folder that says so."""
+    from tme_sim.simulate import SimulationError, simulate
+
+    for warning in scenario.warnings:
+        announce(f"warning: {warning}")
+    try:
+        done = simulate(scenario, announce=announce)
+    except SimulationError as error:
+        from tme_sim.results import save_folder
+
+        about = {
+            "status": "failed",
+            "message": str(error),
+            "scenario": {"name": scenario.name, "digest": scenario.digest},
+        }
+        save_folder(target, {"scenario.toml": scenario.to_toml().encode()}, about, force=force)
+        raise Failure(f"the run failed: {error}\nits scenario is kept in {target}", FAILED) from error
+    done.save(target, force=force)
+    return done
+
+
+def _told_of(done: Any, target: Any) -> None:
+    for key in ("pfs", "ttp", "os", "orr", "depth", "viable_fraction_d90", "albi_d90"):
+        value = done.summary.get(key)
+        if value is not None:
+            click.echo(f"{key:<22}{value:g}" if isinstance(value, (int, float)) else f"{key:<22}{value}")
+    click.echo(f"written to {target}")
+
+
+def _draw(target: Any) -> None:
+    from tme_sim.plots import draw_run
+
+    for path in draw_run(target) or ():
+        click.echo(f"figure {path}")
+
+
+@cli.command()
+@click.argument("manifest")
+@click.option("--out", metavar="DIR", help="Folder of the new run; default runs/<scenario>-<n>.")
+@click.option("--force", is_flag=True, help="Replace the run in --out.")
+@folders
+@guarded
+def rerun(manifest: str, out: str | None, force: bool, mechanisms: tuple[str, ...]) -> None:
+    """Run the scenario of a run folder again and compare every byte.
+
+    \b
+    tme-sim rerun runs/emerald1-1/manifest.json
+    """
+    from pathlib import Path
+
+    from tme_sim.results import DETERMINISTIC, read_manifest
+
+    path = Path(manifest)
+    folder = path if path.is_dir() else path.parent
+    before = read_manifest(folder)
+    scenario = load(str(folder / "scenario.toml"), (), mechanisms or tuple(before.get("mechanism_folders", ())))
+    target = _target(scenario, out, force)
+    if target.resolve() == folder.resolve():
+        raise Failure("a rerun needs a folder of its own; choose another --out", BAD_INPUT)
+    _simulate(scenario, target, force)
+    after = read_manifest(target)
+    differ = [n for n in DETERMINISTIC if before["files"].get(n) != after["files"].get(n)]
+    if differ:
+        reason = ""
+        if before.get("versions") != after.get("versions"):
+            reason = f" (versions differ: {before.get('versions')} then, {after.get('versions')} now)"
+        raise Failure(f"{target}: not the same bytes: {', '.join(differ)}{reason}", FAILED)
+    click.echo(f"{target}: the same bytes as {folder}")
+
+
+@cli.command()
+@click.argument("directories", nargs=-1, required=True, metavar="DIR DIR ...")
+@click.option("--out", metavar="FILE.png", help="Draw the runs over each other.")
+@guarded
+def compare(directories: tuple[str, ...], out: str | None) -> None:
+    """Tabulate the endpoints of runs side by side, and draw them over each other.
+
+    \b
+    tme-sim compare runs/untreated-1 runs/emerald1-1 --out comparison.png
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from tme_sim.results import Run
+
+    if len(directories) < 2:
+        raise click.UsageError("compare needs at least two run folders")
+    runs = [Run.load(d) for d in directories]
+    table = Table("endpoint", *(d.rstrip("/").rpartition("/")[2] for d in directories))
+    for key in dict.fromkeys(k for r in runs for k in r.summary):
+        table.add_row(key, *(_shown(r.summary.get(key)) for r in runs))
+    Console(width=None if sys.stdout.isatty() else 30 + 16 * len(runs)).print(table)
+    if out:
+        from tme_sim.plots import draw_comparison
+
+        draw_comparison(runs, out)
+        click.echo(f"figure {out}")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+@cli.command()
+@click.argument("config")
+@changes
+@folders
+@guarded
+def profile(config: str, changes: tuple[str, ...], mechanisms: tuple[str, ...]) -> None:
+    """Run a scenario and say how long each phase took; nothing is written.
+
+    \b
+    tme-sim profile configs/emerald1.toml
+    """
+    import time
+
+    begin = time.perf_counter()
+    scenario = load(config, changes, mechanisms)
+    read = time.perf_counter() - begin
+    from tme_sim.simulate import simulate
+
+    done = simulate(scenario, announce=announce)
+    timings = {"read": read, **done.manifest.get("timings", {})}
+    total = sum(timings.values())
+    for phase, seconds in timings.items():
+        click.echo(f"{phase:<14}{seconds * 1e3:>10.2f} ms {100 * seconds / total:>6.1f} %")
+    for key, value in done.manifest.get("stats", {}).items():
+        click.echo(f"{key:<14}{value:>10}")
+
+
+@cli.command()
+@click.argument("config")
+@click.argument("state")
+@click.option("--from", "start", default="day 0", show_default=True, help="First day of the period.")
+@click.option("--to", "end", default="day 28", show_default=True, help="Last day of the period.")
+@click.option("--out", metavar="FILE.png", help="Draw the table.")
+@changes
+@folders
+@guarded
+def attribute(
+    config: str,
+    state: str,
+    start: str,
+    end: str,
+    out: str | None,
+    changes: tuple[str, ...],
+    mechanisms: tuple[str, ...],
+) -> None:
+    """Which processes moved a state in a period: a table, and a figure with --out.
+
+    \b
+    tme-sim attribute configs/emerald1.toml MDSC --from "day 0" --to "day 28"
+    """
+    from tme_sim.analysis import attribute as attribute_
+    from tme_sim.protocol import parse_when
+
+    scenario = load(config, changes, mechanisms)
+    found = attribute_(scenario, state, parse_when(start).offset / 1440, parse_when(end).offset / 1440)
+    click.echo(found.text)
+    if out:
+        found.draw(out)
+        click.echo(f"figure {out}")
+
+
+# --- configuration --------------------------------------------------------------------------------
+
+
+@cli.group()
+def config() -> None:
+    """Write, check, resolve and compare scenario files.
+
+    \b
+    tme-sim config new my.toml
+    tme-sim config check my.toml
+    """
+
+
+NEW = """# A scenario of tme_sim.  Every quantity has a unit; tme-sim config check FILE finds mistakes.
+schema = 1
+name = "my_scenario"
+title = "What this scenario asks"
+seed = 1
+
+[patient]
+weight = "70 kg"
+
+[[patient.lesion]]
+name = "main"
+diameter = "50 mm"
+doubling_time = "160 day"
+
+# [biology]
+# off = ["purinergic"]                           # mechanisms switched off
+# hypotheses = { "mdsc.loss" = "slow_turnover" }  # registered alternatives, see tme-sim describe
+
+# [parameters]
+# k_hif2 = "3 1/day"                              # any parameter of the model
+
+[[protocol.treatment]]
+kind = "tace"
+start = "day 0"
+technique = "conventional"
+
+[[protocol.treatment]]
+kind = "drug"
+name = "anti-VEGF"
+drug = "bevacizumab"
+dose = "15 mg/kg"
+start = "14 day after last tace"
+every = "3 weeks"
+until = "day 365"
+
+[[protocol.scan]]
+start = "day 0"
+every = "8 weeks"
+
+[run]
+duration = "365 day"
+"""
+
+
+@config.command("new")
+@click.argument("file")
+@click.option("--force", is_flag=True, help="Replace the file.")
+@guarded
+def config_new(file: str, force: bool) -> None:
+    """Write a commented scenario to start from.
+
+    \b
+    tme-sim config new my.toml
+    """
+    from pathlib import Path
+
+    from tme_sim.results import write_file
+
+    path = Path(file)
+    if path.is_dir() or (path.exists() and not force):
+        raise Failure(f"{file}: exists; choose another name, or replace it with --force", BAD_INPUT)
+    if not path.parent.is_dir():
+        raise Failure(f"{path.parent}: there is no such folder", BAD_INPUT)
+    write_file(path, NEW.encode())
+    click.echo(f"written to {path}; next: tme-sim config check {path}")
+
+
+@config.command("check")
+@click.argument("files", nargs=-1, required=True, metavar="FILE ...")
+@changes
+@folders
+@guarded
+def config_check(files: tuple[str, ...], changes: tuple[str, ...], mechanisms: tuple[str, ...]) -> None:
+    """Find every mistake in scenario files, with line and repair.
+
+    \b
+    tme-sim config check configs/*.toml
+    """
+    from tme_sim.diagnostics import InputError
+
+    wrong = 0
+    for file in files:
+        try:
+            scenario = load(file, changes, mechanisms)
+        except InputError as error:
+            click.echo(str(error), err=True)
+            wrong += 1
+            continue
+        for warning in scenario.warnings:
+            click.echo(f"{file}: warning: {warning}", err=True)
+        click.echo(f"{file}: ok, {len(scenario.calendar.entries)} dated entries")
+    if wrong:
+        raise click.exceptions.Exit(BAD_INPUT)
+
+
+@config.command("show")
+@click.argument("file")
+@changes
+@folders
+@guarded
+def config_show(file: str, changes: tuple[str, ...], mechanisms: tuple[str, ...]) -> None:
+    """Print the resolved scenario, each value with where it came from.
+
+    \b
+    tme-sim config show configs/emerald1.toml
+    """
+    click.echo(load(file, changes, mechanisms).to_toml(), nl=False)
+
+
+@config.command("diff")
+@click.argument("first")
+@click.argument("second")
+@folders
+@guarded
+def config_diff(first: str, second: str, mechanisms: tuple[str, ...]) -> None:
+    """Print what differs between two resolved scenarios, values and calendars.
+
+    \b
+    tme-sim config diff configs/tace_only.toml configs/emerald1.toml
+    """
+    a, b = (load(f, (), mechanisms) for f in (first, second))
+    flat_a, flat_b = _flat(a.resolved()), _flat(b.resolved())
+    keys = [k for k in dict.fromkeys([*flat_a, *flat_b]) if flat_a.get(k) != flat_b.get(k)]
+    for key in keys:
+        click.echo(f"{key}: {flat_a.get(key, '(not there)')} -> {flat_b.get(key, '(not there)')}")
+    if not keys:
+        click.echo("no difference")
+
+
+def _flat(value: Any, key: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        items = ((v.get("name", str(i + 1)), v) for i, v in enumerate(value))
+    else:
+        return {key: value}
+    out: dict[str, Any] = {}
+    for name, inner in items:
+        out |= _flat(inner, f"{key}.{name}" if key else str(name))
+    return out
+
+
+@config.command("schema")
+@click.option("--out", metavar="FILE", help="Write it there instead of printing it.")
+@folders
+@guarded
+def config_schema(out: str | None, mechanisms: tuple[str, ...]) -> None:
+    """Print the JSON schema of scenario files, so that editors complete and underline.
+
+    \b
+    tme-sim config schema --out scenario.schema.json
+    Then let the first line of a scenario be:  #:schema scenario.schema.json
+    """
+    from tme_sim.catalogue import load_catalogue
+    from tme_sim.results import json_text, write_file
+    from tme_sim.schema import scenario_schema
+
+    text = json_text(scenario_schema(load_catalogue(mechanisms)))
+    if out:
+        write_file(out, text.encode())
+        click.echo(f"written to {out}")
+    else:
+        click.echo(text, nl=False)
+
+
+# --- looking --------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.argument("name", required=False)
+@folders
+@guarded
+def describe(name: str | None, mechanisms: tuple[str, ...]) -> None:
+    """Equations, parameters with source and grade, who reads what: of all, of one name, or of a scenario.
+
+    \b
+    tme-sim describe
+    tme-sim describe MDSC
+    tme-sim describe configs/emerald1.toml
+    """
+    from tme_sim.describe import describe_text
+
+    click.echo(describe_text(name, mechanisms=mechanisms))
+
+
+@cli.group()
+def protocol() -> None:
+    """Look at the calendar of a protocol or scenario file."""
+
+
+def _calendar(file: str, changes: tuple[str, ...]) -> Any:
+    from tme_sim.diagnostics import read_toml
+    from tme_sim.scenario import Scenario
+
+    data, _ = read_toml(file)
+    if "treatment" in data or "scan" in data:
+        from pathlib import Path
+
+        from tme_sim.toml_writer import text
+
+        path = Path(file)
+        return Scenario.from_text(f"[protocol]\nfile = {text(path.name)}\n", str(path.with_name("scenario")), changes)
+    return load(file, changes)
+
+
+@protocol.command("show")
+@click.argument("file")
+@click.option("--out", metavar="FILE.png", help="Draw the calendar as well.")
+@changes
+@guarded
+def protocol_show(file: str, out: str | None, changes: tuple[str, ...]) -> None:
+    """Print, and with --out draw, the calendar that a protocol or scenario makes.
+
+    \b
+    tme-sim protocol show configs/protocols/emerald1_durva_bev.toml --out calendar.png
+    """
+    from tme_sim.protocol_view import calendar_text, draw_calendar
+
+    scenario = _calendar(file, changes)
+    click.echo(calendar_text(scenario.calendar), nl=False)
+    if out:
+        draw_calendar(scenario.calendar, out, scenario.protocol.title)
+        click.echo(f"figure {out}")
+
+
+@protocol.command("table")
+@click.argument("file")
+@click.option("--out", metavar="FILE.csv", help="Write it there instead of printing it.")
+@changes
+@guarded
+def protocol_table(file: str, out: str | None, changes: tuple[str, ...]) -> None:
+    """Print the doses as a table with NONMEM columns.
+
+    \b
+    tme-sim protocol table configs/emerald1.toml --out doses.csv
+    """
+    from tme_sim.protocol_view import dosing_table
+    from tme_sim.results import write_file
+
+    text = dosing_table(_calendar(file, changes).calendar)
+    if out:
+        write_file(out, text.encode())
+        click.echo(f"written to {out}")
+    else:
+        click.echo(text, nl=False)
+
+
+RUN_KINDS = ("csv", "parquet", "xarray")
+MODEL_KINDS = ("sbml", "omex", "equations", "parameters", "odd", "vtk", "ome-tiff", "petab")
+
+
+@cli.command()
+@click.argument("kind", type=click.Choice((*RUN_KINDS, *MODEL_KINDS)))
+@click.argument("source")
+@click.option("--out", required=True, metavar="FILE", help="File to write.")
+@folders
+@guarded
+def export(kind: str, source: str, out: str, mechanisms: tuple[str, ...]) -> None:
+    """Write a run (csv, parquet, xarray) or a model (sbml, omex, equations, parameters) for other tools.
+
+    \b
+    tme-sim export csv runs/emerald1-1 --out emerald1.csv
+    tme-sim export sbml configs/emerald1.toml --out emerald1.xml
+    """
+    if kind in RUN_KINDS:
+        from tme_sim.results import Run, write_file
+
+        done = Run.load(source)
+        if kind == "csv":
+            write_file(out, done.to_csv().encode())
+        elif kind == "parquet":
+            done.to_dataframe().to_parquet(out)
+        else:
+            done.to_xarray().to_netcdf(out)
+    else:
+        from tme_sim.export import export as export_
+
+        export_(kind, load(source, (), mechanisms), out)
+    click.echo(f"written to {out}")
+
+
+@cli.command()
+@guarded
+def doctor() -> None:
+    """Say what is installed, what is missing and what each extra adds.
+
+    \b
+    tme-sim doctor
+    """
+    from tme_sim.doctor import report
+
+    text, sound = report()
+    click.echo(text, nl=False)
+    if not sound:
+        raise click.exceptions.Exit(FAILED)
+
+
+def main() -> None:
+    """Entry point of the command."""
+    cli(prog_name="tme-sim")
