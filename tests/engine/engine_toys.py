@@ -1,5 +1,7 @@
 """Small models with known behaviour for the tests of the engine."""
 
+from functools import lru_cache
+
 import numpy as np
 
 from tme_sim.engine import linear, run
@@ -42,11 +44,12 @@ def robertson():
     return functions(robertson_rhs, robertson_jac, *dense_pattern(3), 3)
 
 
+@lru_cache(maxsize=4)
 def network(n=60, n_drugs=3, seed=1):
     """Return (functions, source of rhs and jac, th, y0) of a stiff network of n states with drug compartments.
 
-    State i is made at a rate that depends on states j and l and lost at k_i (0.01 to 400 per day); the last 2 n_drugs states
-    are two-compartment drugs, the central ones of which are dosed and raise the loss of some states.
+    State i is made at a rate that depends on states j and l and lost at k_i (0.01 to 400 per day); the last 2
+    n_drugs states are two-compartment drugs, the central ones of which are dosed and raise the loss of some states.
     """
     rng = np.random.default_rng(seed)
     core = n - 2 * n_drugs
@@ -63,10 +66,10 @@ def network(n=60, n_drugs=3, seed=1):
         k = int(rng.integers(3))
         near = max(0, i - 1)
         d = core + 2 * int(rng.integers(n_drugs))
-        hill = "power(y[%d], 1.7)" % j if i % 12 == 0 else f"y[{j}] * y[{j}]"
+        hill = f"power(y[{j}], 1.7)" if i % 12 == 0 else f"y[{j}] * y[{j}]"
         f.append(f"    h{i} = {hill}\n    q{i} = h{i} / (1.0 + h{i})\n    r{i} = y[{k}] / (2.0 + y[{k}])")
         f.append(f"    dy[{i}] = th[{i}] * (0.5 + q{i} + 0.5 * y[{near}] - y[{i}] * (1.0 + r{i} + 0.3 * y[{d}]))")
-        slope = "1.7 * power(y[%d], 0.7)" % j if i % 12 == 0 else f"2.0 * y[{j}]"
+        slope = f"1.7 * power(y[{j}], 0.7)" if i % 12 == 0 else f"2.0 * y[{j}]"
         g.append(f"    h{i} = {hill}\n    r{i} = y[{k}] / (2.0 + y[{k}])")
         add(i, j, f"th[{i}] * {slope} / ((1.0 + h{i}) * (1.0 + h{i}))")
         add(i, near, f"th[{i}] * 0.5")

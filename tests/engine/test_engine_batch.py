@@ -41,8 +41,22 @@ def case():
 
 def go(case, rows=slice(None), **options):
     model, y0, th, calendar, jumps, values = case
-    return batch.run_batch(model, y0[rows], [0.0], th[rows], calendar, 60 * DAY, run.Options(rtol=1e-5, atol=1e-8), jumps,
-                           values[rows], out_ticks=np.arange(0, 61, 5) * DAY, observe=total, n_obs=2, keep_y=True, **options)
+    return batch.run_batch(
+        model,
+        y0[rows],
+        [0.0],
+        th[rows],
+        calendar,
+        60 * DAY,
+        run.Options(rtol=1e-5, atol=1e-8),
+        jumps,
+        values[rows],
+        out_ticks=np.arange(0, 61, 5) * DAY,
+        observe=total,
+        n_obs=2,
+        keep_y=True,
+        **options,
+    )
 
 
 def test_bits_do_not_depend_on_threads_chunk_order_or_neighbours(case):
@@ -64,8 +78,16 @@ def test_a_batch_member_equals_its_lone_run(case):
     for p in (0, 11, 23):
         state, out = run.new_state(y0[p], [0.0], calendar), np.empty((13, 30))
         ends, places, _ = jumps.arrays()
-        code = run.advance(model, state, th[p], 60 * DAY, run.Options(rtol=1e-5, atol=1e-8), (ends, places, values[p].copy()),
-                           out_ticks=np.arange(0, 61, 5) * DAY, out_y=out)
+        code = run.advance(
+            model,
+            state,
+            th[p],
+            60 * DAY,
+            run.Options(rtol=1e-5, atol=1e-8),
+            (ends, places, values[p].copy()),
+            out_ticks=np.arange(0, 61, 5) * DAY,
+            out_y=out,
+        )
         assert code == codes.OK and np.array_equal(out, base.out_y[p]) and np.array_equal(state.y, base.y[p])
         assert np.array_equal(base.out_obs[p, :, 0], out[:, 0] + out[:, 1]) and base.out_obs[p, 0, 1] == th[p, 0]
 
@@ -84,8 +106,18 @@ def test_wide_draws_end_with_a_status_and_without_nan(case):
     model, y0, th, calendar, jumps, _ = case
     rng = np.random.default_rng(9)
     wide = np.tile(th[0], (200, 1)) * np.exp(1.5 * rng.normal(size=(200, th.shape[1])))
-    result = batch.run_batch(model, np.tile(y0[0], (200, 1)), [0.0], wide, calendar, 60 * DAY,
-                             run.Options(rtol=1e-4, atol=1e-7, max_steps=20_000), jumps, out_ticks=[30 * DAY], keep_y=True)
+    result = batch.run_batch(
+        model,
+        np.tile(y0[0], (200, 1)),
+        [0.0],
+        wide,
+        calendar,
+        60 * DAY,
+        run.Options(rtol=1e-4, atol=1e-7, max_steps=20_000),
+        jumps,
+        out_ticks=[30 * DAY],
+        keep_y=True,
+    )
     good = result.code == codes.OK
     assert np.mean(good) > 0.99
     assert np.all(np.isfinite(result.out_y[good])) and np.all(result.out_y[good] >= -1e-7)

@@ -1,4 +1,5 @@
-"""Closed forms at tolerance 1e-10: growth laws and kinetics with bolus, infusion, depot and repeated dosing (error <= 1e-9)."""
+"""Closed forms at tolerance 1e-10: growth laws and kinetics with bolus, infusion, depot and repeated dosing (error
+<= 1e-9)."""
 
 import numpy as np
 from engine_toys import functions
@@ -15,7 +16,9 @@ def solve(model, y0, u0, th, calendar, jumps, ticks, options=TIGHT):
     state = run.new_state(y0, u0, calendar)
     out = np.full((len(ticks), len(y0)), np.nan)
     ticks = np.asarray(ticks, dtype=np.int64)
-    code = run.advance(model, state, np.asarray(th, dtype=float), int(ticks[-1]), options, jumps, out_ticks=ticks, out_y=out)
+    code = run.advance(
+        model, state, np.asarray(th, dtype=float), int(ticks[-1]), options, jumps, out_ticks=ticks, out_y=out
+    )
     assert code == codes.OK, run.message(state)
     return out, ticks / 1440.0
 
@@ -77,9 +80,13 @@ TICKS = np.array([0, 7, 600, 1440, 10_000, 43_211, 100_000])
 
 
 def test_gompertz_and_logistic():
-    out, t = solve(functions(gompertz_rhs, gompertz_jac, [0], [0], 1), [1.0], [], [0.05, 1000.0], queue.new_queue(1), None, TICKS)
+    out, t = solve(
+        functions(gompertz_rhs, gompertz_jac, [0], [0], 1), [1.0], [], [0.05, 1000.0], queue.new_queue(1), None, TICKS
+    )
     assert scaled(out[:, 0], 1000.0 * np.exp(np.log(1e-3) * np.exp(-0.05 * t))) < BOUND
-    out, t = solve(functions(logistic_rhs, logistic_jac, [0], [0], 1), [1.0], [], [0.2, 500.0], queue.new_queue(1), None, TICKS)
+    out, t = solve(
+        functions(logistic_rhs, logistic_jac, [0], [0], 1), [1.0], [], [0.2, 500.0], queue.new_queue(1), None, TICKS
+    )
     assert scaled(out[:, 0], 500.0 / (1.0 + 499.0 * np.exp(-0.2 * t))) < BOUND
 
 
@@ -110,7 +117,9 @@ def test_two_compartments_with_depot_and_repeated_doses():
     for row, now in enumerate(ticks):
         for tick, place in doses:
             if tick <= now:
-                exact[row] += matrix_exponential(th, (now - tick) / 1440.0) @ np.array([(10.0, 0, 0), (0, 4.0, 0)][place])
+                exact[row] += matrix_exponential(th, (now - tick) / 1440.0) @ np.array(
+                    [(10.0, 0, 0), (0, 4.0, 0)][place]
+                )
     assert scaled(out, exact) < BOUND
 
 

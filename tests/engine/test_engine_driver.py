@@ -1,4 +1,5 @@
-"""The driver: save and resume, budgets, failure codes, positivity, conservation, state events, decisions, step records."""
+"""The driver: save and resume, budgets, failure codes, positivity, conservation, state events, decisions, step
+records."""
 
 import math
 
@@ -74,7 +75,9 @@ def test_linear_invariants_hold_through_jumps_and_stiffness():
     for k in range(40):
         queue.append(calendar, (1 + 13 * k) * DAY, 0, queue.JUMP, share)
     state = run.new_state([1.0, 0.0, 0.0], [], calendar)
-    assert run.advance(robertson(), state, np.zeros(1), 600 * DAY, run.Options(rtol=1e-4, atol=1e-10), jumps) == codes.OK
+    assert (
+        run.advance(robertson(), state, np.zeros(1), 600 * DAY, run.Options(rtol=1e-4, atol=1e-10), jumps) == codes.OK
+    )
     assert state.stats["jumps"] == 40
     assert abs(state.y.sum() - 1.0 + state.ledger.sum()) < 1e-11
     assert np.all(state.y >= -1e-10)
@@ -136,7 +139,9 @@ def test_input_is_checked():
     with pytest.raises(ValueError, match="positive"):
         run.Options(rtol=0.0).limits(2)
     with pytest.raises(ValueError, match="rise"):
-        run.advance(decay(), run.new_state([1.0], [0.0], queue.new_queue(1)), np.ones(1), 9, run.Options(), out_ticks=[3, 3])
+        run.advance(
+            decay(), run.new_state([1.0], [0.0], queue.new_queue(1)), np.ones(1), 9, run.Options(), out_ticks=[3, 3]
+        )
 
 
 def test_no_rate_sees_a_negative_and_no_state_falls_below_its_tolerance():
@@ -161,7 +166,9 @@ def test_no_rate_sees_a_negative_and_no_state_falls_below_its_tolerance():
         th = 10.0 ** rng.uniform(-1, 4, 2)
         state, out = run.new_state([10.0 ** rng.uniform(-3, 3), 0.0], [], queue.new_queue(1)), np.empty((39, 2))
         options = run.Options(rtol=1e-3, atol=1e-6)
-        assert run.advance(model, state, th, 40 * 720, options, out_ticks=ticks, out_y=out) == codes.OK, run.message(state)
+        assert run.advance(model, state, th, 40 * 720, options, out_ticks=ticks, out_y=out) == codes.OK, run.message(
+            state
+        )
         assert np.all(out >= -1e-6) and np.all(state.y >= -1e-6)
         assert np.all((state.ledger != 0) <= (state.stats["corrections"] > 0))
 
@@ -202,7 +209,9 @@ def test_state_events_are_located_and_acted_upon():
     state = run.new_state([1.0], [0.0], queue.new_queue(1))
     ticks = np.arange(0, 10 * DAY, 97)
     out = np.empty((ticks.size, 1))
-    code = run.advance(model, state, np.array([0.7]), 10 * DAY, run.Options(rtol=1e-9, atol=1e-11), jumps, table, ticks, out)
+    code = run.advance(
+        model, state, np.array([0.7]), 10 * DAY, run.Options(rtol=1e-9, atol=1e-11), jumps, table, ticks, out
+    )
     assert code == codes.OK
     period = math.log(4.0) / 0.7
     log = state.event_log[: state.stats["state_events"]]
@@ -244,7 +253,9 @@ def test_decisions_append_move_and_cancel():
     state = run.new_state([1.0], [0.0], calendar)
     ticks = np.arange(0, 12) * DAY
     out = np.full((12, 1), np.nan)
-    code = run.advance(model, state, np.array([0.5, 0.0]), 30 * DAY, run.Options(rtol=1e-8, atol=1e-10), jumps, None, ticks, out)
+    code = run.advance(
+        model, state, np.array([0.5, 0.0]), 30 * DAY, run.Options(rtol=1e-8, atol=1e-10), jumps, None, ticks, out
+    )
     assert code == codes.STOPPED and state.time == 9.0 and state.memory[0] == 10.0
     expected, value = [], 1.0
     for _ in range(10):

@@ -52,7 +52,9 @@ def test_edges():
     assert math.isnan(log(-1.0)) and math.isnan(log(nan)) and log(5e-324) == math.log(5e-324)
     assert power(2.0, 0.0) == 1.0 and power(nan, 0.0) == 1.0 and power(1.0, nan) == 1.0 and math.isnan(power(2.0, nan))
     assert power(0.0, 2.5) == 0.0 and power(0.0, -1.0) == inf and power(inf, 2.0) == inf and power(inf, -2.0) == 0.0
-    assert power(2.0, inf) == inf and power(0.5, inf) == 0.0 and power(2.0, 1024.0) == inf and power(2.0, -1080.0) == 0.0
+    assert (
+        power(2.0, inf) == inf and power(0.5, inf) == 0.0 and power(2.0, 1024.0) == inf and power(2.0, -1080.0) == 0.0
+    )
     assert power(2.0, -1074.0) == 5e-324 and power(10.0, 3.0) == 1000.0
 
 

@@ -1,4 +1,5 @@
-"""Order conditions of the tableau, observed order of the method and of its dense output, agreement with the plain twin."""
+"""Order conditions of the tableau, observed order of the method and of its dense output, agreement with the plain
+twin."""
 
 import itertools
 
@@ -148,7 +149,9 @@ def test_plain_twin_gives_the_same_bits():
         robertson(), [1, 0, 0], [], np.zeros(1), calendar, 0, 40 * 1440, options, jumps, ticks
     )
     state, out, records = run.new_state([1, 0, 0], [], calendar), np.empty((5, 3)), run.Records()
-    code = run.advance(robertson(), state, np.zeros(1), 40 * 1440, options, jumps, out_ticks=ticks, out_y=out, records=records)
+    code = run.advance(
+        robertson(), state, np.zeros(1), 40 * 1440, options, jumps, out_ticks=ticks, out_y=out, records=records
+    )
     assert code == codes.OK and state.stats["rejected"] > 0
     assert np.array_equal(state.y, y) and np.array_equal(out, expected)
     assert np.array_equal(records.arrays()[0][:, :3], np.array(steps))

@@ -66,8 +66,18 @@ def test_every_dose_of_ten_thousand_random_calendars_is_given_exactly_once():
         given[p] = np.bincount(drugs[p], minlength=n)
     out_ticks = np.arange(0, days * 1440, 1440 * 5)
     result = batch.run_batch(
-        still_model(n), np.zeros((number, n)), np.empty(0), np.zeros((number, 1)), queues, days * 1440, run.Options(),
-        jumps=jumps, out_ticks=out_ticks, keep_y=True, keep_queue=True, chunk=500,
+        still_model(n),
+        np.zeros((number, n)),
+        np.empty(0),
+        np.zeros((number, 1)),
+        queues,
+        days * 1440,
+        run.Options(),
+        jumps=jumps,
+        out_ticks=out_ticks,
+        keep_y=True,
+        keep_queue=True,
+        chunk=500,
     )
     assert np.all(result.code == codes.OK)
     assert np.all(result.queue[:, 1:, queue.STATUS] == queue.DONE)

@@ -47,7 +47,11 @@ def test_normal_quantile_against_scipy():
     p = np.array([1e-300, 1e-20, 1e-9, 1e-3, 0.05, 0.074, 0.3, 0.7, 0.93, 0.999, 1 - 1e-12])
     got = np.array([rng.normal_quantile(x) for x in p])
     assert np.max(np.abs(got / stats.norm.ppf(p) - 1)) < 2e-15
-    assert rng.normal_quantile(0.5) == 0.0 and rng.normal_quantile(0.0) == -math.inf and math.isnan(rng.normal_quantile(2.0))
+    assert (
+        rng.normal_quantile(0.5) == 0.0
+        and rng.normal_quantile(0.0) == -math.inf
+        and math.isnan(rng.normal_quantile(2.0))
+    )
 
 
 def test_distributions():

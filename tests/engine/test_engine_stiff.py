@@ -20,7 +20,9 @@ def test_robertson_agrees_with_radau_and_keeps_mass(rtol):
     def reference(t, y):
         return [-0.04 * y[0] + 1e4 * y[1] * y[2], 0.04 * y[0] - 1e4 * y[1] * y[2] - 3e7 * y[1] ** 2, 3e7 * y[1] ** 2]
 
-    exact = solve_ivp(reference, (0, 4000), [1, 0, 0], method="Radau", rtol=1e-11, atol=1e-15, t_eval=[1, 400, 4000]).y.T
+    exact = solve_ivp(
+        reference, (0, 4000), [1, 0, 0], method="Radau", rtol=1e-11, atol=1e-15, t_eval=[1, 400, 4000]
+    ).y.T
     assert np.max(np.abs(out / exact - 1)) < 3 * rtol
     assert np.max(np.abs(out.sum(axis=1) - 1)) < 1e-14
 
@@ -46,15 +48,29 @@ def test_van_der_pol_agrees_with_radau():
     model = functions(oscillator_rhs, oscillator_jac, *dense_pattern(2), 2)
     options = run.Options(rtol=1e-8, atol=1e-10, lower=-np.inf)
     assert run.advance(model, state, np.array([mu]), ticks[-1], options, out_ticks=ticks, out_y=out) == codes.OK
-    exact = solve_ivp(lambda t, y: [y[1], mu * (1 - y[0] ** 2) * y[1] - y[0]], (0, 3000), [2, 0], method="Radau",
-                      rtol=1e-10, atol=1e-13, t_eval=ticks / 1440).y.T
+    exact = solve_ivp(
+        lambda t, y: [y[1], mu * (1 - y[0] ** 2) * y[1] - y[0]],
+        (0, 3000),
+        [2, 0],
+        method="Radau",
+        rtol=1e-10,
+        atol=1e-13,
+        t_eval=ticks / 1440,
+    ).y.T
     assert np.max(np.abs(out[:, 0] - exact[:, 0])) < 1e-5
     assert state.stats["steps"] < 3000
 
 
-HIRES = [[-1.71, 0.43, 8.32, 0, 0, 0, 0, 0], [1.71, -8.75, 0, 0, 0, 0, 0, 0], [0, 0, -10.03, 0.43, 0.035, 0, 0, 0],
-         [0, 8.32, 1.71, -1.12, 0, 0, 0, 0], [0, 0, 0, 0, -1.745, 0.43, 0.43, 0], [0, 0, 0, 0.69, 1.71, -0.43, 0.69, 0],
-         [0, 0, 0, 0, 0, 0, -1.81, 0], [0, 0, 0, 0, 0, 0, 1.81, 0]]
+HIRES = [
+    [-1.71, 0.43, 8.32, 0, 0, 0, 0, 0],
+    [1.71, -8.75, 0, 0, 0, 0, 0, 0],
+    [0, 0, -10.03, 0.43, 0.035, 0, 0, 0],
+    [0, 8.32, 1.71, -1.12, 0, 0, 0, 0],
+    [0, 0, 0, 0, -1.745, 0.43, 0.43, 0],
+    [0, 0, 0, 0.69, 1.71, -0.43, 0.69, 0],
+    [0, 0, 0, 0, 0, 0, -1.81, 0],
+    [0, 0, 0, 0, 0, 0, 1.81, 0],
+]
 
 
 @compile_rhs

@@ -1,4 +1,5 @@
-"""Many runs of one model over all cores; every run is the same call as a lone one, so its bits depend on nothing else."""
+"""Many runs of one model over all cores; every run is the same call as a lone one, so its bits depend on nothing
+else."""
 
 import os
 import time
@@ -38,13 +39,71 @@ def observe_many(observe, out_y, out_u, th, out):
         observe(out_y[row], out_u[row], th, out[row])
 
 
-@njit(types.void(
-    types.FunctionType(INTEGRATE), RHS, JAC, GUARDS, DECIDE, OBSERVE, PROGRAM, MATRIX, MATRIX, MATRIX, MATRIX, MATRIX, VECTOR, INTS,
-    TABLES, INTS, TABLE, BLOCKS, TABLE, INTS, BLOCKS, BLOCKS, TABLES, TABLE, MATRIX, MATRIX, BLOCKS, INT, INT,
-), **OPTIONS)
-def integrate_range(run_one, rhs, jac, guards, decide, observe, program, y, u, th, memory, limits, control, budget,
-                    queues, jump_end, jump_place, jump_values, guard_table, out_ticks, out_y, out_obs, queue_out,
-                    carry_i, carry_f, ledger, events, first, last):
+@njit(
+    types.void(
+        types.FunctionType(INTEGRATE),
+        RHS,
+        JAC,
+        GUARDS,
+        DECIDE,
+        OBSERVE,
+        PROGRAM,
+        MATRIX,
+        MATRIX,
+        MATRIX,
+        MATRIX,
+        MATRIX,
+        VECTOR,
+        INTS,
+        TABLES,
+        INTS,
+        TABLE,
+        BLOCKS,
+        TABLE,
+        INTS,
+        BLOCKS,
+        BLOCKS,
+        TABLES,
+        TABLE,
+        MATRIX,
+        MATRIX,
+        BLOCKS,
+        INT,
+        INT,
+    ),
+    **OPTIONS,
+)
+def integrate_range(
+    run_one,
+    rhs,
+    jac,
+    guards,
+    decide,
+    observe,
+    program,
+    y,
+    u,
+    th,
+    memory,
+    limits,
+    control,
+    budget,
+    queues,
+    jump_end,
+    jump_place,
+    jump_values,
+    guard_table,
+    out_ticks,
+    out_y,
+    out_obs,
+    queue_out,
+    carry_i,
+    carry_f,
+    ledger,
+    events,
+    first,
+    last,
+):
     """Run patients first .. last - 1; arrays have the patient in front (one row for all where the first length is 1).
 
     run_one is `integrate`, handed over as a pointer so that it is not compiled a second time into this loop.
@@ -65,9 +124,35 @@ def integrate_range(run_one, rhs, jac, guards, decide, observe, program, y, u, t
         for i in range(k):
             for j in range(n):
                 rows[i, j] = np.nan
-        run_one(rhs, jac, guards, decide, program, y[p], u[p], th[p], memory[p], limits, control, budget, queue,
-                  jump_end, jump_place, jump_values[p if jump_values.shape[0] > 1 else 0], guard_table, events[p],
-                  out_ticks, rows, scratch_u, no_t, no_y, no_u, carry_i[p], carry_f[p], ledger[p])
+        run_one(
+            rhs,
+            jac,
+            guards,
+            decide,
+            program,
+            y[p],
+            u[p],
+            th[p],
+            memory[p],
+            limits,
+            control,
+            budget,
+            queue,
+            jump_end,
+            jump_place,
+            jump_values[p if jump_values.shape[0] > 1 else 0],
+            guard_table,
+            events[p],
+            out_ticks,
+            rows,
+            scratch_u,
+            no_t,
+            no_y,
+            no_u,
+            carry_i[p],
+            carry_f[p],
+            ledger[p],
+        )
         if out_obs.shape[0] > 0:
             reached = carry_i[p, c.OUT_NEXT]
             for i in range(k):
@@ -103,14 +188,34 @@ class BatchResult:
         return self.carry_i[:, c.CODE]
 
 
-def run_batch(functions, y0, u0, th, queues, stop_tick, options, jumps=None, jump_values=None, guard_table=None,
-              out_ticks=None, observe=None, n_obs=0, memory=None, start_tick=0, keep_y=False, keep_queue=False,
-              max_events=0, threads=None, wall_seconds=None, chunk=16):
+def run_batch(
+    functions,
+    y0,
+    u0,
+    th,
+    queues,
+    stop_tick,
+    options,
+    jumps=None,
+    jump_values=None,
+    guard_table=None,
+    out_ticks=None,
+    observe=None,
+    n_obs=0,
+    memory=None,
+    start_tick=0,
+    keep_y=False,
+    keep_queue=False,
+    max_events=0,
+    threads=None,
+    wall_seconds=None,
+    chunk=16,
+):
     """Run N patients and return a BatchResult; bits do not depend on threads, chunk, order or the other patients.
 
-    y0 (N, n), u0 (N, m) or (m,), th (N, n_th). queues: one queue for all or (N, capacity + 1, columns). jumps: Jumps or its
-    arrays; jump_values (N, rows, 2) replaces their values per patient. memory (N, n_memory). observe with n_obs: out_obs is
-    filled at out_ticks. wall_seconds: patients not begun by then get WALL_LIMIT.
+    y0 (N, n), u0 (N, m) or (m,), th (N, n_th). queues: one queue for all or (N, capacity + 1, columns). jumps: Jumps
+    or its arrays; jump_values (N, rows, 2) replaces their values per patient. memory (N, n_memory). observe with
+    n_obs: out_obs is filled at out_ticks. wall_seconds: patients not begun by then get WALL_LIMIT.
     """
     y = np.array(y0, dtype=np.float64, ndmin=2)
     number, n = y.shape
@@ -131,11 +236,15 @@ def run_batch(functions, y0, u0, th, queues, stop_tick, options, jumps=None, jum
     carry_i[:, c.RESTART] = 1
     carry_i[:, c.CODE] = c.WALL_LIMIT
     result = BatchResult(
-        y=y, u=u, memory=np.zeros((number, 1)) if memory is None else np.array(memory, dtype=np.float64),
+        y=y,
+        u=u,
+        memory=np.zeros((number, 1)) if memory is None else np.array(memory, dtype=np.float64),
         out_y=np.empty((number if keep_y else 0, ticks.size, n)),
         out_obs=np.empty((number if observe is not None else 0, ticks.size, n_obs)),
         queue=np.empty((number if keep_queue else 0, *queues.shape[1:]), dtype=np.int64),
-        carry_i=carry_i, carry_f=np.zeros((number, c.CARRY_F)), ledger=np.zeros((number, n)),
+        carry_i=carry_i,
+        carry_f=np.zeros((number, c.CARRY_F)),
+        ledger=np.zeros((number, n)),
         events=np.zeros((number, max_events, c.EVENT_COLUMNS)),
     )
     budget = np.array([stop_tick, NEVER, NEVER, options.max_steps], dtype=np.int64)
@@ -146,10 +255,35 @@ def run_batch(functions, y0, u0, th, queues, stop_tick, options, jumps=None, jum
         if limit is not None and time.monotonic() > limit:
             return
         integrate_range(
-            integrate, functions.rhs, functions.jac, functions.guards, functions.decide, observe or functions.rhs, functions.program,
-            result.y, result.u, th, result.memory, limits, control, budget, queues, ends, places, values, guard_table,
-            ticks, result.out_y, result.out_obs, result.queue, result.carry_i, result.carry_f, result.ledger,
-            result.events, first, min(first + chunk, number),
+            integrate,
+            functions.rhs,
+            functions.jac,
+            functions.guards,
+            functions.decide,
+            observe or functions.rhs,
+            functions.program,
+            result.y,
+            result.u,
+            th,
+            result.memory,
+            limits,
+            control,
+            budget,
+            queues,
+            ends,
+            places,
+            values,
+            guard_table,
+            ticks,
+            result.out_y,
+            result.out_obs,
+            result.queue,
+            result.carry_i,
+            result.carry_f,
+            result.ledger,
+            result.events,
+            first,
+            min(first + chunk, number),
         )
 
     threads = threads or len(os.sched_getaffinity(0))

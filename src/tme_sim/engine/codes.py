@@ -14,9 +14,17 @@ WALL_LIMIT = 15
 QUEUE_FULL = 16
 
 NAMES = {
-    OK: "OK", STOPPED: "STOPPED", PAUSED: "PAUSED", RECORD_FULL: "RECORD_FULL", STEP_LIMIT: "STEP_LIMIT",
-    STEP_TOO_SMALL: "STEP_TOO_SMALL", NONFINITE: "NONFINITE", NEGATIVE: "NEGATIVE", OUT_OF_RANGE: "OUT_OF_RANGE",
-    WALL_LIMIT: "WALL_LIMIT", QUEUE_FULL: "QUEUE_FULL",
+    OK: "OK",
+    STOPPED: "STOPPED",
+    PAUSED: "PAUSED",
+    RECORD_FULL: "RECORD_FULL",
+    STEP_LIMIT: "STEP_LIMIT",
+    STEP_TOO_SMALL: "STEP_TOO_SMALL",
+    NONFINITE: "NONFINITE",
+    NEGATIVE: "NEGATIVE",
+    OUT_OF_RANGE: "OUT_OF_RANGE",
+    WALL_LIMIT: "WALL_LIMIT",
+    QUEUE_FULL: "QUEUE_FULL",
 }
 
 # control (float64): tolerances and step bounds in days
@@ -31,12 +39,33 @@ BUDGET = 4
 ATOL, LOWER, UPPER = range(3)
 
 # carry_i (int64): where the run stands and what it has cost
-(PHASE, NOW, OUT_NEXT, RESTART, CODE, BAD_STATE, STEPS, REJECT_ERROR, REJECT_NEGATIVE, REJECT_OTHER, N_RHS, N_JAC, N_LU,
- N_EVENTS, N_RECORDS, OUT_HELD, CORRECTIONS, N_DECISIONS, FIRST_STEP, N_JUMPS) = range(20)
+(
+    PHASE,
+    NOW,
+    OUT_NEXT,
+    RESTART,
+    CODE,
+    BAD_STATE,
+    STEPS,
+    REJECT_ERROR,
+    REJECT_NEGATIVE,
+    REJECT_OTHER,
+    N_RHS,
+    N_JAC,
+    N_LU,
+    N_EVENTS,
+    N_RECORDS,
+    OUT_HELD,
+    CORRECTIONS,
+    N_DECISIONS,
+    FIRST_STEP,
+    N_JUMPS,
+) = range(20)
 CARRY_I = 24
 AT_TICK, RUNNING, ENDED = 0, 1, 2  # phases
 
-# carry_f (float64): days since tick NOW, next step, last accepted step and log error, worst scaled error of a failed step
+# carry_f (float64): days since tick NOW, next step, last accepted step and log error, value of the state
+# that ended the run
 S, H_NEXT, H_ACCEPTED, LOG_ERROR, BAD_VALUE = range(5)
 CARRY_F = 8
 

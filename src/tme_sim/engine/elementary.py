@@ -1,12 +1,12 @@
 """Exponential, logarithm and power made of plain arithmetic, so that results are the same bits everywhere.
 
 Library versions of these functions change in the last bit with the processor and with the version of the C library. The
-functions here use only IEEE add, subtract, multiply, divide, comparisons and bit operations, each rounded once; there is no
-fused multiply-add. The undecorated Python source is available as
+functions here use only IEEE add, subtract, multiply, divide, comparisons and bit operations, each rounded once;
+there is no fused multiply-add. The undecorated Python source is available as
 `.py_func` of each function and gives the same bits.
 
-Sources: argument reduction after Cody and Waite, "Software Manual for the Elementary Functions" (1980); splitting and exact
-products after Dekker, doi 10.1007/BF01397083.
+Sources: argument reduction after Cody and Waite, "Software Manual for the Elementary Functions" (1980); splitting
+and exact products after Dekker, doi 10.1007/BF01397083.
 """
 
 from decimal import Context, Decimal
@@ -69,7 +69,8 @@ def upper_half(x):
 
 @njit("float64(float64, float64)", cache=True, nogil=True, error_model="numpy")
 def exp_sum(x, low):
-    """Return exp(x + low) for a small correction `low` (abs(low) < 1e-10 max(1, abs(x))), error below 1 ulp in normal range.
+    """Return exp(x + low) for a small correction `low` (abs(low) < 1e-10 max(1, abs(x))), error below 1 ulp in
+    normal range.
 
     NaN gives NaN, values above 709.78 give infinity, values below -745.13 give zero.
     """
@@ -147,7 +148,8 @@ def log(x):
 def power(x, y):
     """Return x to the power y, guarded: a negative base counts as 0 unless y is an integer (error below 2 ulp).
 
-    power(x, 0) = 1 for any x; power(0, y) is 0 for y > 0 and infinity for y < 0. The logarithm is carried in two doubles.
+    power(x, 0) = 1 for any x; power(0, y) is 0 for y > 0 and infinity for y < 0. The logarithm is carried in two
+    doubles.
     """
     x = np.float64(x)
     y = np.float64(y)
@@ -161,7 +163,8 @@ def power(x, y):
     z = from_bits(bits - (offset & np.int64(EXPONENT)))
     row = (offset >> np.int64(52 - TABLE_BITS)) & np.int64(TABLE_SIZE - 1)
     inverse = LOG_TABLE[row, 0]
-    # z / c = 1 + r1 + r2, both exact: the table holds 13 bits of 1/c, z1 has 21 bits, rounded so that z next to 1 gives r1 = 0
+    # z / c = 1 + r1 + r2, both exact: the table holds 13 bits of 1/c, z1 has 21 bits, rounded so that
+    # z next to 1 gives r1 = 0
     z1 = from_bits((to_bits(z) + np.int64(2147483648)) & np.int64(-4294967296))
     r1 = z1 * inverse - 1.0
     r2 = (z - z1) * inverse
@@ -200,7 +203,7 @@ def power(x, y):
     infinite = abs(y) == np.inf
     value = value if a > 0.0 else (0.0 if y > 0.0 else np.inf)
     value = value if a < np.inf else (np.inf if y > 0.0 else 0.0)
-    edge = (np.inf if (a > 1.0) == (y > 0.0) else 0.0)
+    edge = np.inf if (a > 1.0) == (y > 0.0) else 0.0
     value = (1.0 if a == 1.0 else edge) if infinite else value
     whole = np.floor(y) == y
     odd = whole and abs(y) < 9007199254740992.0 and (np.floor(0.5 * y) != 0.5 * y)

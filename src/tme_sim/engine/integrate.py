@@ -1,8 +1,9 @@
 """The adaptive driver: Rodas5P between integer ticks, with calendar, jumps, state events, dense output and budgets.
 
 `integrate` is compiled once against the function types of `signatures`; a model never causes a recompile. It is a
-coroutine in plain arrays: everything that a run carries lies in y, u, memory, queue, carry_i, carry_f, ledger, so a copy of
-these is a checkpoint, and calling again after PAUSED or after a reload gives the same bits as an uninterrupted run.
+coroutine in plain arrays: everything that a run carries lies in y, u, memory, queue, carry_i, carry_f, ledger, so a
+copy of these is a checkpoint, and calling again after PAUSED or after a reload gives the same bits as an
+uninterrupted run.
 
 Time is kept as the tick of the last landing (NOW) plus days since then (S), so landing is exact.
 Step size control: Gustafsson, doi 10.1145/198429.198437; first step: Hairer, Norsett and Wanner, "Solving Ordinary
@@ -186,10 +187,12 @@ def act(decide, y, u, th, memory, queue, jump_end, jump_place, jump_value, actio
 
 @njit(REAL(GUARDS, VECTOR, VECTOR, MATRIX, VECTOR, VECTOR, TABLE, REAL, VECTOR, VECTOR, VECTOR, INTS), **OPTIONS)
 def first_crossing(guards, y, y_new, d, u, th, guard_table, h, g0, g1, held, which):
-    """Return the fraction of the step at which the first guard has crossed zero (2.0 for none) and write its row to which[0].
+    """Return the fraction of the step at which the first guard has crossed zero (2.0 for none) and write its row to
+    which[0].
 
-    The guards are looked at in SCAN_POINTS equal parts of the step; a crossing is enclosed by bisection to 1e-10 day and
-    its later end is returned, so that the same crossing is not found again. g0: guards at the start; g1, held: work.
+    The guards are looked at in SCAN_POINTS equal parts of the step; a crossing is enclosed by bisection to 1e-10 day
+    and its later end is returned, so that the same crossing is not found again. g0: guards at the start; g1, held:
+    work.
     """
     ng = guard_table.shape[0]
     left = 0.0
@@ -231,24 +234,66 @@ def first_crossing(guards, y, y_new, d, u, th, guard_table, h, g0, g1, held, whi
 
 
 INTEGRATE = INT(
-    RHS, JAC, GUARDS, DECIDE, PROGRAM,
-    VECTOR, VECTOR, VECTOR, VECTOR,
-    MATRIX, VECTOR, INTS,
-    TABLE, INTS, TABLE, MATRIX, TABLE, MATRIX,
-    INTS, MATRIX, MATRIX,
-    MATRIX, BLOCKS, MATRIX,
-    INTS, VECTOR, VECTOR,
+    RHS,
+    JAC,
+    GUARDS,
+    DECIDE,
+    PROGRAM,
+    VECTOR,
+    VECTOR,
+    VECTOR,
+    VECTOR,
+    MATRIX,
+    VECTOR,
+    INTS,
+    TABLE,
+    INTS,
+    TABLE,
+    MATRIX,
+    TABLE,
+    MATRIX,
+    INTS,
+    MATRIX,
+    MATRIX,
+    MATRIX,
+    BLOCKS,
+    MATRIX,
+    INTS,
+    VECTOR,
+    VECTOR,
 )
 
 
 @njit(INTEGRATE, **OPTIONS)
-def integrate(rhs, jac, guards, decide, program,
-              y, u, th, memory,
-              limits, control, budget,
-              queue, jump_end, jump_place, jump_value, guard_table, event_log,
-              out_ticks, out_y, out_u,
-              rec_t, rec_y, rec_u,
-              carry_i, carry_f, ledger):
+def integrate(
+    rhs,
+    jac,
+    guards,
+    decide,
+    program,
+    y,
+    u,
+    th,
+    memory,
+    limits,
+    control,
+    budget,
+    queue,
+    jump_end,
+    jump_place,
+    jump_value,
+    guard_table,
+    event_log,
+    out_ticks,
+    out_y,
+    out_u,
+    rec_t,
+    rec_y,
+    rec_u,
+    carry_i,
+    carry_f,
+    ledger,
+):
     """Advance a run to its stop tick and return a result code (see `codes`).
 
     program: from `linear.build_program`. y (n), u (m), th, memory: changed in place (th is only read by the engine).
@@ -256,7 +301,8 @@ def integrate(rhs, jac, guards, decide, program,
     queue: calendar. jump_*: see `apply_jump`. guard_table (guards, 3), event_log (capacity, 4): state events.
     out_ticks (k) rising; out_y (k, n), out_u (k, m): values at these ticks, after the events of that tick.
     rec_t (r, 4), rec_y (r, 5, n), rec_u (r, m): accepted steps, r = 0 for none.
-    carry_i, carry_f: zero but for carry_i[NOW] = start tick and carry_i[RESTART] = 1 at the start. ledger (n): amounts added by corrections.
+    carry_i, carry_f: zero but for carry_i[NOW] = start tick and carry_i[RESTART] = 1 at the start. ledger (n):
+    amounts added by corrections.
     """
     n = y.size
     atol = limits[c.ATOL]
@@ -291,8 +337,22 @@ def integrate(rhs, jac, guards, decide, program,
                 if entry == 0 or queue[entry, q.TICK] > now:
                     break
                 q.pop(queue)
-                stopped = act(decide, y, u, th, memory, queue, jump_end, jump_place, jump_value,
-                              queue[entry, q.ACTION], queue[entry, q.REF], now, carry_i, old)
+                stopped = act(
+                    decide,
+                    y,
+                    u,
+                    th,
+                    memory,
+                    queue,
+                    jump_end,
+                    jump_place,
+                    jump_value,
+                    queue[entry, q.ACTION],
+                    queue[entry, q.REF],
+                    now,
+                    carry_i,
+                    old,
+                )
             code = c.OK
             bad = first_nonfinite(y)
             if bad >= 0:
@@ -530,8 +590,22 @@ def integrate(rhs, jac, guards, decide, program,
             tick = now + np.int64(np.ceil(s_new * 1440.0 - 1e-9))
             tick = tick if tick < target else target
             queue[0, q.H_NOW] = tick
-            stopped = act(decide, y, u, th, memory, queue, jump_end, jump_place, jump_value,
-                          guard_table[which[0], c.G_ACTION], guard_table[which[0], c.G_REF], tick, carry_i, old)
+            stopped = act(
+                decide,
+                y,
+                u,
+                th,
+                memory,
+                queue,
+                jump_end,
+                jump_place,
+                jump_value,
+                guard_table[which[0], c.G_ACTION],
+                guard_table[which[0], c.G_REF],
+                tick,
+                carry_i,
+                old,
+            )
             if stopped != 0 or queue[0, q.H_OVERFLOW] > 0:
                 code = c.STOPPED if stopped != 0 else c.QUEUE_FULL
                 carry_i[c.PHASE] = c.ENDED

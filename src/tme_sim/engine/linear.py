@@ -2,8 +2,8 @@
 
 The Rosenbrock method solves W x = b with W = shift I - J several times a step. The pattern of J never changes during a
 run, so the elimination order (minimum degree), the fill and the list of operations are worked out once in Python; the
-kernels only follow the list. W of a small step is close to diagonally dominant, hence no pivoting: a pivot that is zero,
-not finite or lost by cancellation makes `factor` return its row, and the stepper takes a smaller step.
+kernels only follow the list. W of a small step is close to diagonally dominant, hence no pivoting: a pivot that is
+zero, not finite or lost by cancellation makes `factor` return its row, and the stepper takes a smaller step.
 
 Layout of the program (one uint32 array, so that the kernels need no signed index):
     [n, nnz, n_lu, n_pairs, start of each section ...] then the sections
@@ -50,8 +50,8 @@ def minimum_degree(rows, cols, n):
 def build_program(rows, cols, n):
     """Return the elimination program (uint32 array) for a Jacobian pattern.
 
-    rows, cols: int arrays (nnz) of the nonzeros in the order in which values will be given; the diagonal must be complete
-    and no entry may be twice there. Raises ValueError otherwise.
+    rows, cols: int arrays (nnz) of the nonzeros in the order in which values will be given; the diagonal must be
+    complete and no entry may be twice there. Raises ValueError otherwise.
     """
     rows = np.asarray(rows, dtype=np.int64)
     cols = np.asarray(cols, dtype=np.int64)
@@ -133,7 +133,8 @@ def build_program(rows, cols, n):
 
 @njit(types.int64(PROGRAM, VECTOR, types.float64, VECTOR), cache=True, nogil=True, error_model="numpy")
 def factor(program, jv, shift, lu):
-    """Factor W = shift I - J into lu (n_lu = program[2]); pivots are stored inverted. Return 0, or 1 + row of a bad pivot.
+    """Factor W = shift I - J into lu (n_lu = program[2]); pivots are stored inverted. Return 0, or 1 + row of a bad
+    pivot.
 
     jv: Jacobian nonzeros in pattern order. lu: work array of length program[2].
     """
@@ -156,16 +157,17 @@ def factor(program, jv, shift, lu):
         i = program[order + r]
         d = program[diag + np.int64(i)]
         scale = abs(lu[d])
-        for p in range(p, np.int64(program[row_end + r])):
-            at = pairs + 3 * p
+        p_end = np.int64(program[row_end + r])
+        for pair in range(p, p_end):
+            at = pairs + 3 * pair
             factor_l = lu[program[at]] * lu[program[at + 1]]
             lu[program[at]] = factor_l
             stop = np.int64(program[at + 2])
             src = np.int64(program[at + 1]) + 1 - q
-            for q in range(q, stop):
-                lu[program[ops + q]] -= factor_l * lu[src + q]
+            for o in range(q, stop):
+                lu[program[ops + o]] -= factor_l * lu[src + o]
             q = stop
-        p = np.int64(program[row_end + r])
+        p = p_end
         pivot = lu[d]
         if not (abs(pivot) > 1e-13 * scale and abs(pivot) < np.inf):
             return 1 + np.int64(i)

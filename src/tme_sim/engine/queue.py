@@ -1,7 +1,7 @@
 """Calendar queue of integer ticks inside the kernel: doses, input changes, decisions and stops.
 
-The queue is one int64 array, so that it can be copied, stored and handed to a compiled decision. Row 0 is its header; rows
-1 .. capacity hold entries, which are never removed, so the array is also the record of what happened.
+The queue is one int64 array, so that it can be copied, stored and handed to a compiled decision. Row 0 is its
+header; rows 1 .. capacity hold entries, which are never removed, so the array is also the record of what happened.
 Entries run by (tick, order, insertion). One tick is one minute, TICKS_PER_DAY a day.
 """
 
@@ -78,7 +78,8 @@ def take_out(queue, entry, status):
 
 @njit(INT(QUEUE, INT, INT, INT, INT), cache=True, nogil=True)
 def append(queue, tick, order, action, ref):
-    """Add an entry and return its number (row); 0 when the queue is full or the tick has passed (counted in the header).
+    """Add an entry and return its number (row); 0 when the queue is full or the tick has passed (counted in the
+    header).
 
     The overflow count makes the run end with QUEUE_FULL: a dose is never dropped in silence. While the run is going, an
     entry for the present tick runs after the one that appended it, whatever its order.

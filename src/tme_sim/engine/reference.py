@@ -1,7 +1,8 @@
 """The integrator once more in plain Python: slow, short and the definition of what `integrate` computes, bit for bit.
 
-It covers steps, error control, landing on calendar ticks, jumps, stops, bounds and dense output; decisions and state events
-are left to the kernel. Nothing here is compiled: models, elimination, exponential and logarithm run as Python source.
+It covers steps, error control, landing on calendar ticks, jumps, stops, bounds and dense output; decisions and state
+events are left to the kernel. Nothing here is compiled: models, elimination, exponential and logarithm run as Python
+source.
 """
 
 import math
@@ -86,7 +87,8 @@ def dense(theta, y, y_new, k):
 
 
 def integrate(functions, y0, u0, th, queue, start_tick, stop_tick, options, jumps, out_ticks):
-    """Return (y, u, out_y, steps) for a run from start_tick to stop_tick; arguments as `run.new_state` and `run.advance`.
+    """Return (y, u, out_y, steps) for a run from start_tick to stop_tick; arguments as `run.new_state` and
+    `run.advance`.
 
     steps: list of (tick of the last landing, days since, step) of the accepted steps. Raises ArithmeticError where the
     kernel would return a failure code.

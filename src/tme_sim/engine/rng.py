@@ -1,8 +1,10 @@
-"""Counter-based random numbers: Philox-4x64-10, the same number for the same (seed, patient, lineage, step, purpose, draw).
+"""Counter-based random numbers: Philox-4x64-10, the same number for the same (seed, patient, lineage, step, purpose,
+draw).
 
-There is no generator state. The key is (seed, patient); the counter is (lineage of the entity, step, purpose, block), and
-each block gives four words, so draw d is word d % 4 of block d // 4. A number therefore does not depend on the order of
-calls, on threads or on what other entities do. Purposes are numbered here and nowhere else; a number is never reused.
+There is no generator state. The key is (seed, patient); the counter is (lineage of the entity, step, purpose,
+block), and each block gives four words, so draw d is word d % 4 of block d // 4. A number therefore does not depend
+on the order of calls, on threads or on what other entities do. Purposes are numbered here and nowhere else; a number
+is never reused.
 
 Sources: Salmon et al., doi 10.1145/2063384.2063405 (Philox); Wichura, doi 10.2307/2347330 (normal quantile, AS 241);
 Hormann, doi 10.1016/0167-6687(93)90997-4 (Poisson, PTRS).
@@ -101,7 +103,8 @@ def word(seed, patient, lineage, step, purpose, draw):
 
 @njit(REAL(*COUNTER), **OPTIONS)
 def uniform(seed, patient, lineage, step, purpose, draw):
-    """Return a number strictly between 0 and 1: one of the 2**53 midpoints (k + 1/2) 2**-53, the last one rounded down."""
+    """Return a number strictly between 0 and 1: one of the 2**53 midpoints (k + 1/2) 2**-53, the last one rounded
+    down."""
     value = (np.float64(word(seed, patient, lineage, step, purpose, draw) >> SHIFT_11) + 0.5) * 1.1102230246251565e-16
     return value if value < 1.0 else 0.9999999999999999
 
@@ -114,31 +117,113 @@ def normal_quantile(p):
     q = p - 0.5
     if abs(q) <= 0.425:
         r = 0.180625 - q * q
-        a = (((((((2.5090809287301226727e3 * r + 3.3430575583588128105e4) * r + 6.7265770927008700853e4) * r
-                 + 4.5921953931549871457e4) * r + 1.3731693765509461125e4) * r + 1.9715909503065514427e3) * r
-              + 1.3314166789178437745e2) * r + 3.3871328727963666080e0)
-        b = (((((((5.2264952788528545610e3 * r + 2.8729085735721942674e4) * r + 3.9307895800092710610e4) * r
-                 + 2.1213794301586595867e4) * r + 5.3941960214247511077e3) * r + 6.8718700749205790830e2) * r
-              + 4.2313330701600911252e1) * r + 1.0)
+        a = (
+            (
+                (
+                    (
+                        ((2.5090809287301226727e3 * r + 3.3430575583588128105e4) * r + 6.7265770927008700853e4) * r
+                        + 4.5921953931549871457e4
+                    )
+                    * r
+                    + 1.3731693765509461125e4
+                )
+                * r
+                + 1.9715909503065514427e3
+            )
+            * r
+            + 1.3314166789178437745e2
+        ) * r + 3.3871328727963666080e0
+        b = (
+            (
+                (
+                    (
+                        ((5.2264952788528545610e3 * r + 2.8729085735721942674e4) * r + 3.9307895800092710610e4) * r
+                        + 2.1213794301586595867e4
+                    )
+                    * r
+                    + 5.3941960214247511077e3
+                )
+                * r
+                + 6.8718700749205790830e2
+            )
+            * r
+            + 4.2313330701600911252e1
+        ) * r + 1.0
         return q * a / b
     tail = p if q < 0.0 else 1.0 - p
     r = np.sqrt(-log(tail))
     if r <= 5.0:
         r = r - 1.6
-        a = (((((((7.74545014278341407640e-4 * r + 2.27238449892691845833e-2) * r + 2.41780725177450611770e-1) * r
-                 + 1.27045825245236838258e0) * r + 3.64784832476320460504e0) * r + 5.76949722146069140550e0) * r
-              + 4.63033784615654529590e0) * r + 1.42343711074968357734e0)
-        b = (((((((1.05075007164441684324e-9 * r + 5.47593808499534494600e-4) * r + 1.51986665636164571966e-2) * r
-                 + 1.48103976427480074590e-1) * r + 6.89767334985100004550e-1) * r + 1.67638483018380384940e0) * r
-              + 2.05319162663775882187e0) * r + 1.0)
+        a = (
+            (
+                (
+                    (
+                        ((7.74545014278341407640e-4 * r + 2.27238449892691845833e-2) * r + 2.41780725177450611770e-1)
+                        * r
+                        + 1.27045825245236838258e0
+                    )
+                    * r
+                    + 3.64784832476320460504e0
+                )
+                * r
+                + 5.76949722146069140550e0
+            )
+            * r
+            + 4.63033784615654529590e0
+        ) * r + 1.42343711074968357734e0
+        b = (
+            (
+                (
+                    (
+                        ((1.05075007164441684324e-9 * r + 5.47593808499534494600e-4) * r + 1.51986665636164571966e-2)
+                        * r
+                        + 1.48103976427480074590e-1
+                    )
+                    * r
+                    + 6.89767334985100004550e-1
+                )
+                * r
+                + 1.67638483018380384940e0
+            )
+            * r
+            + 2.05319162663775882187e0
+        ) * r + 1.0
     else:
         r = r - 5.0
-        a = (((((((2.01033439929228813265e-7 * r + 2.71155556874348757815e-5) * r + 1.24266094738807843860e-3) * r
-                 + 2.65321895265761230930e-2) * r + 2.96560571828504891230e-1) * r + 1.78482653991729133580e0) * r
-              + 5.46378491116411436990e0) * r + 6.65790464350110377720e0)
-        b = (((((((2.04426310338993978564e-15 * r + 1.42151175831644588870e-7) * r + 1.84631831751005468180e-5) * r
-                 + 7.86869131145613259100e-4) * r + 1.48753612908506148525e-2) * r + 1.36929880922735805310e-1) * r
-              + 5.99832206555887937690e-1) * r + 1.0)
+        a = (
+            (
+                (
+                    (
+                        ((2.01033439929228813265e-7 * r + 2.71155556874348757815e-5) * r + 1.24266094738807843860e-3)
+                        * r
+                        + 2.65321895265761230930e-2
+                    )
+                    * r
+                    + 2.96560571828504891230e-1
+                )
+                * r
+                + 1.78482653991729133580e0
+            )
+            * r
+            + 5.46378491116411436990e0
+        ) * r + 6.65790464350110377720e0
+        b = (
+            (
+                (
+                    (
+                        ((2.04426310338993978564e-15 * r + 1.42151175831644588870e-7) * r + 1.84631831751005468180e-5)
+                        * r
+                        + 7.86869131145613259100e-4
+                    )
+                    * r
+                    + 1.48753612908506148525e-2
+                )
+                * r
+                + 1.36929880922735805310e-1
+            )
+            * r
+            + 5.99832206555887937690e-1
+        ) * r + 1.0
     return -a / b if q < 0.0 else a / b
 
 
@@ -166,8 +251,18 @@ def log_factorial(k):
         return log(product)
     x = k + 1.0
     r = 1.0 / (x * x)
-    series = (8.3333333333333329e-2 - r * (2.7777777777777778e-3 - r * (7.9365079365079365e-4 - r * (
-        5.9523809523809529e-4 - r * (8.4175084175084171e-4 - r * 1.9175269175269176e-3))))) / x
+    series = (
+        8.3333333333333329e-2
+        - r
+        * (
+            2.7777777777777778e-3
+            - r
+            * (
+                7.9365079365079365e-4
+                - r * (5.9523809523809529e-4 - r * (8.4175084175084171e-4 - r * 1.9175269175269176e-3))
+            )
+        )
+    ) / x
     return (x - 0.5) * log(x) - x + 0.91893853320467278 + series
 
 

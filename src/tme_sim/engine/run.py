@@ -32,7 +32,8 @@ class Jumps:
         self.ends, self.places, self.values = [], [], []
 
     def group(self, rows):
-        """Add a group of rows (dest, src, coef, const), all reading the same state before the jump; return its number."""
+        """Add a group of rows (dest, src, coef, const), all reading the same state before the jump; return its
+        number."""
         for dest, src, coef, const in rows:
             self.places.append((int(dest), int(src)))
             self.values.append((float(coef), float(const)))
@@ -62,7 +63,8 @@ class Options:
     max_steps: int = 1_000_000
 
     def limits(self, n):
-        """Return the limits array (3, n): atol, lower, upper. Raises ValueError for a tolerance that is not positive."""
+        """Return the limits array (3, n): atol, lower, upper. Raises ValueError for a tolerance that is not
+        positive."""
         limits = np.empty((3, n))
         limits[c.ATOL] = self.atol
         limits[c.LOWER] = self.lower
@@ -109,10 +111,18 @@ class State:
         i = self.carry_i
         rejected = int(i[c.REJECT_ERROR] + i[c.REJECT_NEGATIVE] + i[c.REJECT_OTHER])
         return {
-            "steps": int(i[c.STEPS]) - rejected, "rejected": rejected, "rejected_negative": int(i[c.REJECT_NEGATIVE]),
-            "rejected_nonfinite": int(i[c.REJECT_OTHER]), "rhs": int(i[c.N_RHS]), "jac": int(i[c.N_JAC]),
-            "lu": int(i[c.N_LU]), "state_events": int(i[c.N_EVENTS]), "jumps": int(i[c.N_JUMPS]),
-            "decisions": int(i[c.N_DECISIONS]), "corrections": int(i[c.CORRECTIONS]), "outputs_held": int(i[c.OUT_HELD]),
+            "steps": int(i[c.STEPS]) - rejected,
+            "rejected": rejected,
+            "rejected_negative": int(i[c.REJECT_NEGATIVE]),
+            "rejected_nonfinite": int(i[c.REJECT_OTHER]),
+            "rhs": int(i[c.N_RHS]),
+            "jac": int(i[c.N_JAC]),
+            "lu": int(i[c.N_LU]),
+            "state_events": int(i[c.N_EVENTS]),
+            "jumps": int(i[c.N_JUMPS]),
+            "decisions": int(i[c.N_DECISIONS]),
+            "corrections": int(i[c.CORRECTIONS]),
+            "outputs_held": int(i[c.OUT_HELD]),
         }
 
 
@@ -134,8 +144,13 @@ def new_state(y0, u0, queue, start_tick=0, memory=None, max_events=1000):
     carry_i[c.NOW] = start_tick
     carry_i[c.RESTART] = 1
     return State(
-        y=y, u=np.array(u0, dtype=np.float64), queue=queue, carry_i=carry_i, carry_f=np.zeros(c.CARRY_F),
-        memory=np.zeros(1) if memory is None else np.array(memory, dtype=np.float64), ledger=np.zeros(y.size),
+        y=y,
+        u=np.array(u0, dtype=np.float64),
+        queue=queue,
+        carry_i=carry_i,
+        carry_f=np.zeros(c.CARRY_F),
+        memory=np.zeros(1) if memory is None else np.array(memory, dtype=np.float64),
+        ledger=np.zeros(y.size),
         event_log=np.zeros((max_events, c.EVENT_COLUMNS)),
     )
 
@@ -166,13 +181,28 @@ def record_time(rec_t):
     return start, start + rec_t[:, 2] * rec_t[:, 3]
 
 
-def advance(functions, state, th, stop_tick, options, jumps=None, guard_table=None, out_ticks=None, out_y=None, out_u=None,
-            records=None, wall_seconds=None, pause_tick=NEVER, call_steps=NEVER):
+def advance(
+    functions,
+    state,
+    th,
+    stop_tick,
+    options,
+    jumps=None,
+    guard_table=None,
+    out_ticks=None,
+    out_y=None,
+    out_u=None,
+    records=None,
+    wall_seconds=None,
+    pause_tick=NEVER,
+    call_steps=NEVER,
+):
     """Advance `state` in place to stop_tick and return the result code.
 
-    th: working parameters. out_ticks (k) rising ints; out_y (k, n), out_u (k, m) are filled (rows not reached stay as they
-    are). records: a Records object that collects the accepted steps. wall_seconds: limit for this call (WALL_LIMIT).
-    pause_tick, call_steps: return PAUSED at the first step end at or after pause_tick, or after so many steps.
+    th: working parameters. out_ticks (k) rising ints; out_y (k, n), out_u (k, m) are filled (rows not reached stay
+    as they are). records: a Records object that collects the accepted steps. wall_seconds: limit for this call
+    (WALL_LIMIT). pause_tick, call_steps: return PAUSED at the first step end at or after pause_tick, or after so
+    many steps.
     """
     n, m = state.y.size, state.u.size
     arrays = jumps.arrays() if isinstance(jumps, Jumps) else (jumps if jumps is not None else Jumps().arrays())
@@ -192,9 +222,31 @@ def advance(functions, state, th, stop_tick, options, jumps=None, guard_table=No
         left = last_step - state.carry_i[c.STEPS]
         budget[c.CALL_STEPS] = left if wall_seconds is None else min(left, CHUNK_STEPS)
         code = integrate(
-            functions.rhs, functions.jac, functions.guards, functions.decide, functions.program,
-            state.y, state.u, th, state.memory, limits, control, budget, state.queue, *arrays, guard_table,
-            state.event_log, ticks, out_y, out_u, rec_t, rec_y, rec_u, state.carry_i, state.carry_f, state.ledger,
+            functions.rhs,
+            functions.jac,
+            functions.guards,
+            functions.decide,
+            functions.program,
+            state.y,
+            state.u,
+            th,
+            state.memory,
+            limits,
+            control,
+            budget,
+            state.queue,
+            *arrays,
+            guard_table,
+            state.event_log,
+            ticks,
+            out_y,
+            out_u,
+            rec_t,
+            rec_y,
+            rec_u,
+            state.carry_i,
+            state.carry_f,
+            state.ledger,
         )
         if records is not None and state.carry_i[c.N_RECORDS]:
             r = int(state.carry_i[c.N_RECORDS])
@@ -204,8 +256,10 @@ def advance(functions, state, th, stop_tick, options, jumps=None, guard_table=No
             state.carry_i[c.N_RECORDS] = 0
         if code == c.RECORD_FULL:
             continue
-        if code == c.PAUSED and state.carry_i[c.STEPS] < last_step and (
-            state.carry_i[c.NOW] + state.carry_f[c.S] * 1440.0 < pause_tick
+        if (
+            code == c.PAUSED
+            and state.carry_i[c.STEPS] < last_step
+            and (state.carry_i[c.NOW] + state.carry_f[c.S] * 1440.0 < pause_tick)
         ):
             if wall_seconds is not None and time.monotonic() - started > wall_seconds:
                 state.carry_i[c.CODE] = c.WALL_LIMIT

@@ -1,6 +1,7 @@
 """Function types through which the engine calls a compiled model; the engine is compiled once against them.
 
-All arrays are 1-D, C-contiguous float64 unless said otherwise: state y[n], held inputs u[m], working parameters th[n_th].
+All arrays are 1-D, C-contiguous float64 unless said otherwise: state y[n], held inputs u[m], working parameters
+th[n_th].
 
 prepare(par, th)                     fill th from the n_par free parameters
 rhs(y, u, th, dy)                    time derivative, per day
