@@ -76,8 +76,7 @@ def power(x, n):
 
 def hill(x, K, n):
     """Sigmoid `x^n / (K^n + x^n)`: 0 at none, one half at `x = K`, 1 at plenty.  `x` and `K` share a unit."""
-    r = power(x / K, n)
-    return r / (1 + r)
+    return 1 - 1 / (1 + power(x / K, n))  # the power appears once, and plenty gives 1 without overflow
 
 
 def inhibit(x, K, n=None):

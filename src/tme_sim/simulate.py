@@ -274,3 +274,157 @@ def observe_all(model: CompiledModel, states: np.ndarray, held: np.ndarray, th: 
     for i in range(len(states)):
         model.observe(np.ascontiguousarray(np.maximum(states[i], 0.0)), np.ascontiguousarray(held[i]), th, out[i])
     return out
+
+
+# --- from a scenario to a run record ------------------------------------------------------------------------------------
+
+
+def plan_of(scenario) -> Plan:
+    """The plan of a checked scenario (:class:`tme_sim.scenario.Scenario`).
+
+    Raises:
+        InputError: two drugs of the protocol need the same kinetic slot.
+    """
+    from tme_sim.diagnostics import InputError, Problem
+
+    library, covariates = scenario.catalogue.library, scenario.covariates()
+    drugs: dict[str, tuple[Drug, Mapping[str, float | str]]] = {}
+    for name in dict.fromkeys(e.data["drug"] for e in scenario.calendar.entries if e.kind == "drug"):
+        drug = library.get(name)
+        if drug.slot in drugs and drugs[drug.slot][0].name != drug.name:
+            raise InputError(Problem(scenario.name, "protocol", (
+                f"{drugs[drug.slot][0].name} and {drug.name} are both {drug.role}: one run holds one drug of a role; "
+                "leave one out")))
+        drugs[drug.slot] = (drug, covariates)
+    entries = scenario.calendar.entries
+    start = min([0, *(e.tick for e in entries)])
+    every = max(1, round(_days(scenario.run.output_every) * TICKS_PER_DAY))
+    return Plan(
+        mechanisms=scenario.catalogue.sources,
+        lesions=scenario.lesion_values(),
+        values=scenario.values(),
+        off=scenario.biology.off,
+        hypotheses=scenario.biology.hypotheses,
+        drugs=drugs,
+        entries=_numbered_targets(entries, scenario.patient.lesion),
+        start=(start // every) * every,
+        stop=scenario.stop_tick,
+        every=every,
+        rtol=scenario.run.rtol,
+        max_steps=scenario.run.max_steps,
+        wall_seconds=_days(scenario.run.wall_limit) * 86400.0,
+    )
+
+
+def _days(quantity) -> float:
+    from tme_sim.quantities import internal
+
+    return float(internal(*quantity))
+
+
+def _numbered_targets(entries, lesions):
+    """Entries whose targets are lesion numbers (from 1) instead of names."""
+    from dataclasses import replace
+
+    number = {one.name: i for i, one in enumerate(lesions, 1)}
+    out = []
+    for e in entries:
+        if e.kind == "tace" and e.data.get("targets"):
+            e = replace(e, data={**e.data, "targets": tuple(number[t] for t in e.data["targets"])})
+        out.append(e)
+    return out
+
+
+def simulate(scenario, *, announce: Callable[[str], None] | None = None):
+    """Run a scenario and return its :class:`tme_sim.results.Run`, not yet written.
+
+    Raises:
+        InputError, NetworkError, BaselineError: before anything is integrated.
+        SimulationError: an integration that did not reach the end.
+    """
+    from tme_sim.results import Run
+
+    outcome = run_plan(plan_of(scenario), announce=announce)
+    columns, units, labels = _columns(outcome, scenario.outputs.states)
+    return Run(
+        outcome.time, columns, units, labels=labels, events=outcome.events, summary=endpoints(outcome, scenario),
+        manifest=_manifest(outcome, scenario), scenario_text=scenario.to_toml(),
+    )
+
+
+def _columns(outcome: Outcome, wanted: Sequence[str]):
+    """Saved columns in display units: every state, held input, signal and total, or those asked for."""
+    model = outcome.model
+    labels = {i.name: i.label for i in (*model.network.species, *model.network.held, *model.network.signals,
+                                        *model.network.totals)}
+    columns, units, names = {}, {}, {}
+    for source, table in ((model.state_names, outcome.states), (model.held_names, outcome.held),
+                          (model.node_names, outcome.nodes)):
+        for i, full in enumerate(source):
+            base = full.split(".")[0]
+            if base.startswith(("rate_", "mean_")) or (wanted and base not in wanted):
+                continue
+            unit = model.units.get(base, "1")
+            columns[full], units[full] = to_display(table[:, i], unit), unit
+            names[full] = labels.get(base, labels.get(base.rpartition("_")[0], base))
+    return columns, units, names
+
+
+def endpoints(outcome: Outcome, scenario) -> dict:
+    """Endpoints of a run under the names pinned for all of tme_sim; days, mL, and ratios to day 0."""
+    from tme_sim import observe
+
+    model, time = outcome.model, outcome.time
+    n = model.layout.n_lesions
+    whole = np.column_stack([outcome.series("lesion_volume", b + 1) for b in range(n)])
+    floor, rho = (float(outcome.th[model.index("theta", name)]) for name in ("volume_floor", "rho_cell"))
+    viable = np.column_stack([outcome.series("viable_cells", b + 1) for b in range(n)]) / rho
+    days = sorted({0.0, *(e.tick / TICKS_PER_DAY for e in scenario.calendar.entries if e.kind == "scan")})
+    scans = observe.take_scans([d for d in days if time[0] <= d <= time[-1]], whole - floor, viable, time)
+    out: dict = {"n_tace": sum(1 for e in outcome.events if e["kind"] == "tace")}
+    for criterion in observe.CRITERIA:
+        out |= observe.response_endpoints(scans, criterion)
+    out |= {"ttp": out["ttp_recist11"], "ttp_event": out["ttp_recist11_event"]}
+    levels = {"burden": viable.sum(axis=1) / 1000.0}
+    for name, signal in (("albi", "albi"), ("child_pugh", "child_pugh")):
+        if signal in model.node_names:
+            levels[name] = outcome.series(signal)
+    ratios = {"viable_fraction": viable.sum(axis=1)}
+    for name, state in (("afp_ratio", "AFP"), ("vegf_ratio", "VEGF_plasma")):
+        if state in model.state_names:
+            ratios[name] = outcome.series(state)
+    return out | observe.landmark_endpoints(time, levels, ratios)
+
+
+def _manifest(outcome: Outcome, scenario) -> dict:
+    """How the run was made: versions, digests, seed, warnings, sources (weakest grade first), timings, counts."""
+    from importlib.metadata import PackageNotFoundError, version
+    from platform import python_version
+
+    from tme_sim import __version__
+    from tme_sim.quantities import GRADES
+
+    versions = {"tme_sim": __version__, "python": python_version()}
+    for package in ("numpy", "numba", "scipy", "sympy"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            pass
+    used = [*outcome.parameters.values()]
+    if any(e["kind"] == "tace" for e in outcome.events):
+        used += session.all_parameters()
+    sources = [
+        {"name": p.name, "value": p.value, "unit": p.unit, "grade": p.grade, "source": p.source}
+        for p in sorted(used, key=lambda p: (GRADES.index(p.grade), p.name))
+        if not p.name.startswith("gain_")
+    ]
+    return {
+        "scenario": {"name": scenario.name, "digest": scenario.digest},
+        "model_digest": outcome.model.digest,
+        "seed": scenario.seed,
+        "versions": versions,
+        "warnings": list(scenario.warnings),
+        "timings": outcome.timings,
+        "stats": outcome.stats,
+        "sources": sources,
+    }

@@ -126,6 +126,10 @@ def _power(expr, wrap: bool = False) -> str:
             return f"(1.0/sqrt({_add(base)}))"
         if exponent.is_Integer and exponent < 0:
             return f"(1.0/{_power(sympy.Pow(base, -exponent, evaluate=False) if exponent != -1 else base, wrap=True)})"
+        if exponent.is_Rational and exponent.q == 2:  # derivatives of square roots
+            whole = sympy.Pow(base, abs(exponent) - sympy.Rational(1, 2), evaluate=False)
+            product = f"({_atom(base) if abs(exponent) == sympy.Rational(3, 2) else _power(whole)}*sqrt({_add(base)}))"
+            return product if exponent.is_positive else f"(1.0/{product})"
         raise ValueError(f"a law uses {expr}: write non-integer powers as power(x, n)")
     return _atom(expr)
 

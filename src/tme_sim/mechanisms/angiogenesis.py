@@ -145,7 +145,7 @@ MECHANISM = Mechanism(
     name="angiogenesis",
     text=__doc__,
     parameters=(
-        Parameter("vessel_density", 150.0, "1/mm^2", "derived: steady oxygen field, section densities 70-250 "
+        Parameter("vessel_density", 180.0, "1/mm^2", "derived: steady oxygen field, section densities 70-250 "
                   "(https://pmc.ncbi.nlm.nih.gov/articles/PMC4698187: 70 +- 17 in rabbit VX2)", "low", 70.0, 250.0,
                   "microvessels per section area, untreated"),
         Parameter("perfused_share", 0.81, "1", "https://pmc.ncbi.nlm.nih.gov/articles/PMC4698187", "high", 0.6, 0.95,
@@ -170,7 +170,7 @@ MECHANISM = Mechanism(
         Parameter("tau_adapt", 4.0, "day", WINDOW + "; with 4 d a five-day hold reopens a window, so keep it a prior",
                   "low", 2.0, 30.0, "adaptation time that closes the window"),
         Parameter("K_adapt", 0.05, "1", "smooth switch of adaptation", "assumed", 0.02, 0.1, ""),
-        Parameter("quality_floor", 0.5, "1", "flow quality of untreated tumour vessels; " + WINDOW, "low", 0.3, 0.8, ""),
+        Parameter("quality_floor", 0.7, "1", "flow quality of untreated tumour vessels; " + WINDOW, "low", 0.3, 0.8, ""),
         Parameter("k_escape", 0.004, "1/day", "no source found; progression on anti-VEGF within 6-12 months", "assumed",
                   0.0, 0.02, "VEGF-independent escape"),
         Parameter("k_escape_loss", 0.01, "1/day", "no source found", "assumed", 0.002, 0.05, ""),
@@ -189,9 +189,9 @@ MECHANISM = Mechanism(
         Signal("angiogenic_drive", signalling_with_escape, "1", "angiogenic drive", rest=1.0),
         Signal("block", block_with_escape, "1", "effective block of the angiogenic drive"),
         Signal("vessel_capacity", capacity_of, "1/mm^2", "largest vessel density", where="body"),
-        Signal("vessel_quality", quality_of, "1", "flow quality of vessels", rest=0.5),
-        Signal("perfused_density", perfused_vessels, "1/mm^2", "perfused vessels", rest=121.5, pivot=True),
-        Signal("perfusion_now", perfusion_index, "1/mm^2", "density times quality of perfused vessels", rest=60.75),
+        Signal("vessel_quality", quality_of, "1", "flow quality of vessels", rest=0.7),
+        Signal("perfused_density", perfused_vessels, "1/mm^2", "perfused vessels", rest=145.8, pivot=True),
+        Signal("perfusion_now", perfusion_index, "1/mm^2", "density times quality of perfused vessels", rest=102.06),
         Signal("perfusion", relative_to_start, "1", "perfusion relative to untreated", rest=1.0,
                bind={"value": "perfusion_now", "value_start": "perfusion_start"}),
     ),

@@ -33,14 +33,14 @@ def supply_of(perfused_density, vessel_quality, g_wall, D_O2, p_v, Vmax_tum):
     return supply_ratio(perfused_density, vessel_quality, vessel_conductance(g_wall, D_O2), p_v, Vmax_tum)
 
 
-def vessels_near(perfused_density, p_v, Vmax_tum, D_O2):
+def vessels_near(perfused_density, p_v, Vmax_tum, Km_tum, D_O2):
     """Perfused vessels within the area that oxygen can diffuse over."""
-    return vessels_in_reach(perfused_density, p_v, Vmax_tum, D_O2)
+    return vessels_in_reach(perfused_density, p_v, Vmax_tum, Km_tum, D_O2)
 
 
-def vessel_isolation(vessel_quality, g_wall, D_O2):
-    """Diffusivity of tissue over conductance of vessels."""
-    return isolation(vessel_quality, vessel_conductance(g_wall, D_O2), D_O2)
+def vessel_isolation(vessel_quality, g_wall, p_v, Km_tum, D_O2):
+    """Spread of oxygen in tissue over conductance of vessels."""
+    return isolation(vessel_quality, vessel_conductance(g_wall, D_O2), p_v, Km_tum, D_O2)
 
 
 def tissue_below_edges(oxygen_supply, vessels_reached, isolation_of_vessels, p_v, Km_tum, mmHg):
@@ -79,7 +79,7 @@ MECHANISM = Mechanism(
     parameters=(
         Parameter("D_O2", 2.0e-9, "m^2/s", "https://doi.org/10.1038/srep42113; PhysiCell 1.67e-9; water 3e-9", "medium",
                   1.5e-9, 3e-9, "oxygen diffusivity in tissue"),
-        Parameter("Vmax_tum", 8.0, "mmHg/s", "derived: 2*D*p0/L^2 with the 140 um limit of Cancer Res 66:4219; a Krogh "
+        Parameter("Vmax_tum", 6.5, "mmHg/s", "chosen within derived bounds so that 6 % of tissue is anoxic untreated: 2*D*p0/L^2 with the 140 um limit of Cancer Res 66:4219; a Krogh "
                   "cylinder gives 2.9", "medium", 2.9, 15.0, "largest oxygen uptake of the tissue"),
         Parameter("Km_tum", 2.5, "mmHg", "form: PMC4448765 (Grimes 2015); value unconfirmed, low sensitivity", "low", 0.5,
                   5.0, "oxygen for half-maximal uptake"),

@@ -14,6 +14,7 @@ def all_mechanisms() -> tuple[Mechanism, ...]:
     from importlib import import_module
 
     biology = [import_module(f"tme_sim.mechanisms.{name}").MECHANISM for name in ORDER]
+    from tme_sim.therapies.drug_effects import MECHANISM as drug_effects
     from tme_sim.therapies.tace import MECHANISM as tace
 
-    return (*biology, tace)
+    return (*biology, tace, drug_effects)

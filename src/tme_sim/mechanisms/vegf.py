@@ -5,7 +5,8 @@ liver after embolisation adds its own, more after lipiodol than after beads (DOI
 anti-VEGF antibody binds VEGF: free VEGF falls, while total plasma VEGF rises because the complex is cleared as slowly
 as the antibody (PMC3058319).
 
-Simplified.  Levels are relative to the untreated level (1) in tissue, absolute in plasma.  The antibody is in great
+Simplified.  The tissue level is that of viable tissue, relative to untreated (1): necrosis neither makes nor destroys VEGF,
+and VEGF reaches 0.4 mm only.  Plasma is absolute.  The antibody is in great
 excess (uM against pM), so the bound share follows the antibody alone.  In tissue the antibody can hide at most a share
 `Bmax_trap` of the VEGF from its receptors (matrix-bound and pericellular VEGF stays reachable).
 
@@ -37,9 +38,9 @@ def hypoxia_induces_vegf(hif, fold_vegf):
     return fold(hif, fold_vegf)
 
 
-def secrete_from_tumour(q_vegf_tumour, density_relative):
-    """VEGF from viable tumour cells in full oxygen, per tissue volume; hypoxia multiplies it."""
-    return q_vegf_tumour * density_relative
+def secrete_from_tumour(q_vegf_tumour):
+    """VEGF from viable tumour cells in full oxygen, per volume of viable tissue; hypoxia multiplies it."""
+    return q_vegf_tumour
 
 
 def secrete_from_macrophages(k_vegf_tissue, vegf_share_tam, tam_relative):
@@ -153,8 +154,6 @@ MECHANISM = Mechanism(
         Signal("vegf_free_share", free_share_plasma, "1", "free share of plasma VEGF", where="body", rest=1.0),
         Signal("vegf_free_plasma", free_plasma_vegf, "pg/mL", "free plasma VEGF", where="body"),
         Signal("tam_relative", lambda TAM, TAM_start: TAM / TAM_start, "1", "macrophages relative to untreated", rest=1.0),
-        Signal("density_relative", lambda viable_density, viable_density_start: viable_density / viable_density_start, "1",
-               "viable density relative to untreated", rest=1.0),
     ),
     totals=(Total("vegf_leak", leak_of_lesion, "cell", "tissue VEGF weighted by viable cells"),),
     processes=(
@@ -177,7 +176,6 @@ MECHANISM = Mechanism(
         Balance("q_vegf_body", "VEGF_plasma", "pg/mL/day", "VEGF from the rest of the body"),
     ),
     references=(
-        Reference("viable_density_start", "viable_density", "cell/mm^3", "untreated viable density"),
         Reference("vegf_leak_start", "vegf_leak", "cell", "untreated tumour leak", where="body"),
     ),
     hypotheses=(

@@ -6,7 +6,7 @@ Numbers of techniques are data with unit, source and grade, like all parameters;
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tme_sim.mechanisms.liver import session_burden
 from tme_sim.quantities import Parameter
@@ -135,3 +135,11 @@ def body_changes(session: Session, value: Callable[[str], float]) -> list[Row]:
     burden = session_burden(exposed, value("albi_session"), value("albi_persist"))
     burden["injury"] = TECHNIQUES[session.technique].injury.value * (INJURY_FLOOR.value + exposed * (1 - INJURY_FLOOR.value))
     return [add(state, amount) for state, amount in burden.items()]
+
+
+def all_parameters() -> list[Parameter]:
+    """Every number a session can use, for the list of sources."""
+    fixed = [LOST_STASIS, LOST_SUBSTASIS, RIM_SPARING, LOBAR, TISSUE_LEVEL, TISSUE_DOSE, REACH, INJURY_FLOOR]
+    return fixed + [
+        replace(p, name=f"{t.name}_{p.name}") for t in TECHNIQUES.values() for p in (t.recanalisation, t.lag, t.burst, t.injury)
+    ]
