@@ -110,8 +110,12 @@ def _load_file(path: Path) -> Any:
     return module
 
 
-@lru_cache(maxsize=8)
-def _cached(folders: tuple[str, ...]) -> Catalogue:
+@lru_cache(maxsize=1)
+def _installed() -> Catalogue:
+    return _read(())
+
+
+def _read(folders: tuple[str | Path, ...]) -> Catalogue:
     from tme_sim.therapies.library import Library
 
     return catalogue_of(discover_mechanisms(folders), Library())
@@ -123,4 +127,5 @@ def load_catalogue(folders: Iterable[str | Path] = ()) -> Catalogue:
     Raises:
         InputError: as `discover_mechanisms`.
     """
-    return _cached(tuple(str(f) for f in folders))
+    folders = tuple(folders)
+    return _read(folders) if folders else _installed()  # a folder may change while a session goes on

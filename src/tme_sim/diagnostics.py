@@ -99,10 +99,10 @@ def read_text(path: str | Path, *, max_bytes: int = MAX_BYTES) -> str:
     """
     path = Path(path)
     try:
-        if path.is_dir():
-            raise InputError(Problem(str(path), "", "this is a folder; give a file in it"))
         with open(path, "rb") as stream:
             raw = stream.read(max_bytes + 1)
+    except IsADirectoryError:
+        raise InputError(Problem(str(path), "", "this is a folder; give a file in it")) from None
     except FileNotFoundError:
         raise InputError(Problem(str(path), "", f"there is no such file{_nearest_file(path)}")) from None
     except (OSError, ValueError) as error:

@@ -105,10 +105,8 @@ def parse_when(value: Any) -> When:
         return When(sign * offset, relative["name"].strip(), _which(relative["which"]), text)
     unsaid = _UNSAID.fullmatch(text)
     if unsaid:
-        name = unsaid["name"]
-        raise QuantityError(
-            f'{quoted(text)} does not say which {plain(name, 40)}: write "first {plain(name, 40)}" or "last ..."'
-        )
+        name = plain(unsaid["name"], 40)
+        raise QuantityError(f'{quoted(text)} does not say which {name}: write "first {name}" or "last {name}"')
     try:
         quantity = parse_quantity(text)
     except QuantityError:

@@ -304,7 +304,12 @@ def _swap(temporary: Path, folder: Path) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         old = folder.parent / f".{folder.name[:40]}.{secrets.token_hex(6)}.old"
         os.rename(folder, old)
-    os.rename(temporary, folder)
+    try:
+        os.rename(temporary, folder)
+    except OSError:
+        if old is not None:
+            os.rename(old, folder)
+        raise
     if old is not None:
         shutil.rmtree(old, ignore_errors=True)
 

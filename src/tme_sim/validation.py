@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
 
@@ -131,7 +131,8 @@ def check_table(
     except ValidationError as error:
         for item in error.errors(include_url=False):
             where = tuple(p for p in item["loc"] if isinstance(p, (str, int)))
-            problems.add((*key, *where), explain(item, _keys(model) | set(also)))
+            inner = _model_at(model, where[:-1])
+            problems.add((*key, *where), explain(item, _keys(inner) | (set(also) if inner is model else set())))
         return None
     except RecursionError:
         problems.add(key, "is nested too deeply")
@@ -140,6 +141,17 @@ def check_table(
 
 def _keys(model: type[BaseModel]) -> set[str]:
     return {field.alias or name for name, field in model.model_fields.items()}
+
+
+def _model_at(model: type[BaseModel], where: Sequence[str | int]) -> type[BaseModel]:
+    """The table that a place inside `model` belongs to; lists of tables are stepped into."""
+    for part in where:
+        field = next((f for n, f in model.model_fields.items() if part in (n, f.alias)), None)
+        inner = field.annotation if field is not None else None
+        while inner is not None and not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            inner = next((a for a in get_args(inner) if a is not type(None) and a is not Ellipsis), None)
+        model = inner or model
+    return model
 
 
 def _kind(value: Any) -> str:

@@ -1,0 +1,61 @@
+# make run     set up and run the first scenario        make test    set up and run the fast tests
+# make verify  the slower tests as well                 make bench   compare the integrator with its peers
+SHELL := /bin/sh
+VENV ?= .venv
+export VENV PYTHON
+RUN := $(VENV)/bin/python -m
+SETUP := ./requirements/install.sh
+PYTEST := $(RUN) pytest --durations=15 -q
+SCENARIO ?= configs/emerald1.toml
+
+.PHONY: help run test verify soak bench evidence docs setup lock clean
+
+help:
+	@echo "make run       set up, then tme-sim run $(SCENARIO)"
+	@echo "make test      set up, then the fast tests (pack F)"
+	@echo "make verify    the slower tests as well (pack N), up to an hour"
+	@echo "make soak      the tests before a release (pack S)"
+	@echo "make bench     work-precision comparison with other integrators"
+	@echo "make evidence  the board of published observations"
+	@echo "make docs      the documentation site"
+	@echo "make lock      renew the hash locks (needs uv)"
+
+setup:
+	@$(SETUP) run
+
+run:
+	@$(SETUP) run
+	@$(RUN) tme_sim run $(SCENARIO)
+
+test:
+	@$(SETUP) test
+	$(PYTEST) -m "not slow and not bench and not soak"
+
+verify:
+	@$(SETUP) test
+	$(PYTEST) -m "not bench and not soak"
+
+soak:
+	@$(SETUP) test
+	$(PYTEST) -m "soak"
+
+bench:
+	@$(SETUP) bench
+	@if ! $(RUN) pip install --quiet --disable-pip-version-check --require-hashes \
+	    --no-build-isolation -r requirements/bench-source.txt 2>/dev/null; then \
+	    echo "bench: numbalsoda does not build here (it needs a C++ and a Fortran compiler and CMake) and is left out"; fi
+	$(RUN) benchmarks
+
+evidence:
+	@$(SETUP) test
+	$(RUN) tests.evidence
+
+docs:
+	@$(SETUP) docs
+	$(RUN) sphinx -W -b html docs docs/_build/html
+
+lock:
+	./requirements/lock.sh
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info

@@ -1,0 +1,307 @@
+"""The command as a user meets it: exit codes, messages, nothing written on bad input, start-up time."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from test_results import a_run
+from test_scenario import GOOD
+
+from tme_sim import cli as module
+from tme_sim.cli import cli
+from tme_sim.results import Run
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = [
+    [], ["run"], ["rerun"], ["compare"], ["profile"], ["attribute"], ["config"], ["config", "new"], ["config", "check"],
+    ["config", "show"], ["config", "diff"], ["config", "schema"], ["describe"], ["protocol"], ["protocol", "show"],
+    ["protocol", "table"], ["export"], ["doctor"],
+]  # fmt: skip
+SCENARIO = '[[patient.lesion]]\ndiameter = "40 mm"\n[[protocol.treatment]]\nkind = "tace"\nstart = "day 0"\n[run]\nduration = "50 day"\n'
+
+
+def call(*arguments):
+    return CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+@pytest.fixture
+def case(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "case.toml"
+    path.write_text(SCENARIO)
+    return path
+
+
+class SimulationError(RuntimeError):
+    """Stands for the error of the same name."""
+
+
+@pytest.fixture
+def fake_simulation(monkeypatch):
+    """A simulation that answers at once, so that the command is tested and not the model."""
+    import types
+
+    fake = types.ModuleType("tme_sim.simulate")
+    fake.SimulationError = SimulationError
+
+    def simulate(scenario, announce=None, **more):
+        if scenario.seed == 13:
+            raise SimulationError("state VEGF became negative on day 3; fastest process: vegf_loss")
+        if scenario.seed == 14:
+            raise KeyboardInterrupt
+        if scenario.seed == 15:
+            raise ZeroDivisionError("division by zero")
+        summary = {"pfs": float(scenario.seed), "pfs_event": 1}
+        manifest = {"scenario": {"name": scenario.name}, "timings": {"integrate": 0.01}, "stats": {"steps": 5}}
+        return a_run(summary=summary, manifest=manifest, scenario_text=scenario.to_toml())
+
+    fake.simulate = simulate
+    plots = types.ModuleType("tme_sim.plots")
+    plots.draw_run = lambda folder: [folder / "figures" / "x.png"]
+    plots.draw_comparison = lambda runs, out: Path(out).write_bytes(b"png")
+    monkeypatch.setitem(sys.modules, "tme_sim.simulate", fake)
+    monkeypatch.setitem(sys.modules, "tme_sim.plots", plots)
+
+
+# --- help and start-up ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example(command):
+    done = call(*command, "--help")
+    assert done.exit_code == 0
+    assert f"tme-sim {' '.join(command)}".strip() in done.output or command in (["config"], ["protocol"])
+    assert len(done.output.strip().split("\n")) > 5
+
+
+def test_no_command_is_left_out_of_these_tests():
+    names = {(n,) for n in cli.commands} | {(g, n) for g in ("config", "protocol") for n in cli.commands[g].commands}
+    assert {tuple(c) for c in COMMANDS if c} == names
+
+
+def test_help_imports_nothing_heavy_and_config_check_no_numerics():
+    code = (
+        "import sys; from click.testing import CliRunner; from tme_sim.cli import cli\n"
+        "r = CliRunner().invoke(cli, {args}); assert r.exit_code == 0, r.output\n"
+        "print([m for m in ('numpy','scipy','numba','sympy','matplotlib','pint','pydantic','rich') if m in sys.modules])"
+    )
+    for args, allowed in (
+        ("['--help']", "[]"),
+        (f"['config', 'check', {str(ROOT / 'configs/emerald1.toml')!r}]", "['pydantic']"),
+    ):
+        done = subprocess.run([sys.executable, "-c", code.format(args=args)], capture_output=True, text=True)
+        assert done.stdout.strip() == allowed, done.stderr
+
+
+def fastest(arguments, times=5):
+    """Seconds of processor time (the wall time of an idle machine), the least of some calls."""
+    best = 9.0
+    for _ in range(times):
+        begin = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "tme_sim", *arguments], check=True, capture_output=True, cwd=ROOT)
+        end = resource.getrusage(resource.RUSAGE_CHILDREN)
+        best = min(best, end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime)
+    return best
+
+
+def test_help_answers_within_150_ms_and_a_check_within_1200_ms():
+    assert fastest(["--help"]) < 0.150
+    assert fastest(["config", "check", "configs/emerald1.toml"], 3) < 1.2
+
+
+def test_a_mistyped_command_is_recognised():
+    done = call("rnu")
+    assert done.exit_code == 2 and "Did you mean 'run'?" in done.output
+
+
+# --- run ------------------------------------------------------------
+
+
+def test_run_writes_numbered_folders_and_never_overwrites(case, fake_simulation):
+    assert call("run", case).exit_code == 0
+    done = call("run", case, "--set", "seed=5")
+    assert done.exit_code == 0 and "written to runs/scenario-2" in done.output and "figure" in done.output
+    assert Run.load("runs/scenario-1").summary["pfs"] == 1.0 and Run.load("runs/scenario-2").summary["pfs"] == 5.0
+    refused = call("run", case, "--out", "runs/scenario-2", "--set", "seed=6")
+    assert refused.exit_code == 2 and "--force" in refused.output
+    assert Run.load("runs/scenario-2").summary["pfs"] == 5.0
+    assert call("run", case, "--out", "runs/scenario-2", "--set", "seed=6", "--force").exit_code == 0
+    assert Run.load("runs/scenario-2").summary["pfs"] == 6.0
+
+
+def test_figures_can_be_left_out_by_option_and_by_scenario(case, fake_simulation):
+    assert "figure" not in call("run", case, "--no-figures").output
+    assert "figure" not in call("run", case, "--set", "outputs.figures=false").output
+
+
+def test_bad_input_is_exit_2_with_all_mistakes_and_nothing_written(case, fake_simulation):
+    case.write_text(SCENARIO.replace("tace", "taec").replace("diameter", "diamter"))
+    done = call("run", case)
+    assert done.exit_code == 2 and 'did you mean "tace"' in done.output and 'did you mean "diameter"' in done.output
+    assert [p.name for p in case.parent.iterdir()] == ["case.toml"]
+
+
+def test_a_failed_run_is_exit_1_and_keeps_its_scenario_and_message(case, fake_simulation):
+    done = call("run", case, "--set", "seed=13")
+    assert done.exit_code == 1 and "state VEGF became negative on day 3" in done.output
+    assert "Traceback" not in done.output and Path("runs/scenario-1/scenario.toml").exists()
+    again = call("compare", "runs/scenario-1", "runs/scenario-1")
+    assert again.exit_code == 2 and "holds a failed run: state VEGF became negative" in again.output
+
+
+def test_an_interrupted_run_is_exit_130_and_writes_nothing(case, fake_simulation):
+    done = call("run", case, "--set", "seed=14")
+    assert done.exit_code == 130 and not Path("runs").exists()
+
+
+def test_a_mistake_of_the_program_is_one_paragraph_and_the_traceback_on_request(case, fake_simulation):
+    done = call("run", case, "--set", "seed=15")
+    assert done.exit_code == 1 and "an unexpected ZeroDivisionError" in done.output and "Traceback" not in done.output
+    assert isinstance(call("--traceback", "run", case, "--set", "seed=15").exception, ZeroDivisionError)
+
+
+def test_a_run_name_that_leaves_the_folder_is_refused(case, fake_simulation):
+    done = call("run", case, "--set", "name=../../x")
+    assert done.exit_code == 2 and not Path("runs").exists()
+
+
+def test_rerun_gives_the_same_bytes_or_says_which_differ(case, fake_simulation, monkeypatch):
+    call("run", case, "--set", "seed=5", "--no-figures")
+    done = call("rerun", "runs/scenario-1/manifest.json")
+    assert done.exit_code == 0 and "the same bytes as runs/scenario-1" in done.output
+    for name in ("scenario.toml", "summary.json"):
+        assert Path("runs/scenario-1", name).read_bytes() == Path("runs/scenario-2", name).read_bytes()
+    fake = sys.modules["tme_sim.simulate"]
+    monkeypatch.setattr(fake, "simulate", lambda s, **k: a_run(scenario_text=s.to_toml(), summary={"pfs": 9.0}))
+    done = call("rerun", "runs/scenario-1")
+    assert done.exit_code == 1 and "not the same bytes: summary.json" in done.output
+
+
+def test_compare_tabulates_and_draws(case, fake_simulation):
+    call("run", case), call("run", case, "--set", "seed=5")
+    done = call("compare", "runs/scenario-1", "runs/scenario-2", "--out", "c.png")
+    assert done.exit_code == 0 and "scenario-1" in done.output and "pfs" in done.output and Path("c.png").exists()
+    assert call("compare", "runs/scenario-1").exit_code == 2
+    assert call("compare", "runs/scenario-1", "runs/none").exit_code == 2
+
+
+def test_profile_prints_phases(case, fake_simulation):
+    done = call("profile", case)
+    assert done.exit_code == 0 and "integrate" in done.output and "steps" in done.output and not Path("runs").exists()
+
+
+def test_a_finished_run_is_exported_as_csv(case, fake_simulation):
+    call("run", case, "--no-figures")
+    assert call("export", "csv", "runs/scenario-1", "--out", "x.csv").exit_code == 0
+    header, units, first = Path("x.csv").read_text().split("\n")[:3]
+    assert (
+        header.split(",")[0] == "day" and units.split(",")[1] == "cell/mm^3" and np.isfinite(float(first.split(",")[1]))
+    )
+
+
+# --- config and protocol ------------------------------------------------------------
+
+
+def test_a_new_scenario_is_a_right_one(case):
+    assert call("config", "new", "my.toml").exit_code == 0
+    done = call("config", "check", "my.toml")
+    assert done.exit_code == 0 and "my.toml: ok" in done.output
+    assert call("config", "new", "my.toml").exit_code == 2 and call("config", "new", "no/my.toml").exit_code == 2
+
+
+def test_check_tells_the_mistakes_of_all_files(case):
+    Path("bad.toml").write_text("sed = 1\n")
+    done = call("config", "check", case, "bad.toml", "none.toml")
+    assert done.exit_code == 2 and "case.toml: ok" in done.output
+    assert 'bad.toml:1: sed: is not known here, did you mean "seed"' in done.output and "no such file" in done.output
+
+
+def test_show_prints_every_value_with_its_origin(case):
+    done = call("config", "show", case, "--set", "patient.weight=80 kg")
+    assert done.exit_code == 0
+    for line in ('weight = "80 kg"  #@ --set', 'diameter = "40 mm"  #@ case.toml:2', "seed = 1  #@ default"):
+        assert line in done.output
+
+
+def test_diff_prints_what_differs(case):
+    Path("other.toml").write_text(SCENARIO.replace("40 mm", "41 mm"))
+    done = call("config", "diff", case, "other.toml")
+    assert done.exit_code == 0 and "patient.lesion.lesion 1.diameter: 40 mm -> 41 mm" in done.output
+    assert call("config", "diff", case, case).output == "no difference\n"
+
+
+def test_schema_goes_to_a_file_or_the_terminal(case):
+    import json
+
+    assert call("config", "schema", "--out", "s.json").exit_code == 0
+    assert json.loads(Path("s.json").read_text()) == json.loads(call("config", "schema").output)
+
+
+def test_protocol_files_and_scenarios_are_shown_alike(case):
+    Path("p.toml").write_text('name = "p"\n[[treatment]]\nkind = "tace"\nstart = "day 0"\n')
+    for file in (case, "p.toml"):
+        done = call("protocol", "show", file, "--out", "c.png")
+        assert done.exit_code == 0 and "day 0" in done.output and Path("c.png").stat().st_size > 1000
+    Path("p.toml").write_text('name = "p"\n[[treatment]]\nkind = "tace"\nstrat = "day 0"\n')
+    done = call("protocol", "show", "p.toml")
+    assert done.exit_code == 2 and "p.toml:4: " in done.output and 'did you mean "start"' in done.output
+
+
+def test_the_dosing_table_goes_to_a_file_or_the_terminal(case):
+    assert call("protocol", "table", case).output.startswith("ID,TIME,EVID")
+    assert call("protocol", "table", case, "--out", "d.csv").exit_code == 0 and Path("d.csv").exists()
+
+
+def test_mechanisms_come_from_a_named_folder_and_never_from_a_scenario(case):
+    Path("mine").mkdir()
+    Path("mine/extra.py").write_text(
+        '"""An extra."""\nfrom tme_sim.network import Mechanism\nfrom tme_sim.quantities import Parameter\n'
+        'MECHANISM = Mechanism(name="extra", text=__doc__, parameters=(Parameter("k_x", 1.0, "1/day", "me", "assumed", 0.5, 2.0),))\n'
+    )
+    Path("x.toml").write_text('[parameters]\nk_x = "1.5 1/day"\n')
+    assert call("config", "check", "x.toml").exit_code == 2
+    assert call("config", "check", "x.toml", "--mechanisms", "mine").exit_code == 0
+    Path("y.toml").write_text('mechanisms = "mine"\n')
+    assert "mechanisms: is not known here" in call("config", "check", "y.toml").output
+    for folder, says in (("nowhere", "no such folder of mechanisms"), ("mine", "does not load: ZeroDivisionError")):
+        Path("mine/broken.py").write_text("1 / 0\n")
+        done = call("config", "check", "x.toml", "--mechanisms", folder)
+        assert done.exit_code == 2 and says in done.output
+    Path("mine/broken.py").write_text(Path("mine/extra.py").read_text())
+    assert "of this name stands already" in call("config", "check", "x.toml", "--mechanisms", "mine").output
+
+
+def test_doctor_names_what_is_there(case):
+    done = call("doctor")
+    assert "Python 3" in done.output and "xarray" in done.output and "SQLite" in done.output
+    Path("runs").mkdir()
+    Path("runs/.x.123.incomplete").mkdir()
+    assert "left by interrupted runs" in call("doctor").output
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (OSError(28, "No space left on device", "disk"), 1, "disk: No space left on device"),
+        (ImportError("to_xarray needs xarray"), 1, "tme-sim doctor"),
+        (MemoryError(), 1, "not enough memory"),
+        (RecursionError("deep"), 1, "an unexpected RecursionError"),
+    ],
+)
+def test_errors_of_the_machine_are_told_in_words(case, monkeypatch, error, code, says):
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(module, "load", fail)
+    done = call("config", "show", case)
+    assert done.exit_code == code and says in done.output and "Traceback" not in done.output
+
+
+def test_the_long_example_of_the_scenario_tests_is_no_file_of_the_model(case):
+    Path("good.toml").write_text(GOOD)
+    done = call("config", "check", "good.toml")
+    assert done.exit_code == 2 and "share_free" in done.output
