@@ -268,6 +268,8 @@ def test_bases_of_doses():
         (drug(start="day 0", every="1 day", hold='[{ around = "drug", after = "9 day" }]'), "cannot be held around itself"),
         (drug("a", start="day 0") + drug("a", start="day 9"), 'a second entry is named "a"'),
         (drug("a", start="day 0") + drug("b", what="avastin", start="day 0"), "within a day of"),
+        (drug("a", "nivolumab", "240 mg", start="day 0") + drug("b", "durvalumab", "1500 mg", start="day 90"),
+         "nivolumab and durvalumab are both pd1_axis"),
         (TACE + TACE.replace('kind = "tace"', 'kind = "tace"\nname = "again"'), "(two sessions); move one"),
         (TACE.replace('"tace"', '"tase"'), "kinds of treatment are drug, tace"),
         ("[[protocol.treatment]]\nstart = 'day 0'\n", "is missing; kinds of treatment are drug, tace"),

@@ -387,6 +387,20 @@ class _Resolver:
         found.sort(key=lambda e: (e.tick, e.order, position[e.treatment], e.number))
         return found
 
+    def roles(self) -> None:
+        """Two drugs of one role: a run has one kinetic slot for each role."""
+        first: dict[str, DrugTreatment] = {}
+        for key, item in zip(self.keys, self.items, strict=True):
+            drug = self.drug(item.drug) if isinstance(item, DrugTreatment) else None
+            if drug is None:
+                continue
+            other = self.drug(first.setdefault(drug.slot, item).drug)
+            if other is not None and other.name != drug.name:
+                self.problems.add(
+                    (*key, "drug"),
+                    f"{other.name} and {drug.name} are both {drug.role}: a run holds one drug of a role",
+                )
+
     def clashes(self, entries: Sequence[Entry]) -> None:
         """Two entries that cannot both be meant: sessions within a day, one drug from two treatments within a day."""
         last: dict[str, Entry] = {}
@@ -432,6 +446,7 @@ def resolve(
     collected = problems if problems is not None else Problems(Places("protocol"))
     resolver = _Resolver(protocol, body, library, end, key, collected)
     entries = resolver.all_entries()
+    resolver.roles()
     resolver.clashes(entries)
     if problems is None and collected:
         raise InputError(collected.found)
