@@ -55,6 +55,7 @@ class Plan:
     start: int = 0
     stop: int = 365 * TICKS_PER_DAY
     every: int = TICKS_PER_DAY
+    oral: str = "averaged"  # daily tablets as a constant intake, or "resolved" dose by dose
     rtol: float = 1e-5
     max_steps: int = 200_000
     wall_seconds: float | None = 600.0
@@ -155,6 +156,7 @@ def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
     builder = _CalendarBuilder(model, th)
     kinetics = {slot: drug.kinetics(covariates) for slot, (drug, covariates) in plan.drugs.items()}
     by_name = {drug.name: (slot, drug) for slot, (drug, _) in plan.drugs.items()}
+    averaged = _daily_oral(plan) if plan.oral == "averaged" else {}
     for entry in plan.entries:
         if entry.tick > plan.stop:
             continue
@@ -166,6 +168,13 @@ def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
             told |= {"what": f"{data['technique']} TACE, {data['selectivity']}, to {data['endpoint']}"}
         elif entry.kind == "drug":
             slot, drug = by_name[data["drug"]]
+            if id(entry) in averaged:
+                span = averaged[id(entry)]
+                if span:
+                    for jump in dosing.averaged(drug, kinetics[slot], data["dose"], *span):
+                        builder.add(jump.tick, jump.order, builder.rows(jump.rows))
+                builder.events.append(told | {"what": f"{drug.name} {data['dose']:g} mg"})
+                continue
             length = data["duration"] / TICKS_PER_DAY
             route = {"arterial": "hepatic_artery"}.get(data["route"], data["route"])
             for jump in dosing.dose(drug, kinetics[slot], data["dose"], entry.tick, route=route,
@@ -176,6 +185,32 @@ def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
             told |= {"what": data.get("method", "scan")}
         builder.events.append(told)
     return builder.finish(plan)
+
+
+def _daily_oral(plan: Plan) -> dict[int, tuple[float, int, int] | None]:
+    """Oral doses that follow each other daily: the first of a train gives (interval in days, first, last tick), others None.
+
+    A train ends where dose, drug or interval changes; doses further apart than two days are not averaged.
+    """
+    trains: dict[str, list] = {}
+    for entry in plan.entries:
+        if entry.kind == "drug" and entry.data["route"] == "oral" and entry.tick <= plan.stop:
+            trains.setdefault(entry.data["drug"], []).append(entry)
+    out: dict[int, tuple[float, int, int] | None] = {}
+    for doses in trains.values():
+        i = 0
+        while i < len(doses):
+            j = i + 1
+            while j < len(doses) and doses[j].data["dose"] == doses[i].data["dose"] and (
+                doses[j].tick - doses[j - 1].tick == doses[i + 1].tick - doses[i].tick <= 2 * TICKS_PER_DAY
+            ):
+                j += 1
+            if j - i > 1:
+                interval = doses[i + 1].tick - doses[i].tick
+                out |= {id(d): None for d in doses[i:j]}
+                out[id(doses[i])] = (interval / TICKS_PER_DAY, doses[i].tick, doses[j - 1].tick + interval)
+            i = j
+    return out
 
 
 class _CalendarBuilder:

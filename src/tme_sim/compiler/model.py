@@ -25,7 +25,7 @@ import numpy as np
 from tme_sim.compiler.layout import Layout
 from tme_sim.engine.cache import cache_root, source_digest
 from tme_sim.network import Network
-from tme_sim.quantities import internal
+from tme_sim.quantities import internal, to_display
 
 
 PARTS = ("jac", "observe", "prepare", "rhs")  # the slowest to compile first
@@ -144,9 +144,9 @@ class CompiledModel:
         return out
 
     @cached_property
-    def _limits(self) -> list[tuple[int, str, str, float]]:
-        floors = {b.parameter: (b.label, b.minimum) for b in self.network.balances}
-        floors |= {r.name: (r.label, r.minimum) for r in self.network.references if r.minimum is not None}
+    def _limits(self) -> list[tuple[int, str, str, str, float]]:
+        floors = {b.parameter: (b.label, b.unit, b.minimum) for b in self.network.balances}
+        floors |= {r.name: (r.label, r.unit, r.minimum) for r in self.network.references if r.minimum is not None}
         out = []
         for i, name in enumerate(self.theta_names):
             base = name.split(".")[0]
@@ -155,14 +155,15 @@ class CompiledModel:
         return out
 
     def _check_baseline(self, th: np.ndarray) -> None:
-        for i, name, label, minimum in self._limits:
+        for i, name, label, unit, minimum in self._limits:
             lesion = name.partition(".")[2]
             if lesion and th[self.index("theta", "present", int(lesion) - 1)] == 0.0:
                 continue
             if not th[i] >= minimum:
                 raise BaselineError(
-                    f"this patient cannot rest before treatment: {label} ({name}) would have to be {th[i]:.4g} per day, "
-                    f"below {minimum:g}. Raise cell_loss_factor or lower what removes it untreated "
+                    f"this patient cannot rest before treatment: {label} ({name}) would have to be "
+                    f"{to_display(th[i], unit):.4g}{'' if unit == '1' else ' ' + unit}, below {minimum:g}. Raise "
+                    f"cell_loss_factor or doubling rate, or lower what removes these cells untreated "
                     f"(tme-sim describe {name.split('.')[0]} shows what it balances)."
                 )
         if not np.isfinite(th).all():

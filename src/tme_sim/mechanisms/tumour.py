@@ -208,7 +208,7 @@ PARAMETERS = (
     Parameter("k_anoxia", 4.0, "1/day", PHYSICELL, "medium", 2.0, 8.0, "anoxic survival 6 h (3-12 h)"),
     Parameter("anoxic_width", 0.01, "1", "smoothing of the edge of the anoxic zone", "assumed", 0.002, 0.05, ""),
     Parameter("k_dying_clear", 2.8, "1/day", PHYSICELL, "medium", 1.0, 4.0, "apoptosis lasts 8.6 h"),
-    Parameter("k_necrosis_clear", 0.03, "1/day", f"{QSP_TNBC}: 0.1; NSCLC virtual patient: 0.0139", "medium", 0.014, 0.2,
+    Parameter("k_necrosis_clear", 0.02, "1/day", f"{QSP_TNBC}: 0.1; NSCLC virtual patient: 0.0139", "medium", 0.014, 0.2,
               "resorption of necrosis, before perfusion limits it"),
     Parameter("resistant_share", 0.02, "1", "no source found", "assumed", 0.0, 0.2,
               "share of cells that survive doxorubicin and platinum"),

@@ -54,14 +54,14 @@ def kill_in_reach(doxorubicin, Emax_dox, IC50_dox, n_dox):
     return Emax_dox * hill(doxorubicin, IC50_dox, n_dox)
 
 
-def kill_by_doxorubicin(doxorubicin, Emax_dox, IC50_dox, n_dox, dox_exposed):
+def kill_by_doxorubicin(dox_kill, dox_exposed):
     """Killing of sensitive cells, averaged over those in and out of reach."""
-    return dox_exposed * kill_in_reach(doxorubicin, Emax_dox, IC50_dox, n_dox)
+    return dox_exposed * dox_kill
 
 
-def exposed_die_first(doxorubicin, Emax_dox, IC50_dox, n_dox, dox_exposed):
+def exposed_die_first(dox_kill, dox_exposed):
     """The exposed share falls as exposed cells die and the others do not."""
-    return kill_in_reach(doxorubicin, Emax_dox, IC50_dox, n_dox) * (1 - dox_exposed)
+    return dox_kill * (1 - dox_exposed)
 
 
 def hypoxia_protects(hif, hypoxic_dox):
@@ -102,6 +102,7 @@ MECHANISM = Mechanism(
     signals=(
         Signal("open_share", open_share_of, "1", "share of vessels not occluded", rest=1.0),
         Signal("doxorubicin", tissue_doxorubicin, "umol/L", "tissue doxorubicin"),
+        Signal("dox_kill", kill_in_reach, "1/day", "hazard of sensitive cells that doxorubicin reaches"),
     ),
     processes=(
         decay("recanalisation_core", "occluded_core", recanalise, "recanalisation of the core"),
