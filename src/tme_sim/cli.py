@@ -321,50 +321,6 @@ def config() -> None:
     """
 
 
-NEW = """# A scenario of tme_sim.  Every quantity has a unit; tme-sim config check FILE finds mistakes.
-schema = 1
-name = "my_scenario"
-title = "What this scenario asks"
-seed = 1
-
-[patient]
-weight = "70 kg"
-
-[[patient.lesion]]
-name = "main"
-diameter = "50 mm"
-doubling_time = "160 day"
-
-# [biology]
-# off = ["purinergic"]                           # mechanisms switched off
-# hypotheses = { "mdsc.loss" = "slow_turnover" }  # registered alternatives, see tme-sim describe
-
-# [parameters]
-# k_hif2 = "3 1/day"                              # any parameter of the model
-
-[[protocol.treatment]]
-kind = "tace"
-start = "day 0"
-technique = "conventional"
-
-[[protocol.treatment]]
-kind = "drug"
-name = "anti-VEGF"
-drug = "bevacizumab"
-dose = "15 mg/kg"
-start = "14 day after last tace"
-every = "3 weeks"
-until = "day 365"
-
-[[protocol.scan]]
-start = "day 0"
-every = "8 weeks"
-
-[run]
-duration = "365 day"
-"""
-
-
 @config.command("new")
 @click.argument("file")
 @click.option("--force", is_flag=True, help="Replace the file.")
@@ -378,13 +334,14 @@ def config_new(file: str, force: bool) -> None:
     from pathlib import Path
 
     from tme_sim.results import write_file
+    from tme_sim.templates import NEW_SCENARIO
 
     path = Path(file)
     if path.is_dir() or (path.exists() and not force):
         raise Failure(f"{file}: exists; choose another name, or replace it with --force", BAD_INPUT)
     if not path.parent.is_dir():
         raise Failure(f"{path.parent}: there is no such folder", BAD_INPUT)
-    write_file(path, NEW.encode())
+    write_file(path, NEW_SCENARIO.encode())
     click.echo(f"written to {path}; next: tme-sim config check {path}")
 
 
