@@ -56,12 +56,18 @@ def viable_share_below(below, necrotic_share, anoxic_width):
     return positive(below - necrotic_share, anoxic_width) / (1 - necrotic_share)
 
 
-def viable_classes(
+def viable_below_edges(
     tissue_below_0, tissue_below_1, tissue_below_2, tissue_below_3, tissue_below_4, necrotic_share, anoxic_width
 ):
-    """Shares of the viable tissue in the oxygen classes; they sum to 1."""
+    """Share of viable tissue below each edge; divided by the same smooth part of 1, so that none exceeds 1."""
+    whole = positive(1 - necrotic_share, anoxic_width)
     edges = (tissue_below_0, tissue_below_1, tissue_below_2, tissue_below_3, tissue_below_4)
-    below = [viable_share_below(b, necrotic_share, anoxic_width) for b in edges]
+    return tuple(positive(below - necrotic_share, anoxic_width) / whole for below in edges)
+
+
+def viable_classes(viable_below_0, viable_below_1, viable_below_2, viable_below_3, viable_below_4):
+    """Shares of the viable tissue in the oxygen classes; they sum to 1."""
+    below = (viable_below_0, viable_below_1, viable_below_2, viable_below_3, viable_below_4)
     inner = [upper - lower for lower, upper in zip(below[:-1], below[1:], strict=True)]
     return (below[0], *inner, 1 - below[-1])
 
@@ -84,7 +90,7 @@ MECHANISM = Mechanism(
         Parameter("Km_tum", 2.5, "mmHg", "form: PMC4448765 (Grimes 2015); value unconfirmed, low sensitivity", "low", 0.5,
                   5.0, "oxygen for half-maximal uptake"),
         Parameter("p_v", 40.0, "mmHg", "no source for HCC; PhysiCell far field 38 mmHg", "assumed", 30.0, 60.0,
-                  "oxygen in tumour vessels"),
+                  "oxygen in tumour vessels; above the top class edge", minimum=26.0),
         Parameter("g_wall", 3300.0, "um^2/s", "derived: scan of solved 2-D fields", "low", 2000.0, 10000.0,
                   "wall conductance per vessel length"),
         Parameter("mmHg", 1.0, "mmHg", "unit of the class edges, by construction", "high", 1.0, 1.0, ""),
@@ -94,13 +100,14 @@ MECHANISM = Mechanism(
         Signal("vessels_reached", vessels_near, "1", "vessels in reach"),
         Signal("isolation_of_vessels", vessel_isolation, "1", "isolation of vessels"),
         Signal("tissue_below", tissue_below_edges, "1", "share of tissue below an oxygen edge", parts=len(OXYGEN_EDGES)),
+        Signal("viable_below", viable_below_edges, "1", "share of viable tissue below an oxygen edge", parts=len(OXYGEN_EDGES)),
         Signal("oxygen_share", viable_classes, "1", "share of viable tissue in an oxygen class", parts=len(OXYGEN_CLASSES),
                rest=NORMOXIC),
         Signal("anoxic_share", lambda tissue_below_1: tissue_below_1, "1", "share of tissue below 2.5 mmHg"),
         Signal("anoxic_viable", viable_share_below, "1", "anoxic share of viable tissue",
                bind={"below": f"tissue_below_{ANOXIC_EDGE}"}),
-        Signal("hypoxic_share", viable_share_below, "1", "share of viable tissue below 12 mmHg",
-               bind={"below": f"tissue_below_{OXYGEN_EDGES.index(12.0)}"}),
+        Signal("hypoxic_share", lambda below: below, "1", "share of viable tissue below 12 mmHg",
+               bind={"below": f"viable_below_{OXYGEN_EDGES.index(12.0)}"}),
         Signal("oxygen_mean", mean_of, "mmHg", "mean oxygen of viable tissue", rest=40.0),
     ),
 )
