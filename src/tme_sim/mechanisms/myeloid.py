@@ -7,8 +7,8 @@ differentiation (Chiu 2017, DOI 10.1038/s41467-017-00530-7).  Those that do diff
 which secrete VEGF.
 
 Simplified.  One class of suppressor cells, with one influx, solved from loss times density.  Densities are per lesion
-volume and dilution by growth is ignored.  Blood is not depleted by the tumour, which draws a few percent of the
-turnover.  The drive of the marrow follows viable tumour cells, more so when hypoxic; it saturates, and a healthy part
+volume and dilution by growth is ignored.  Blood is not depleted by the tumour, which draws a tenth of the turnover at
+5 cm.  The drive of the marrow follows viable tumour cells, more so when hypoxic; it saturates, and a healthy part
 needs no tumour.  One macrophage pool, without polarisation.
 
 Not included.  Granulocytic and monocytic subsets, spleen, Kupffer cells, the cytokines themselves.
@@ -117,6 +117,11 @@ def die_in_tumour(k_MDSC_death):
     return k_MDSC_death
 
 
+def macrophages_of(tam_yield, k_TAM, TAM, rate_mdsc_differentiating):
+    """Macrophages per differentiated MDSC: less than `tam_yield` where MDSC alone would overfill the untreated pool."""
+    return tam_yield * saturate(k_TAM * TAM, tam_yield * rate_mdsc_differentiating)
+
+
 def monocytes_enter(tam_influx):
     """Blood monocytes that become macrophages, solved from loss times density."""
     return tam_influx
@@ -180,8 +185,8 @@ MECHANISM = Mechanism(
         Parameter("k_MDSC_diff", 0.08, "1/day", f"derived: total loss 0.1, within 0.03-0.3 implied by {RESECTION}",
                   "low", 0.02, 0.25, "differentiation in the untreated tumour"),
         Parameter("k_MDSC_death", 0.02, "1/day", f"{QSP_TNBC}: 0.015", "medium", 0.01, 0.06, "death in the tumour"),
-        Parameter("tam_per_mdsc", 0.5, "1", "no source found; the rest become granulocytes and dendritic cells",
-                  "assumed", 0.1, 1.0, "macrophages per differentiated MDSC"),
+        Parameter("tam_yield", 0.5, "1", "no source found; the rest become granulocytes and dendritic cells", "assumed",
+                  0.1, 1.0, "macrophages per differentiated MDSC, where niches are free"),
         Parameter("K_AMP", 1.0, "1", f"effect: {CHIU}; size not known", "assumed", 0.2, 5.0,
                   "half-effect level, untreated AMP = 1"),
         Parameter("amp_block", 0.6, "1", f"effect: {CHIU}; size not known", "assumed", 0.1, 0.95,
@@ -242,7 +247,10 @@ MECHANISM = Mechanism(
         Balance("mdsc_entry", "MDSC", "1/day", "MDSC entry per MDSC in blood"),
         Balance("tam_influx", "TAM", "cell/mm^3/day", "monocyte entry"),
     ),
-    references=(Reference("tumour_signal_start", "tumour_signal", "cell", "untreated tumour signal", where="body"),),
+    references=(
+        Reference("tumour_signal_start", "tumour_signal", "cell", "untreated tumour signal", where="body"),
+        Reference("tam_per_mdsc", macrophages_of, "1", "macrophages per differentiated MDSC"),
+    ),
     hypotheses=(
         Hypothesis("mdsc.amp", "recruitment", "AMP draws MDSC in instead of keeping them immature", CHIU,
                    laws={"amp_on_mdsc_differentiation": no_effect, "amp_on_mdsc_entry": amp_recruits}),

@@ -59,9 +59,14 @@ def enter_tumour(cd8_entry, CD8_blood):
     return cd8_entry * CD8_blood
 
 
-def stem_enter_tumour(cd8_entry, CD8_blood, stem_entry_share):
+def stem_enter_tumour(cd8_entry, CD8_blood, stem_per_entry):
     """A few of those that enter are stem-like."""
-    return cd8_entry * CD8_blood * stem_entry_share
+    return cd8_entry * CD8_blood * stem_per_entry
+
+
+def stem_among_entering(stem_entry_share, rate_cd8_stem_feeding, rate_cd8_entering):
+    """Stem-like cells per entering effector: the share of the untreated turnover of the pool that they supply."""
+    return stem_entry_share * rate_cd8_stem_feeding / rate_cd8_entering
 
 
 def flow_limits_entry(perfusion):
@@ -112,6 +117,11 @@ def stem_renew(k_stem_renew, CD8_stem, cd8_density, stem_share, stem_room):
 def stem_feed(k_stem_feed):
     """Stem-like cells differentiate into effectors, `stem_burst` each."""
     return k_stem_feed
+
+
+def effectors_per_stem(stem_supply, rate_cd8_dying, rate_cd8_exhausting, rate_cd8_stem_feeding):
+    """Effectors per differentiated stem-like cell: the share of the untreated effector turnover that they supply."""
+    return stem_supply * (rate_cd8_dying + rate_cd8_exhausting) / rate_cd8_stem_feeding
 
 
 def blockade_wakes_stem(pd1_engaged, fold_stem_PD1):
@@ -165,8 +175,8 @@ PARAMETERS = (
               "assumed", "low", 0.1, 0.6, "exhausted share of CD8"),
     Parameter("stem_share", 0.1, "1", "no count in HCC found", "assumed", 0.02, 0.3, "stem-like share of CD8"),
     Parameter("adhesion_floor", 0.3, "1", "no source found", "assumed", 0.05, 1.0, "entry at vessel quality 0"),
-    Parameter("stem_entry_share", 0.02, "1", "no source found", "assumed", 0.0, 0.1, "stem-like cells per entering "
-              "effector"),
+    Parameter("stem_entry_share", 0.2, "1", "no source found", "assumed", 0.0, 0.9,
+              "share of untreated stem-like turnover that comes from blood"),
     Parameter("k_CD8_death", 0.05, "1/day", f"{QSP_TNBC} (De Boer 1995): 0.01, death alone", "low", 0.005, 0.2,
               "effectors die or leave"),
     Parameter("k_T_exh", 0.1, "1/day", f"{QSP_TNBC} (Robertson-Tessi 2012)", "medium", 0.02, 1.0, "exhaustion"),
@@ -178,8 +188,8 @@ PARAMETERS = (
     Parameter("pd1_sparing", 0.25, "1", "no source found", "assumed", 0.0, 0.8, "exhaustion prevented by full PD-1 "
               "blockade"),
     Parameter("k_stem_feed", 0.04, "1/day", "no source found", "assumed", 0.01, 0.2, "stem-like cells differentiate"),
-    Parameter("stem_burst", 4.0, "1", "no source found; two divisions", "assumed", 1.0, 32.0,
-              "effectors per stem-like cell"),
+    Parameter("stem_supply", 0.3, "1", "no source found", "assumed", 0.05, 0.9,
+              "share of untreated effector turnover that stem-like cells feed"),
     Parameter("stem_room", 2.0, "1", "no source found", "assumed", 1.2, 5.0, "niches per stem-like cell before "
               "treatment"),
     Parameter("fold_stem_PD1", 1.5, "1", "effect: stem-like cells give the burst (DOI 10.1038/nature19330); size not "
@@ -261,6 +271,8 @@ MECHANISM = Mechanism(
         Balance("treg_influx", "Treg", "cell/mm^3/day", "Treg entry before treatment"),
     ),
     references=(
+        Reference("stem_per_entry", stem_among_entering, "1", "stem-like CD8 per entering effector"),
+        Reference("stem_burst", effectors_per_stem, "1", "effectors per differentiated stem-like cell"),
         Reference("treg_signal_start", "treg_signal", "cell", "untreated Treg signal", where="body"),
     ),
 )
