@@ -44,19 +44,21 @@ def write(model: Model, n_lesions: int, title: str = "") -> tuple[dict[str, str]
     """
     locals_ = differentiate(model)
     statements = baseline.program(model)
-    solved = {
-        w: [s.name for s in statements if s.kind == "store" and _scope(model, s.name) == w] for w in ("body", "lesion")
-    }
-    nodes = {
-        w: [n.name for n in model.nodes.values() if n.where == w] for w in ("body", "lesion")
-    }
-    layout = Layout(n_lesions, model.states, model.held, model.parameters, solved, nodes)
+    layout = layout_of(model, statements, n_lesions)
     writer = _Writer(model, layout)
     title = title or "the mechanisms " + ", ".join(m.name for m in model.network.mechanisms)
     parts = {"prepare": writer.prepare(statements), "rhs": writer.rhs(), "jac": writer.jacobian(locals_),
              "observe": writer.observe()}
     size = layout.size(layout.states)
     return {n: HEADER.format(what=WHAT[n], title=title, n=size) + "\n\n" + t + "\n" for n, t in parts.items()}, layout
+
+
+def layout_of(model: Model, statements, n_lesions: int) -> Layout:
+    """Index maps of a model and its baseline program; the Jacobian's pattern is filled in by the writer."""
+    places = ("body", "lesion")
+    solved = {w: [s.name for s in statements if s.kind == "store" and model.scope[s.name] == w] for w in places}
+    nodes = {w: [n.name for n in model.nodes.values() if n.where == w] for w in places}
+    return Layout(n_lesions, model.states, model.held, model.parameters, solved, nodes)
 
 
 def actor_source(model: Model) -> str:
@@ -77,10 +79,6 @@ def actor_source(model: Model) -> str:
             f'    """{label}"""\n    return {source(expr)}'
         )
     return "\n\n\n".join(out) + "\n"
-
-
-def _scope(model: Model, name: str) -> str:
-    return model.scope[name]
 
 
 def _names(exprs) -> set[str]:

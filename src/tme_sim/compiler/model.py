@@ -190,20 +190,33 @@ def model_digest(network: Network, n_lesions: int) -> str:
         h.update(mechanism.name.encode())
     for path in sorted(_law_files(network)):
         h.update(Path(path).read_bytes())
+    h.update(_loaded_code(network).encode())
     h.update(json.dumps([dict(network.choices), {k: str(v) for k, v in network.rests.items()}, n_lesions]).encode())
     h.update(f"{sys.version_info[:2]} {version('numba')} {version('sympy')}".encode())
     return h.hexdigest()
 
 
-def _law_files(network: Network) -> set[str]:
+def _laws(network: Network) -> list:
     laws = [p.law for p in network.processes] + [s.law for s in network.signals] + [t.law for t in network.totals]
     laws += [m.law for m in network.modulations]
     laws += [s.initial for s in network.species if callable(s.initial)]
-    laws += [r.signal for r in network.references if callable(r.signal)]
-    files = {inspect.getsourcefile(law) for law in laws}
+    return laws + [r.signal for r in network.references if callable(r.signal)]
+
+
+def _law_files(network: Network) -> set[str]:
     from tme_sim.mechanisms import closure
 
-    return files | {closure.__file__}
+    return {inspect.getsourcefile(law) for law in _laws(network)} | {closure.__file__}
+
+
+def _loaded_code(network: Network) -> str:
+    """What this process has loaded: a file edited since then must not pass its old code off under the new digest."""
+    laws = [(law.__name__, law.__code__.co_code.hex(), repr(law.__code__.co_consts)) for law in _laws(network)
+            if hasattr(law, "__code__")]
+    names = [[item.name for item in group] for group in (
+        network.parameters("body"), network.parameters("lesion"), network.species, network.held, network.signals,
+        network.totals, network.processes, network.modulations, network.references)]
+    return repr((laws, names, [b.parameter for b in network.balances]))
 
 
 def compile_model(network: Network, n_lesions: int = 1, announce=None) -> CompiledModel:

@@ -51,11 +51,6 @@ def tissue_below_edges(oxygen_supply, vessels_reached, isolation_of_vessels, p_v
     )
 
 
-def viable_share_below(below, necrotic_share, anoxic_width):
-    """Share of viable tissue below an edge, when necrosis fills the lowest-oxygen part of the tissue."""
-    return positive(below - necrotic_share, anoxic_width) / (1 - necrotic_share)
-
-
 def viable_below_edges(
     tissue_below_0, tissue_below_1, tissue_below_2, tissue_below_3, tissue_below_4, necrotic_share, anoxic_width
 ):
@@ -103,8 +98,7 @@ MECHANISM = Mechanism(
         Signal("viable_below", viable_below_edges, "1", "share of viable tissue below an oxygen edge", parts=len(OXYGEN_EDGES)),
         Signal("oxygen_share", viable_classes, "1", "share of viable tissue in an oxygen class", parts=len(OXYGEN_CLASSES),
                rest=NORMOXIC),
-        Signal("anoxic_share", lambda tissue_below_1: tissue_below_1, "1", "share of tissue below 2.5 mmHg"),
-        Signal("anoxic_viable", viable_share_below, "1", "anoxic share of viable tissue",
+        Signal("anoxic_share", lambda below: below, "1", "share of tissue below 2.5 mmHg",
                bind={"below": f"tissue_below_{ANOXIC_EDGE}"}),
         Signal("hypoxic_share", lambda below: below, "1", "share of viable tissue below 12 mmHg",
                bind={"below": f"viable_below_{OXYGEN_EDGES.index(12.0)}"}),

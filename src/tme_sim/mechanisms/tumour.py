@@ -13,7 +13,7 @@ anoxic zone: only viable cells beyond what is already necrotic can die of it.
 Not included.  Cell-cycle phases, senescence, stem-cell hierarchy, invasion of new tissue by single cells.
 """
 
-from tme_sim.laws import inhibit, saturate, sqrt
+from tme_sim.laws import inhibit, positive, saturate, sqrt
 from tme_sim.network import (
     Balance,
     Held,
@@ -48,6 +48,11 @@ def fall_quiescent(k_arrest, oxygen, p_arrest, n_arrest):
 def wake(k_wake):
     """Quiescent cells re-enter the cycle; taken as constant, so the quiescent share follows the arrest hazard."""
     return k_wake
+
+
+def anoxic_among_viable(anoxic_share, necrotic_share, anoxic_width):
+    """Anoxic share of viable tissue: what is anoxic and not necrotic yet, because necrosis fills the anoxic zone first."""
+    return positive(anoxic_share - necrotic_share, anoxic_width) / (1 - necrotic_share)
 
 
 def die_of_anoxia(k_anoxia, anoxic_viable):
@@ -261,6 +266,7 @@ SIGNALS = (
     Signal("viable_density", per_volume, "cell/mm^3", "viable tumour cells per lesion volume",
            bind={"cells": "viable_cells"}, pivot=True),
     Signal("necrotic_share", share_of_necrosis, "1", "necrotic share of the tissue", pivot=True),
+    Signal("anoxic_viable", anoxic_among_viable, "1", "anoxic share of viable tissue"),
     Signal("necrosis_flux", necrosis_per_volume, "cell/mm^3/day", "necrotic death per lesion volume", pivot=True),
     Signal("apoptosis_flux", apoptosis_per_volume, "cell/mm^3/day", "apoptotic death per lesion volume", pivot=True),
 )
