@@ -87,7 +87,7 @@ def priming_and_tcells(run, _treatments) -> list[Panel]:
         Panel("What dying cells release: antigen and danger signals (DAMP)", "× untreated", [
             *curve(run, "antigen", "antigen", "antigen"), *curve(run, "DAMP", "DAMP", "DAMP")], scale="auto"),
         Panel("Dendritic cells in the tumour", unit_of(run, "DC"), [
-            *curve(run, "DC", "immature", "DC"), *curve(run, "DC_mature", "mature", "DC_mature")], scale="auto"),
+            *curve(run, "DC", "immature DC", "DC"), *curve(run, "DC_mature", "mature DC", "DC_mature")], scale="auto"),
         Panel("Dendritic cells with antigen in the draining node", unit_of(run, "DC_node"),
               curve(run, "DC_node", "in node", "DC_mature"), scale="auto"),
         Panel("Primed CD8 effectors in blood", unit_of(run, "CD8_blood"), curve(run, "CD8_blood", "in blood", "CD8")),
