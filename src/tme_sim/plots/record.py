@@ -56,7 +56,10 @@ def curve(run, name: str, label: str, colour: str, *, factor: float = 1.0, chang
 
 
 def lesion_volumes(run) -> dict[str, np.ndarray] | None:
-    """Volumes (mL) [time, lesion] of viable, dying and necrotic tissue; all cells are of one size, as in the model."""
+    """Volumes (mL) [time, lesion] of viable, dying and necrotic tissue, as scans see them.
+
+    All cells are of one size, as in the model; the scar that always remains is no tissue and left out.
+    """
     if not all(n in run for n in ("lesion_volume", "viable_cells", "dying", "necrotic")):
         return None
     from tme_sim.quantities import convert
@@ -64,10 +67,9 @@ def lesion_volumes(run) -> dict[str, np.ndarray] | None:
     shape = (len(run.time), -1)
     unit = run.units.get("lesion_volume.1", run.units.get("lesion_volume", "mm^3"))
     whole = np.asarray(convert(run["lesion_volume"], unit, "mL")).reshape(shape)
-    cells = {
-        "viable": np.asarray(run["viable_cells"]).reshape(shape),
-        "dying": np.asarray(run["dying"]).reshape(shape),
-        "necrotic": np.asarray(run["necrotic"]).reshape(shape),
-    }
+    scar = [s for s in run.manifest.get("sources", ()) if s.get("name") == "volume_floor"]
+    if scar:
+        whole = np.maximum(whole - convert(float(scar[0]["value"]), scar[0]["unit"], "mL"), 0.0)
+    cells = {kind: np.asarray(run[kind]).reshape(shape) for kind in ("viable_cells", "dying", "necrotic")}
     total = np.maximum(sum(cells.values()), 1e-300)
-    return {kind: whole * count / total for kind, count in cells.items()}
+    return {kind.removesuffix("_cells"): whole * count / total for kind, count in cells.items()}
