@@ -14,7 +14,6 @@ import numpy as np
 from tme_sim.compiler.model import CompiledModel, compile_model
 from tme_sim.engine import queue as queue_module
 from tme_sim.engine import run as engine
-from tme_sim.engine.linear import build_program
 from tme_sim.network import Mechanism, Network, compose
 from tme_sim.quantities import Parameter, to_display
 from tme_sim.therapies import dosing, session
@@ -173,14 +172,14 @@ def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
                 if span:
                     for jump in dosing.averaged(drug, kinetics[slot], data["dose"], *span):
                         builder.add(jump.tick, jump.order, builder.rows(jump.rows))
-                builder.events.append(told | {"what": f"{drug.name} {data['dose']:g} mg"})
+                builder.events.append(told | {"what": f"{drug.name} {data['dose']:g} mg", "drug": drug.name, "slot": slot})
                 continue
             length = data["duration"] / TICKS_PER_DAY
             route = {"arterial": "hepatic_artery"}.get(data["route"], data["route"])
             for jump in dosing.dose(drug, kinetics[slot], data["dose"], entry.tick, route=route,
                                     infusion=0.0 if route == "oral" else length):
                 builder.add(jump.tick, jump.order, builder.rows(jump.rows))
-            told |= {"what": f"{drug.name} {data['dose']:g} mg"}
+            told |= {"what": f"{drug.name} {data['dose']:g} mg", "drug": drug.name, "slot": slot}
         else:
             told |= {"what": data.get("method", "scan")}
         builder.events.append(told)
@@ -271,9 +270,7 @@ class _CalendarBuilder:
 
 
 def _integrate(plan, model, y0, u0, th, jumps, queue, ticks, records):
-    layout = model.layout
-    program = build_program(np.array(layout.rows, dtype=np.int32), np.array(layout.cols, dtype=np.int32), y0.size)
-    functions = engine.Functions(rhs=model.rhs, jac=model.jac, program=program)
+    functions = engine.Functions(rhs=model.rhs, jac=model.jac, program=model.elimination)
     state = engine.new_state(y0, u0, queue, start_tick=plan.start)
     options = engine.Options(rtol=plan.rtol, atol=model.tolerances(plan.rtol), max_steps=plan.max_steps)
     out_y, out_u = np.full((ticks.size, y0.size), np.nan), np.full((ticks.size, u0.size), np.nan)
@@ -380,21 +377,30 @@ def simulate(scenario, *, announce: Callable[[str], None] | None = None):
     from tme_sim.results import Run
 
     outcome = run_plan(plan_of(scenario), announce=announce)
-    columns, units, labels = _columns(outcome, scenario.outputs.states)
+    time, columns, units, labels = _columns(outcome, scenario.outputs.states)
     return Run(
-        outcome.time, columns, units, labels=labels, events=outcome.events, summary=endpoints(outcome, scenario),
+        time, columns, units, labels=labels, events=outcome.events, summary=endpoints(outcome, scenario),
         manifest=_manifest(outcome, scenario), scenario_text=scenario.to_toml(),
     )
 
 
 def _columns(outcome: Outcome, wanted: Sequence[str]):
-    """Saved columns in display units: every state, held input, signal and total, or those asked for."""
-    model = outcome.model
+    """Times and saved columns in display units: every state, held input, signal and total, or those asked for.
+
+    Saved values at a date are those after what happened then; when something happens at the very start, a row one minute
+    earlier shows the untreated body.
+    """
+    model, plan = outcome.model, outcome.plan
     labels = {i.name: i.label for i in (*model.network.species, *model.network.held, *model.network.signals,
                                         *model.network.totals)}
+    time, tables = outcome.time, (outcome.states, outcome.held, outcome.nodes)
+    if any(e["tick"] == plan.start for e in outcome.events):
+        y0, u0, th = model.start(outcome.par)
+        before = (y0, u0, observe_all(model, y0[None, :], u0[None, :], th)[0])
+        time = np.concatenate([[(plan.start - 1) / TICKS_PER_DAY], time])
+        tables = tuple(np.vstack([row, table]) for row, table in zip(before, tables, strict=True))
     columns, units, names = {}, {}, {}
-    for source, table in ((model.state_names, outcome.states), (model.held_names, outcome.held),
-                          (model.node_names, outcome.nodes)):
+    for source, table in zip((model.state_names, model.held_names, model.node_names), tables, strict=True):
         for i, full in enumerate(source):
             base = full.split(".")[0]
             if base.startswith(("rate_", "mean_")) or (wanted and base not in wanted):
@@ -402,7 +408,7 @@ def _columns(outcome: Outcome, wanted: Sequence[str]):
             unit = model.units.get(base, "1")
             columns[full], units[full] = to_display(table[:, i], unit), unit
             names[full] = labels.get(base, labels.get(base.rpartition("_")[0], base))
-    return columns, units, names
+    return time, columns, units, names
 
 
 def endpoints(outcome: Outcome, scenario) -> dict:

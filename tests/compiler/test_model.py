@@ -1,5 +1,8 @@
 """The generated code means what the laws mean: values, Jacobian, baseline, cache."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from compiler.toy_network import BODY, TUMOUR, parameter, toy
@@ -142,6 +145,14 @@ def test_second_load_comes_from_the_cache_with_the_same_bits(model, patient):
     again = compile_model(toy(), model.layout.n_lesions)
     assert again.digest == model.digest and again.folder == model.folder
     np.testing.assert_array_equal(again.start(patient)[2], model.start(patient)[2])
+
+
+def test_digest_is_the_same_in_another_process():
+    code = ("from tme_sim.compiler.model import model_digest; from tme_sim.mechanisms.registry import all_mechanisms;"
+            "from tme_sim.network import compose; print(model_digest(compose(all_mechanisms()), 1))")
+    found = {subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+             for _ in range(2)}
+    assert len(found) == 1
 
 
 def test_damaged_cache_entry_is_rebuilt(tmp_path, monkeypatch):

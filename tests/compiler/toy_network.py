@@ -37,6 +37,12 @@ def rest_arrest(k_rest, oxygen, K_grow):
     return k_rest * hill(K_grow, oxygen, 2.5)
 
 
+def shares_of(crowd, volume, cells_start):
+    """Tissue that is the more hypoxic the more cells crowd it; six shares that sum to 1."""
+    crowded = crowd * volume / (crowd * volume + cells_start)
+    return (crowded / 3, crowded / 3, crowded / 3, (1 - crowded) / 3, (1 - crowded) / 3, (1 - crowded) / 3)
+
+
 TUMOUR = Mechanism(
     "toy_tumour",
     "toy",
@@ -65,8 +71,7 @@ TUMOUR = Mechanism(
     ),
     signals=(
         Signal("crowd", lambda awake, asleep, volume: (awake + asleep) / volume, "cell/mm^3", "density", pivot=True),
-        Signal("oxygen_share", lambda crowd, volume, cells_start: (1 / (1 + crowd * volume / cells_start),) * 5
-               + (1 - 5 / (1 + crowd * volume / cells_start),), "1", "shares", parts=6),
+        Signal("oxygen_share", shares_of, "1", "shares", parts=6),
         Signal("alarm", lambda signal, signal_half: saturate(signal, signal_half), "1", "alarm"),
     ),
     totals=(Total("burden", lambda awake, asleep: awake + asleep, "cell", "all cells"),),

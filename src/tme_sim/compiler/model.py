@@ -87,6 +87,14 @@ class CompiledModel:
                 out[f"{item.name}_{i}"] = item.unit
         return out
 
+    @cached_property
+    def elimination(self) -> np.ndarray:
+        """Elimination program of the Jacobian's pattern (:func:`tme_sim.engine.linear.build_program`)."""
+        from tme_sim.engine.linear import build_program
+
+        rows, cols = (np.array(x, dtype=np.int32) for x in (self.layout.rows, self.layout.cols))
+        return build_program(rows, cols, len(self.state_names))
+
     def defaults(self) -> np.ndarray:
         """Parameter vector with every parameter at its declared value, internal units."""
         values = {p.name: p.internal for p in self.network.parameters()}
@@ -211,12 +219,17 @@ def _law_files(network: Network) -> set[str]:
 
 def _loaded_code(network: Network) -> str:
     """What this process has loaded: a file edited since then must not pass its old code off under the new digest."""
-    laws = [(law.__name__, law.__code__.co_code.hex(), repr(law.__code__.co_consts)) for law in _laws(network)
-            if hasattr(law, "__code__")]
+    laws = [(law.__name__, _plain_code(law.__code__)) for law in _laws(network) if hasattr(law, "__code__")]
     names = [[item.name for item in group] for group in (
         network.parameters("body"), network.parameters("lesion"), network.species, network.held, network.signals,
         network.totals, network.processes, network.modulations, network.references)]
     return repr((laws, names, [b.parameter for b in network.balances]))
+
+
+def _plain_code(code) -> tuple:
+    """A code object without memory addresses: its instructions, names and constants, inner functions included."""
+    constants = [_plain_code(c) if hasattr(c, "co_code") else repr(c) for c in code.co_consts]
+    return (code.co_code.hex(), code.co_names, constants)
 
 
 def compile_model(network: Network, n_lesions: int = 1, announce=None) -> CompiledModel:
