@@ -45,7 +45,7 @@ def fake_simulation(monkeypatch):
     """A simulation that answers at once, so that the command is tested and not the model."""
     import types
 
-    fake = types.ModuleType("tme_sim.simulate")
+    fake = types.ModuleType("tme_sim.simulation")
     fake.SimulationError = SimulationError
 
     def simulate(scenario, announce=None, **more):
@@ -63,7 +63,7 @@ def fake_simulation(monkeypatch):
     plots = types.ModuleType("tme_sim.plots")
     plots.draw_run = lambda folder: [folder / "figures" / "x.png"]
     plots.draw_comparison = lambda runs, out: Path(out).write_bytes(b"png")
-    monkeypatch.setitem(sys.modules, "tme_sim.simulate", fake)
+    monkeypatch.setitem(sys.modules, "tme_sim.simulation", fake)
     monkeypatch.setitem(sys.modules, "tme_sim.plots", plots)
 
 
@@ -175,7 +175,7 @@ def test_rerun_gives_the_same_bytes_or_says_which_differ(case, fake_simulation, 
     assert done.exit_code == 0 and "the same bytes as runs/scenario-1" in done.output
     for name in ("scenario.toml", "summary.json"):
         assert Path("runs/scenario-1", name).read_bytes() == Path("runs/scenario-2", name).read_bytes()
-    fake = sys.modules["tme_sim.simulate"]
+    fake = sys.modules["tme_sim.simulation"]
     monkeypatch.setattr(fake, "simulate", lambda s, **k: a_run(scenario_text=s.to_toml(), summary={"pfs": 9.0}))
     done = call("rerun", "runs/scenario-1")
     assert done.exit_code == 1 and "not the same bytes: summary.json" in done.output

@@ -580,7 +580,7 @@ sys.path.insert(0, sys.argv[1])
 from pathlib import Path
 tme_sim.plots.draw_run(sys.argv[2])
 assert matplotlib.rcParams.copy() == before
-for module in ("matplotlib.pyplot", "numba", "tme_sim.engine", "tme_sim.compiler", "tme_sim.simulate"):
+for module in ("matplotlib.pyplot", "numba", "tme_sim.engine", "tme_sim.compiler", "tme_sim.simulation"):
     assert module not in sys.modules, module
 """
 

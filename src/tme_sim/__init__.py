@@ -20,9 +20,9 @@ __all__ = ["Run", "Scenario", "simulate"]
 if TYPE_CHECKING:
     from tme_sim.results import Run
     from tme_sim.scenario import Scenario
-    from tme_sim.simulate import simulate
+    from tme_sim.simulation import simulate
 
-_HOMES = {"Run": "tme_sim.results", "Scenario": "tme_sim.scenario"}
+_HOMES = {"Run": "tme_sim.results", "Scenario": "tme_sim.scenario", "simulate": "tme_sim.simulation"}
 
 
 def __getattr__(name):

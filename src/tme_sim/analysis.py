@@ -187,7 +187,7 @@ def attribute(source, state: str, start_day: float, end_day: float, *, factors: 
 
     Args:
         source: a scenario, which is run for this at a relative tolerance of 1e-6 or its own if tighter; or the outcome
-            of :func:`tme_sim.simulate.run_plan` with recorded steps.
+            of :func:`tme_sim.simulation.run_plan` with recorded steps.
         state: name of a state; of a lesion other than the first with its number, ``MDSC.2``.
         start_day, end_day: the period, within the run; a sudden change on its last day counts, on its first not.
         factors: whether to divide the change among arrows, too.
@@ -197,7 +197,7 @@ def attribute(source, state: str, start_day: float, end_day: float, *, factors: 
         ValueError: for a period outside the run, or an outcome without recorded steps.
     """
     if not hasattr(source, "records"):
-        from tme_sim.simulate import plan_of, run_plan
+        from tme_sim.simulation import plan_of, run_plan
 
         plan = plan_of(source)
         source = run_plan(replace(plan, rtol=min(plan.rtol, RTOL)), record=True)

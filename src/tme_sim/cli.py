@@ -143,7 +143,7 @@ def _target(scenario: Any, out: str | None, force: bool) -> Any:
 
 def _simulate(scenario: Any, target: Any, force: bool) -> Any:
     """Run and save; a run that fails leaves a folder that says so."""
-    from tme_sim.simulate import SimulationError, simulate
+    from tme_sim.simulation import SimulationError, simulate
 
     for warning in scenario.warnings:
         announce(f"warning: {warning}")
@@ -263,7 +263,7 @@ def profile(config: str, changes: tuple[str, ...], mechanisms: tuple[str, ...]) 
     begin = time.perf_counter()
     scenario = load(config, changes, mechanisms)
     read = time.perf_counter() - begin
-    from tme_sim.simulate import simulate
+    from tme_sim.simulation import simulate
 
     done = simulate(scenario, announce=announce)
     timings = {"read": read, **done.manifest.get("timings", {})}

@@ -8,7 +8,7 @@ import numpy as np
 from tme_sim.compiler.model import compile_model
 from tme_sim.mechanisms.registry import all_mechanisms
 from tme_sim.network import compose
-from tme_sim.simulate import TICKS_PER_DAY, Plan, run_plan
+from tme_sim.simulation import TICKS_PER_DAY, Plan, run_plan
 from tme_sim.therapies.library import Library
 
 

@@ -103,34 +103,61 @@ class Outcome:
         raise KeyError(f'"{full}" is not a state or signal of this run{nearest(full, known)}')
 
 
-def run_plan(plan: Plan, *, announce: Callable[[str], None] | None = None, record: bool = False) -> Outcome:
-    """Run a plan; `record` keeps every accepted step for flux attribution.
+@dataclass
+class SetUp:
+    """A plan made ready to integrate: compiled model, patient vectors, calendar arrays, and what each step took (s)."""
+
+    model: CompiledModel
+    parameters: dict[str, Parameter]
+    par: np.ndarray
+    y0: np.ndarray
+    u0: np.ndarray
+    th: np.ndarray
+    jumps: engine.Jumps
+    queue: np.ndarray
+    events: list[dict]
+    timings: dict[str, float]
+
+
+def set_up(plan: Plan, *, announce: Callable[[str], None] | None = None) -> SetUp:
+    """Compose, compile, solve the untreated baseline and build the calendar of a plan.
 
     Raises:
         NetworkError: mechanisms that do not fit together.
         BaselineError: a patient that cannot exist.
-        SimulationError: an integration that did not reach the end.
     """
     timings: dict[str, float] = {}
+    network = _timed(timings, "compose", compose, plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses)
+    model = _timed(timings, "compile", compile_model, network, max(1, len(plan.lesions)), announce)
+    parameters, par, (y0, u0, th) = _timed(timings, "patient", _patient, plan, network, model)
+    jumps, queue, events = _timed(timings, "calendar", _calendar, plan, model, th)
+    return SetUp(model, parameters, par, y0, u0, th, jumps, queue, events, timings)
 
-    def timed(phase: str, work):
-        begin = clock.perf_counter()
-        result = work()
-        timings[phase] = clock.perf_counter() - begin
-        return result
 
-    network = timed("compose", lambda: compose(plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses))
-    model = timed("compile", lambda: compile_model(network, max(1, len(plan.lesions)), announce))
-    parameters, par, (y0, u0, th) = timed("patient", lambda: _patient(plan, network, model))
-    jumps, queue, events = timed("calendar", lambda: _calendar(plan, model, th))
+def run_plan(plan: Plan, *, announce: Callable[[str], None] | None = None, record: bool = False) -> Outcome:
+    """Run a plan; `record` keeps every accepted step for flux attribution.
+
+    Raises:
+        NetworkError, BaselineError: as :func:`set_up`.
+        SimulationError: an integration that did not reach the end.
+    """
+    ready = set_up(plan, announce=announce)
+    model, timings = ready.model, ready.timings
     ticks = np.arange(plan.start, plan.stop + 1, plan.every, dtype=np.int64)
     records = engine.Records() if record else None
-    run = lambda: _integrate(plan, model, y0, u0, th, jumps, queue, ticks, records)  # noqa: E731
-    states, held, stats = timed("integrate", run)
-    nodes = timed("observe", lambda: observe_all(model, states, held, th))
+    states, held, stats = _timed(timings, "integrate", _integrate, plan, ready, ticks, records)
+    nodes = _timed(timings, "observe", observe_all, model, states, held, ready.th)
     return Outcome(
-        model, plan, par, th, ticks / TICKS_PER_DAY, states, held, nodes, events, stats, timings, parameters, records
+        model, plan, ready.par, ready.th, ticks / TICKS_PER_DAY, states, held, nodes, ready.events, stats, timings,
+        ready.parameters, records,
     )
+
+
+def _timed(timings: dict[str, float], phase: str, work, *args, **kwargs):
+    begin = clock.perf_counter()
+    result = work(*args, **kwargs)
+    timings[phase] = clock.perf_counter() - begin
+    return result
 
 
 def _patient(plan: Plan, network: Network, model: CompiledModel):
@@ -269,17 +296,18 @@ class _CalendarBuilder:
         return self.jumps, queue, sorted(self.events, key=lambda e: (e["tick"], e["kind"] != "tace"))
 
 
-def _integrate(plan, model, y0, u0, th, jumps, queue, ticks, records):
+def _integrate(plan: Plan, ready: SetUp, ticks: np.ndarray, records):
+    model, y0, u0 = ready.model, ready.y0, ready.u0
     functions = engine.Functions(rhs=model.rhs, jac=model.jac, program=model.elimination)
-    state = engine.new_state(y0, u0, queue, start_tick=plan.start)
+    state = engine.new_state(y0, u0, ready.queue, start_tick=plan.start)
     options = engine.Options(rtol=plan.rtol, atol=model.tolerances(plan.rtol), max_steps=plan.max_steps)
     out_y, out_u = np.full((ticks.size, y0.size), np.nan), np.full((ticks.size, u0.size), np.nan)
     code = engine.advance(
-        functions, state, th, plan.stop, options, jumps, out_ticks=ticks, out_y=out_y, out_u=out_u, records=records,
+        functions, state, ready.th, plan.stop, options, ready.jumps, out_ticks=ticks, out_y=out_y, out_u=out_u, records=records,
         wall_seconds=plan.wall_seconds,
     )
     if code != 0:
-        raise SimulationError(f"{engine.message(state, model.state_names)}; {_fastest(model, state, th)}")
+        raise SimulationError(f"{engine.message(state, model.state_names)}; {_fastest(model, state, ready.th)}")
     return out_y, out_u, state.stats
 
 
