@@ -153,6 +153,8 @@ def power(x, y):
     """
     x = np.float64(x)
     y = np.float64(y)
+    if x == 0.0 and y > 0.0:  # an empty slot or depot: the common case of a model with unused drugs
+        return 0.0
     a = -x if x < 0.0 else x
     small = a < 2.2250738585072014e-308
     b = a * 18014398509481984.0 if small else a
