@@ -1,7 +1,7 @@
 """A compiled model: the generated module, its index maps, and its cache on disk.
 
 The cache key is a digest of everything that shapes the generated code: the sources of laws, network, compiler and
-elementary functions, the sources of all mechanisms in use, the choices made, the number of lesion slots, and the
+elementary functions, the sources and loaded laws of all mechanisms in use, the number of lesion slots, and the
 versions of Python, numba and SymPy.  Parameters are not part of it, so they never cause a recompile.
 """
 
@@ -199,7 +199,7 @@ def model_digest(network: Network, n_lesions: int) -> str:
     for path in sorted(_law_files(network)):
         h.update(Path(path).read_bytes())
     h.update(_loaded_code(network).encode())
-    h.update(json.dumps([dict(network.choices), {k: str(v) for k, v in network.rests.items()}, n_lesions]).encode())
+    h.update(json.dumps([{k: str(v) for k, v in network.rests.items()}, n_lesions]).encode())
     h.update(f"{sys.version_info[:2]} {version('numba')} {version('sympy')}".encode())
     return h.hexdigest()
 
