@@ -1,0 +1,1 @@
+"""Measurements of the integrator against its peers on the real model; run with ``python -m benchmarks``."""
