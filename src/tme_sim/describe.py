@@ -1,0 +1,560 @@
+"""What the model is, in plain text: an overview, or everything about one name.
+
+Everything is read from the network itself: texts of mechanisms, laws (applied to symbols), parameters with their sources,
+and who reads what.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tme_sim.network import (
+    OXYGEN,
+    Balance,
+    Held,
+    Hypothesis,
+    Mechanism,
+    Modulation,
+    Network,
+    Process,
+    Reference,
+    Signal,
+    Species,
+    Total,
+    actors_of,
+    arguments,
+    compose,
+    gain_of,
+)
+from tme_sim.quantities import Parameter
+
+WIDTH = 100
+EQUATION_LIMIT = 1200  # characters; a longer law is named, and its file given
+
+
+def describe_text(
+    name: str | None = None, *, network: Network | None = None, mechanisms: Iterable[str | Path] = ()
+) -> str:
+    """Plain text, at most 100 columns, about the whole network or one name of it.
+
+    `name` may be a mechanism, parameter, species, input, signal, process, arrow, hypothesis slot, or a scenario file, of
+    which the network is then described.  `network` defaults to all mechanisms installed and those of the folders
+    `mechanisms`.
+
+    Raises:
+        InputError: nothing of that name; with the nearest known names.
+    """
+    head: list[str] = []
+    if name is not None and (str(name).endswith(".toml") or Path(str(name)).is_file()):
+        network, head = _of_scenario(str(name), mechanisms)
+        name = None
+    if network is None:
+        from tme_sim.catalogue import load_catalogue
+
+        network = compose(load_catalogue(mechanisms).sources)
+    describer = Describer(network)
+    lines = [*head, *describer.overview()] if name is None else describer.about(name)
+    return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
+
+
+def _of_scenario(path: str, mechanisms: Iterable[str | Path]) -> tuple[Network, list[str]]:
+    from tme_sim.scenario import Scenario
+
+    scenario = Scenario.load(path, mechanisms=tuple(str(m) for m in mechanisms))
+    biology = scenario.biology
+    network = compose(scenario.catalogue.sources, off=biology.off, hypotheses=biology.hypotheses)
+    lines = [f"Scenario {scenario.name}" + (f": {scenario.title}" if scenario.title else "")]
+    if biology.off:
+        lines += wrapped("Switched off: " + ", ".join(biology.off))
+    for slot, choice in sorted(biology.hypotheses.items()):
+        lines += wrapped(f"Hypothesis {slot}: {choice}")
+    cut = {a: g for a, g in biology.gains.items() if g != 1.0}
+    if cut:
+        lines += wrapped("Arrows: " + ", ".join(f"{a} at {g:g}" for a, g in cut.items()))
+    given = {("parameters", n): q for n, q in scenario.parameters.items()}
+    given |= {("patient", n): q for n, q in scenario.patient.parameters.items()}
+    for i, lesion in enumerate(scenario.patient.lesion):
+        given |= {("patient", "lesion", i, n): q for n, q in lesion.parameters.items()}
+    for key, quantity in given.items():
+        place = f"lesion {key[2] + 1}: {key[3]}" if len(key) == 4 else key[1]
+        lines += wrapped(f"Set: {place} = {quantity} ({scenario.origin(key)})")
+    return network, [*lines, ""]
+
+
+class Describer:
+    """Texts about one network."""
+
+    def __init__(self, network: Network):
+        self.network = network
+        self.items = self._items()
+        self.owners = self._owners()
+        self.readers = self._readers()
+
+    # -- what there is -----------------------------------------------------------------------------------------------
+
+    def _items(self) -> dict[str, list[tuple[str, Any]]]:
+        """Name -> (kind, item), in the order in which they are told; a name may mean several things."""
+        items: dict[str, list[tuple[str, Any]]] = {}
+
+        def put(name: str, kind: str, item: Any) -> None:
+            items.setdefault(name, []).append((kind, item))
+
+        network = self.network
+        for m in network.mechanisms:
+            put(m.name, "mechanism", m)
+            for h in m.hypotheses:
+                put(h.slot, "hypothesis", h)
+        for p in network.parameters():
+            put(p.name, "parameter", p)
+        kinds = ("species", "held", "totals", "modulations", "references", "processes", "signals", "balances")
+        words = ("species", "input", "total", "arrow", "reference", "process", "signal", "solved parameter")
+        for kind, word in zip(kinds, words, strict=True):
+            for item in getattr(network, kind):
+                put(item.parameter if kind == "balances" else item.name, word, item)
+        for s in network.signals:
+            for i in range(s.parts):
+                put(f"{s.name}_{i}", "signal", s)
+        return items
+
+    def _readers(self) -> dict[str, list[str]]:
+        """Name -> what reads it, as ``process division``."""
+        readers: dict[str, list[str]] = {}
+
+        def note(what: str, names: Iterable[str]) -> None:
+            for name in dict.fromkeys(names):
+                readers.setdefault(name, []).append(what)
+
+        network = self.network
+        for p in network.processes:
+            amounts = [a for _, a in p.into if isinstance(a, str)]
+            note(f"process {p.name}", [*arguments(p.law, p.bind).values(), *actors_of(p), *amounts])
+        for s in network.signals:
+            note(f"signal {s.name}", arguments(s.law, s.bind).values())
+        for t in network.totals:
+            note(f"total {t.name}", arguments(t.law, t.bind).values())
+        for m in network.modulations:
+            note(f"arrow {m.name}", [*arguments(m.law, m.bind).values(), gain_of(m).name])
+        for s in network.species:
+            if callable(s.initial) or isinstance(s.initial, str):
+                note(f"untreated value of {s.name}", reads_of_start(s.initial))
+        for r in network.references:
+            note(f"reference {r.name}", reads_of_start(r.signal))
+        for h in network.held:
+            if isinstance(h.initial, str):
+                note(f"untreated value of {h.name}", [h.initial])
+        for b in network.balances:
+            note(f"solved parameter {b.parameter}", [b.grows] if b.grows else [])
+        return readers
+
+    def read_by(self, name: str) -> list[str]:
+        """What reads a name."""
+        return self.readers.get(name, [])
+
+    # -- overview ----------------------------------------------------------------------------------------------------
+
+    def overview(self) -> list[str]:
+        """The whole network: mechanisms, counts, hypotheses, order of a run, unit report."""
+        network = self.network
+        free = network.parameters()
+        grades = {g: sum(p.grade == g for p in free if not p.name.startswith("gain_")) for g in GRADE_ORDER}
+        body, lesion = (sum(s.where == w for s in network.species) for w in ("body", "lesion"))
+        out = ["Mechanisms", "=========="]
+        width = max(len(m.name) for m in network.mechanisms)
+        for m in network.mechanisms:
+            out += wrapped(first_line(m.text), f"{m.name:<{width}}  ")
+        out += ["", "Counts", "======"]
+        out += wrapped(
+            f"{body + lesion} states ({body} of the body, {lesion} of each lesion), {len(network.processes)} processes, "
+            f"{len(network.modulations)} arrows, {len(network.signals) + len(network.totals)} signals and totals, "
+            f"{len(free) - len(network.modulations)} parameters, {len(network.balances)} parameters solved from the "
+            "untreated baseline."
+        )
+        out += wrapped("Parameters by grade, weakest first: " + ", ".join(f"{n} {g}" for g, n in grades.items()) + ".")
+        hypotheses = [h for m in network.mechanisms for h in m.hypotheses]
+        if hypotheses:
+            out += ["", "Hypotheses", "=========="]
+            for slot in dict.fromkeys(h.slot for h in hypotheses):
+                chosen = network.choices.get(slot, "default")
+                out += wrapped(f"{slot}, now {chosen}: default, as the mechanism is written")
+                for h in hypotheses:
+                    if h.slot == slot:
+                        out += wrapped(f"{h.choice}: {h.label}", "  or ")
+        out += self.phases()
+        out += ["", "Units", "=====", *self.units()]
+        out += ["", "More: tme-sim describe NAME, with a mechanism, parameter, state, signal, process or arrow."]
+        return out
+
+    def phases(self) -> list[str]:
+        """The order of a run."""
+        from tme_sim.simulation import PHASES
+
+        width = max(len(name) for name, _ in PHASES)
+        out = ["", "Order of a run", "=============="]
+        for name, text in PHASES:
+            out += wrapped(text, f"{name:<{width}}  ")
+        return out
+
+    def units(self, mechanism: Mechanism | None = None) -> list[str]:
+        """The unit report: every law called with quantities."""
+        from tme_sim.compiler.unitcheck import report
+
+        verdicts = report(self.network)
+        if mechanism is not None:
+            own = {f'process "{p.name}"' for p in mechanism.processes}
+            own |= {f'signal "{s.name}"' for s in mechanism.signals} | {f'total "{t.name}"' for t in mechanism.totals}
+            own |= {f'modulation "{m.name}"' for m in mechanism.modulations}
+            own |= {f'start of "{s.name}"' for s in mechanism.species}
+            own |= {f'reference "{r.name}"' for r in mechanism.references}
+            verdicts = [v for v in verdicts if v.owner in own]
+        bad = [v for v in verdicts if v.problem]
+        if not bad:
+            return wrapped(f"{len(verdicts)} laws checked in dimension and size: all consistent.")
+        out = wrapped(f"{len(bad)} of {len(verdicts)} laws are inconsistent:")
+        for v in bad:
+            out += wrapped(f"{v.owner}: {v.law} {v.problem}", "  ")
+        return out
+
+    # -- one name ----------------------------------------------------------------------------------------------------
+
+    def about(self, name: str) -> list[str]:
+        """Everything about one name.
+
+        Raises:
+            InputError: unknown; with the nearest known names.
+        """
+        found = self.items.get(name) or self.items.get(name.removeprefix("rate_"))
+        if not found:
+            alike = [n for n in self.items if n.lower() == name.lower()]
+            found = [pair for n in alike for pair in self.items[n]]
+        if not found and name == OXYGEN:
+            return wrapped(
+                "oxygen, as the argument of a law: local oxygen. The law, together with its arrows that read it too, is "
+                "averaged over the oxygen classes of viable tissue (tme-sim describe oxygen_share)."
+            )
+        if not found:
+            self._unknown(name)
+        out: list[str] = []
+        slots: set[str] = set()
+        for kind, item in found:
+            if kind == "hypothesis" and item.slot in slots:
+                continue
+            slots.add(getattr(item, "slot", ""))
+            out += [*([""] if out else []), *getattr(self, f"_about_{kind.replace(' ', '_')}")(item)]
+        return out
+
+    def _unknown(self, name: str) -> None:
+        from tme_sim.diagnostics import InputError, Problem, near, quoted
+
+        hits = near(name, self.items, limit=5)
+        tail = f"; near it are {', '.join(hits)}" if hits else "; tme-sim describe lists the mechanisms"
+        raise InputError(Problem("", "", f"{quoted(name)} is no name of the network{tail}"))
+
+    def _about_mechanism(self, m: Mechanism) -> list[str]:
+        out = title(f"{m.name}, a mechanism")
+        for paragraph in m.text.strip().split("\n\n"):
+            out += [*wrapped(paragraph), ""]
+        out += wrapped(f"File: {self.file_of(m)}")
+        for head, items, tell in (
+            ("States", m.species, self._species_line), ("Inputs that events change", m.held, self._held_line),
+            ("Processes", m.processes, self._process_lines), ("Arrows", m.modulations, self._arrow_lines),
+            ("Signals", (*m.signals, *m.totals), self._signal_lines),
+            ("Solved before treatment", (*m.balances, *m.references), self._solved_lines),
+            ("Parameters", (*m.parameters, *m.lesion_parameters), self._parameter_lines),
+        ):  # fmt: skip
+            if items:
+                out += ["", head, "-" * len(head), *(line for item in items for line in tell(item))]
+        for h in m.hypotheses:
+            out += ["", *self._hypothesis_lines(h)]
+        reads, read_by = self._links(m)
+        out += ["", "Links", "-----"]
+        for word, links, none in (("Reads", reads, "Reads no other mechanism."),
+                                  ("Read by", read_by, "No other mechanism reads it.")):  # fmt: skip
+            for other, names in links.items():
+                out += wrapped(", ".join(names), f"{word} {other}: ", "    ")
+            if not links:
+                out += wrapped(none)
+        return [*out, "", "Units", "-----", *self.units(m)]
+
+    def _links(self, m: Mechanism) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        """Names that a mechanism reads of others, and that others read of it, by the other's name."""
+        reads: dict[str, dict[str, None]] = {}
+        read_by: dict[str, dict[str, None]] = {}
+        for name, readers in self.readers.items():
+            owner = self.owners.get(name) or self.owners.get(name.removeprefix("rate_").removesuffix("_start"))
+            for other in dict.fromkeys(self.owners.get(reader.rsplit(" ", 1)[-1]) for reader in readers):
+                if owner and other and owner != other:
+                    if other == m.name:
+                        reads.setdefault(owner, {})[name] = None
+                    elif owner == m.name:
+                        read_by.setdefault(other, {})[name] = None
+        return {k: list(v) for k, v in reads.items()}, {k: list(v) for k, v in read_by.items()}
+
+    def owner(self, name: str) -> str:
+        """The mechanism that declares a name."""
+        return self.owners[name]
+
+    def _owners(self) -> dict[str, str]:
+        """Name -> the mechanism that declares it; `oxygen` belongs to whoever gives its classes."""
+        network = self.network
+        owners = {}
+        for m in network.mechanisms:
+            named = (*m.parameters, *m.lesion_parameters, *m.species, *m.held, *m.signals, *m.totals, *m.processes,
+                     *m.modulations, *m.references)  # fmt: skip
+            owners |= {i.name: m.name for i in named} | {b.parameter: m.name for b in m.balances}
+            owners |= {gain_of(a).name: m.name for a in m.modulations}
+            owners |= {f"{s.name}_{i}": m.name for s in m.signals for i in range(s.parts)}
+        if f"{OXYGEN}_share_0" in owners:
+            owners[OXYGEN] = owners[f"{OXYGEN}_share_0"]
+        return owners
+
+    def file_of(self, m: Mechanism) -> str:
+        """The file that declares a mechanism, as far as its laws tell."""
+        laws = [i.law for i in (*m.processes, *m.signals, *m.totals, *m.modulations)]
+        laws += [s.initial for s in m.species if callable(s.initial)]
+        laws += [r.signal for r in m.references if callable(r.signal)]
+        files = [f for f in (inspect.getsourcefile(law) for law in laws) if f]
+        named = [f for f in files if Path(f).stem == m.name]
+        if not files:
+            return "unknown, it holds no law"
+        chosen = Path(named[0] if named else max(dict.fromkeys(files), key=files.count))
+        parts = chosen.parts
+        return "/".join(parts[len(parts) - 1 - parts[::-1].index("tme_sim") :]) if "tme_sim" in parts else str(chosen)
+
+    def _file_of_name(self, name: str) -> str:
+        owner = self.owners[name]
+        return self.file_of(next(m for m in self.network.mechanisms if m.name == owner))
+
+    # -- parameters --------------------------------------------------------------------------------------------------
+
+    def _parameter_lines(self, p: Parameter) -> list[str]:
+        unit = "" if p.unit == "1" else f" {p.unit}"
+        out = wrapped(f"{p.name} = {p.value:g}{unit}  [{p.low:g} to {p.high:g}]  {p.grade}", "", "    ")
+        said = p.note or p.label
+        return out + wrapped(f"{said}. Source: {p.source}" if said else f"Source: {p.source}", "    ", "    ")
+
+    def _about_parameter(self, p: Parameter) -> list[str]:
+        lesion = any(p.name == q.name for q in self.network.parameters("lesion"))
+        unit = "" if p.unit == "1" else f" {p.unit}"
+        lowest, highest = p.physical
+        out = title(f"{p.name}, a parameter" + (" of each lesion" if lesion else ""))
+        out += wrapped(p.note or p.label) if p.note or p.label else []
+        out += wrapped(f"{p.value:g}{unit}", "Value       ")
+        out += wrapped(f"{p.low:g} to {p.high:g}{unit}", "Evidence    ")
+        out += wrapped(f"{lowest:g} to {highest:g}{unit}", "Possible    ")
+        out += wrapped(p.grade, "Grade       ")
+        out += wrapped(p.source, "Source      ")
+        out += wrapped(self.owner(p.name), "Mechanism   ")
+        if p.name.startswith("gain_"):
+            out += wrapped(f"[biology.gains] {p.name[5:]} = 0.5 in a scenario", "To change   ")
+        else:
+            where = "[[patient.lesion]]" if lesion else "[parameters]"
+            out += wrapped(
+                f'{where} {p.name} = "{p.value:g}{unit}" in a scenario; for good in {self._file_of_name(p.name)}',
+                "To change   ",
+            )
+        return out + self._readers_of(p.name)
+
+    def _readers_of(self, name: str) -> list[str]:
+        readers = self.read_by(name)
+        out = wrapped(", ".join(readers) if readers else "nothing", "Read by     ")
+        laws = [pair for r in readers for pair in [self._law(r)] if pair]
+        return out + [line for what, law in laws for line in wrapped(law, f"  {what}: ", "      ")]
+
+    def _law(self, reader: str) -> tuple[str, str] | None:
+        kind, _, name = reader.rpartition(" ")
+        found = {"process": self.network.processes, "signal": self.network.signals, "total": self.network.totals,
+                 "arrow": self.network.modulations}.get(kind)  # fmt: skip
+        item = next((i for i in found or () if i.name == name), None)
+        return (name, law_text(item.law, item.bind)) if item else None
+
+    # -- the other kinds ---------------------------------------------------------------------------------------------
+
+    def _species_line(self, s: Species) -> list[str]:
+        return wrapped(f"{s.name} [{s.unit}], {s.where}: {s.label}; untreated {start_text(s.initial, s.unit)}", "", "    ")
+
+    def _about_species(self, s: Species) -> list[str]:
+        out = title(f"{s.name}, a state of the {s.where}") + wrapped(s.label)
+        out += wrapped(s.unit, "Unit        ")
+        out += wrapped(start_text(s.initial, s.unit), "Untreated   ")
+        out += wrapped(self.owner(s.name), "Mechanism   ")
+        out += wrapped(s.ontology, "Ontology    ") if s.ontology else []
+        moved = [(p, a) for p in self.network.processes for a in self._amounts(p, s.name)]
+        out += wrapped("" if moved else "nothing", "Changed by  ")
+        for p, amount in moved:
+            sign = "-" if amount.startswith("-") else "+"
+            size = amount.lstrip("-")
+            factor = "" if size == "1" else f"{size} * "
+            out += wrapped(f"{sign} {factor}{self.rate_text(p)}", f"  {p.name}, {p.label}: ", "      ")
+        return out + self._readers_of(s.name)
+
+    def _amounts(self, p: Process, species: str) -> list[str]:
+        gain = "1" if p.kind in ("division", "arrival", "secretion") else "-1"
+        pairs = [(p.of, gain), *((t, a if isinstance(a, str) else f"{a:g}") for t, a in p.into)]
+        return [a for t, a in pairs if t == species]
+
+    def rate_text(self, p: Process) -> str:
+        """Mean-field rate of a process in plain text."""
+        factors = [*actors_of(p), *(f"[{m.name}]" for m in self.network.modulations if p.name in m.targets)]
+        law = law_text(p.law, p.bind)
+        return " * ".join([f"({law})" if factors and is_sum(p.law, p.bind) else law, *factors])
+
+    def _held_line(self, h: Held) -> list[str]:
+        return wrapped(f"{h.name} [{h.unit}], {h.where}: {h.label}", "", "    ")
+
+    def _about_input(self, h: Held) -> list[str]:
+        out = title(f"{h.name}, an input of the {h.where} that only events change") + wrapped(h.label)
+        out += wrapped(h.unit, "Unit        ") + wrapped(self.owner(h.name), "Mechanism   ")
+        return out + self._readers_of(h.name)
+
+    def _process_lines(self, p: Process) -> list[str]:
+        into = ", ".join(f"{t} x {a}" if a != 1.0 else t for t, a in p.into)
+        moves = f"{p.of}" + (f" -> {into}" if into else "") + (f", by {p.by}" if p.by else "")
+        out = wrapped(f"{p.name} ({p.kind} of {moves}): {p.label}", "", "    ")
+        return out + wrapped(f"rate = {self.rate_text(p)}", "    ", "        ")
+
+    def _about_process(self, p: Process) -> list[str]:
+        out = title(f"{p.name}, a process ({p.kind}) of the {p.where}") + wrapped(p.label)
+        out += wrapped(self.owner(p.name), "Mechanism   ")
+        out += self._process_lines(p)[-len(wrapped(f"rate = {self.rate_text(p)}", "    ", "        ")) :]
+        out += wrapped(doc_line(p.law), "Law         ") + wrapped(source_of(p.law), "Written in  ")
+        arrows = [m for m in self.network.modulations if p.name in m.targets]
+        for m in arrows:
+            out += self._arrow_lines(m)
+        return out + wrapped(", ".join(dict.fromkeys(arguments(p.law, p.bind).values())) or "nothing", "Reads       ")
+
+    def _arrow_lines(self, m: Modulation) -> list[str]:
+        out = wrapped(f"[{m.name}]: {m.label}, on {', '.join(m.targets)}", "", "    ")
+        return out + wrapped(f"= 1 + {gain_of(m).name} * (f - 1), f = {law_text(m.law, m.bind)}", "    ", "        ")
+
+    def _about_arrow(self, m: Modulation) -> list[str]:
+        out = title(f"{m.name}, an arrow") + self._arrow_lines(m)
+        out += wrapped(doc_line(m.law), "Law         ") + wrapped(source_of(m.law), "Written in  ")
+        out += wrapped(f"[biology.gains] {m.name} = 0 in a scenario", "To cut it   ")
+        return out + wrapped(", ".join(dict.fromkeys(arguments(m.law, m.bind).values())) or "nothing", "Reads       ")
+
+    def _signal_lines(self, s: Signal | Total) -> list[str]:
+        summed = "sum over lesions of " if isinstance(s, Total) else ""
+        out = wrapped(f"{s.name} [{s.unit}]: {s.label}", "", "    ")
+        return out + wrapped(f"= {summed}{law_text(s.law, s.bind)}", "    ", "        ")
+
+    def _about_signal(self, s: Signal | Total) -> list[str]:
+        kind = "sum over lesions" if isinstance(s, Total) else f"signal of the {s.where}"
+        out = title(f"{s.name}, a {kind}") + self._signal_lines(s)
+        out += wrapped(self.owner(s.name), "Mechanism   ")
+        out += wrapped(doc_line(s.law), "Law         ") + wrapped(source_of(s.law), "Written in  ")
+        parts = [f"{s.name}_{i}" for i in range(getattr(s, "parts", 0))]
+        out += wrapped(", ".join(dict.fromkeys(arguments(s.law, s.bind).values())) or "nothing", "Reads       ")
+        return out + [line for n in (s.name, *parts) if self.read_by(n) or not parts for line in self._readers_of(n)]
+
+    _about_total = _about_signal
+
+    def _solved_lines(self, item: Balance | Reference) -> list[str]:
+        if isinstance(item, Balance):
+            change = f"grows at {item.grows}" if item.grows else "rests"
+            return wrapped(
+                f"{item.parameter} [{item.unit}]: {item.label}; solved so that {item.species} {change} untreated", "", "    "
+            )
+        out = wrapped(f"{item.name} [{item.unit}]: {item.label or 'a value'}, taken untreated", "", "    ")
+        text = law_text(item.signal, {}) if callable(item.signal) else item.signal
+        return out + wrapped(f"= {text}", "    ", "        ")
+
+    def _about_solved_parameter(self, b: Balance) -> list[str]:
+        out = title(f"{b.parameter}, a parameter solved from the untreated baseline") + self._solved_lines(b)
+        out += wrapped(self.owner(b.parameter), "Mechanism   ")
+        return out + self._readers_of(b.parameter)
+
+    def _about_reference(self, r: Reference) -> list[str]:
+        out = title(f"{r.name}, a value of the untreated baseline") + self._solved_lines(r)
+        return out + wrapped(self.owner(r.name), "Mechanism   ") + self._readers_of(r.name)
+
+    def _hypothesis_lines(self, h: Hypothesis) -> list[str]:
+        now = " (chosen)" if self.network.choices.get(h.slot) == h.choice else ""
+        out = wrapped(f"Hypothesis {h.slot} = {h.choice}{now}: {h.label}. Source: {h.source}", "", "    ")
+        for name, law in h.laws.items():
+            bind = next((i.bind for i in self._with_law() if i.name == name), {})
+            out += wrapped(f"law of {name}: {law_text(law, bind)}", "    ", "        ")
+        for name, p in h.values.items():
+            out += wrapped(f"{name} = {p.value:g} {p.unit}, {p.grade}. Source: {p.source}", "    ", "        ")
+        return out
+
+    def _with_law(self) -> list:
+        return [*self.network.processes, *self.network.signals, *self.network.modulations]
+
+    def _about_hypothesis(self, h: Hypothesis) -> list[str]:
+        slots = [x for m in self.network.mechanisms for x in m.hypotheses if x.slot == h.slot]
+        chosen = self.network.choices.get(h.slot, "default")
+        out = title(f"{h.slot}, registered alternatives") + wrapped(f"Now: {chosen}. Default: as the mechanism is written.")
+        out += wrapped(f'[biology.hypotheses] "{h.slot}" = "{h.choice}" in a scenario', "To choose   ")
+        return out + [line for x in slots for line in self._hypothesis_lines(x)]
+
+
+# --- text -------------------------------------------------------------------------------------------------------------
+
+GRADE_ORDER = ("assumed", "low", "medium", "high")
+
+
+def wrapped(text: str, lead: str = "", indent: str | None = None) -> list[str]:
+    """Lines of at most 100 columns; the first begins with `lead`, the others with `indent` (default: its width)."""
+    indent = " " * len(lead) if indent is None else indent
+    if len(lead) > WIDTH // 2:
+        return [*textwrap.wrap(lead.rstrip(), WIDTH, subsequent_indent=indent), *wrapped(text, indent, indent)]
+    lines = textwrap.wrap(" ".join(text.split()), WIDTH, initial_indent=lead, subsequent_indent=indent,
+                          break_on_hyphens=False)  # fmt: skip
+    return lines or [lead.rstrip()]
+
+
+def title(text: str) -> list[str]:
+    """A heading underlined."""
+    return [text, "=" * min(len(text), WIDTH)]
+
+
+def first_line(text: str) -> str:
+    """First line of a text."""
+    return (text or "").strip().split("\n", 1)[0]
+
+
+def doc_line(law) -> str:
+    """First paragraph of a law's docstring."""
+    return " ".join((law.__doc__ or "a law without words").strip().split("\n\n")[0].split())
+
+
+def source_of(law) -> str:
+    """File and line of a law."""
+    path, number = Path(inspect.getsourcefile(law) or "unknown"), inspect.getsourcelines(law)[1]
+    parts: Sequence[str] = path.parts
+    tail = parts[len(parts) - 1 - parts[::-1].index("tme_sim") :] if "tme_sim" in parts else parts[-1:]
+    return f"{'/'.join(tail)}, line {number}, {law.__name__}"
+
+
+def law_text(law, bind) -> str:
+    """A law in plain text, in the names of the network; several values of a law are told in brackets."""
+    from tme_sim.export.notation import expression, plain
+
+    result = expression(law, bind)
+    text = "(" + ", ".join(plain(r) for r in result) + ")" if isinstance(result, tuple) else plain(result)
+    if len(text) <= EQUATION_LIMIT:
+        return text
+    return f"{law.__name__}({', '.join(dict.fromkeys(arguments(law, bind).values()))})"
+
+
+def is_sum(law, bind) -> bool:
+    """Whether a law is a sum, which needs brackets before it is multiplied."""
+    from tme_sim.export.notation import expression
+
+    return bool(getattr(expression(law, bind), "is_Add", False))
+
+
+def start_text(initial, unit: str) -> str:
+    """The untreated value of a species in words."""
+    if callable(initial):
+        return law_text(initial, {})
+    return initial if isinstance(initial, str) else f"{initial:g}" + ("" if unit == "1" else f" {unit}")
+
+
+def reads_of_start(initial) -> list[str]:
+    """Names that an untreated value reads."""
+    return list(arguments(initial, {}).values()) if callable(initial) else [initial] if isinstance(initial, str) else []
