@@ -119,8 +119,8 @@ def pages(tmp_path_factory):
 
 
 def masked(line):
-    """A line without its numbers and the width of its columns."""
-    return " ".join(re.sub(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?", "#", line).split())
+    """A line without the width of its columns and its numbers, those in names apart."""
+    return " ".join(re.sub(r"(?<![\w.])[-+]?\d[\d.,]*(?:e[-+]?\d+)?", "#", line).split())
 
 
 def squeezed(line):
