@@ -56,7 +56,7 @@ def test_bad_pivots_are_reported():
     lu = np.empty(program[2])
     assert linear.factor(program, np.array([1.0, 2.0, 3.0, 5.0]), 1.0, lu) in (1, 2)  # first pivot is exactly 0
     assert linear.factor(program, np.array([np.nan, 0.0, 0.0, 1.0]), 3.0, lu) == 1 + int(
-        linear.minimum_degree([0], [0], 2)[0]
+        linear.markowitz([0], [0], 2)[0]
     )
     singular = np.array([-1.0, -1.0, -1.0, -1.0])
     assert linear.factor(program, singular, 0.0, lu) in (1, 2)

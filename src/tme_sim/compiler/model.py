@@ -100,10 +100,15 @@ class CompiledModel:
         values = {p.name: p.internal for p in self.network.parameters()}
         return np.array([values[name.split(".")[0]] for name in self.parameter_names])
 
+    @cached_property
+    def scales(self) -> np.ndarray:
+        """Declared size of every state, internal units: below it a value means nothing."""
+        scales = {s.name: internal(s.scale, s.unit) for s in self.network.species}
+        return np.array([scales[name.split(".")[0]] for name in self.state_names])
+
     def tolerances(self, rtol: float) -> np.ndarray:
         """Absolute tolerance of every state: its declared scale times `rtol` times 1e-3."""
-        scales = {s.name: internal(s.scale, s.unit) for s in self.network.species}
-        return np.array([scales[name.split(".")[0]] * rtol * 1e-3 for name in self.state_names])
+        return self.scales * rtol * 1e-3
 
     def index(self, vector: str, name: str, lesion: int = 0) -> int:
         """Position of `name` in `vector` (states | held | parameters | theta | nodes) for lesion number `lesion`.

@@ -1,7 +1,7 @@
 """Sparse LU without pivoting, laid out once per pattern as a program of integer operations.
 
 The Rosenbrock method solves W x = b with W = shift I - J several times a step. The pattern of J never changes during a
-run, so the elimination order (minimum degree), the fill and the list of operations are worked out once in Python; the
+run, so the elimination order (Markowitz), the fill and the list of operations are worked out once in Python; the
 kernels only follow the list. W of a small step is close to diagonally dominant, hence no pivoting: a pivot that is
 zero, not finite or lost by cancellation makes `factor` return its row, and the stepper takes a smaller step.
 
@@ -27,23 +27,30 @@ PROGRAM = types.uint32[::1]
 VECTOR = types.float64[::1]
 
 
-def minimum_degree(rows, cols, n):
-    """Return the elimination order (int array, n) of least degree for the symmetrised pattern; ties by index."""
-    neighbours = [set() for _ in range(n)]
+def markowitz(rows, cols, n):
+    """Return the elimination order (int array, n) of least Markowitz count (r - 1)(c - 1) on the diagonal.
+
+    r and c count the entries left in the pivot's row and column, fill included; ties go to the shorter row, then to the
+    smaller index. Keeping rows and columns apart halves the operations against a symmetrised minimum degree here.
+    """
+    in_row = [set() for _ in range(n)]
+    in_col = [set() for _ in range(n)]
     for r, c in zip(rows, cols, strict=True):
         if r != c:
-            neighbours[r].add(int(c))
-            neighbours[c].add(int(r))
+            in_row[r].add(int(c))
+            in_col[c].add(int(r))
     alive = set(range(n))
     order = []
     while alive:
-        best = min(alive, key=lambda i: (len(neighbours[i]), i))
-        ring = neighbours[best]
-        for i in ring:
-            neighbours[i] |= ring
-            neighbours[i] -= {i, best}
+        best = min(alive, key=lambda i: (len(in_row[i]) * len(in_col[i]), len(in_row[i]), i))
         alive.remove(best)
         order.append(best)
+        for i in in_col[best]:
+            in_row[i] |= in_row[best]
+            in_row[i] -= {i, best}
+        for j in in_row[best]:
+            in_col[j] |= in_col[best]
+            in_col[j] -= {j, best}
     return np.array(order, dtype=np.int64)
 
 
@@ -65,7 +72,7 @@ def build_program(rows, cols, n):
     missing = [i for i in range(n) if (i, i) not in entries]
     if missing:
         raise ValueError(f"the Jacobian pattern lacks the diagonal of rows {missing[:5]}")
-    order = minimum_degree(rows, cols, n)
+    order = markowitz(rows, cols, n)
     rank = np.empty(n, dtype=np.int64)
     rank[order] = np.arange(n)
     row_sets = [set() for _ in range(n)]
