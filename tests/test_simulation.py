@@ -1,10 +1,13 @@
 """A scenario becomes a run: same bytes, right doses, clear failures."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from limits.full_model import at, dose, run, tace
 
 from tme_sim import Scenario, simulate
+from tme_sim.diagnostics import InputError
 from tme_sim.simulation import PHASES, SimulationError
 
 SHORT = """
@@ -89,6 +92,30 @@ def test_only_the_lesion_aimed_at_is_embolised():
 def test_run_out_of_steps_names_state_day_and_fastest_process():
     with pytest.raises(SimulationError, match=r"step budget used up at day .*; the largest error is in .*; the fastest process"):
         run(tace(0), days=60, max_steps=15)
+
+
+def test_fidelity_that_is_not_there_is_refused():
+    with pytest.raises(InputError, match='"agents" is not in this version yet; write tissue = "density"'):
+        simulate(Scenario.from_text(SHORT.replace("schema = 1", 'schema = 1\ntissue = "agents"')))
+
+
+def test_session_without_a_liver_spares_what_is_not_there():
+    from tme_sim.compiler.baseline import program
+    from tme_sim.compiler.emit import layout_of
+    from tme_sim.compiler.symbolic import build
+    from tme_sim.mechanisms.registry import all_mechanisms
+    from tme_sim.network import compose
+    from tme_sim.simulation import _CalendarBuilder
+
+    symbols = build(compose(all_mechanisms(), off=["liver"]))
+    layout = layout_of(symbols, program(symbols), 1)
+    stand_in = SimpleNamespace(
+        layout=layout, state_names=layout.labels(layout.states), held_names=layout.labels(layout.held),
+        index=lambda table, name: layout.index(getattr(layout, table), name))
+    builder = _CalendarBuilder(stand_in, np.full(layout.size(layout.theta), 0.5))
+    builder.tace(tace(0))
+    touched = {stand_in.state_names[d] for d, _ in builder.jumps.places if d < len(stand_in.state_names)}
+    assert "occluded_core.1" in touched and "injury" not in touched
 
 
 def test_unknown_series_answers_with_the_nearest():

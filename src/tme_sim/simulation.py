@@ -275,7 +275,7 @@ class _CalendarBuilder:
         data = entry.data
         what = session.Session(data["technique"], data["endpoint"], data["selectivity"], data.get("drug_load") or 0.0)
         lesions = [int(t) for t in data.get("targets", ())] or range(1, self.model.layout.n_lesions + 1)
-        rows = self.rows(session.body_changes(what, self.value))
+        rows = self.rows(session.body_changes(what, self.value)) if "injury" in self.place else []  # liver switched off
         later: dict[float, list] = {}
         for lesion in lesions:
             for delay, changes in session.lesion_changes(what, self.value):
@@ -343,10 +343,13 @@ def plan_of(scenario) -> Plan:
     """The plan of a checked scenario (:class:`tme_sim.scenario.Scenario`).
 
     Raises:
-        InputError: two drugs of the protocol need the same kinetic slot.
+        InputError: a fidelity that is not there yet, or two drugs of the protocol that need the same kinetic slot.
     """
     from tme_sim.diagnostics import InputError, Problem
 
+    if scenario.tissue != "density":
+        raise InputError(Problem(scenario.name, "tissue", (
+            f'"{scenario.tissue}" is not in this version yet; write tissue = "density"')))
     library, covariates = scenario.catalogue.library, scenario.covariates()
     drugs: dict[str, tuple[Drug, Mapping[str, float | str]]] = {}
     for name in dict.fromkeys(e.data["drug"] for e in scenario.calendar.entries if e.kind == "drug"):
