@@ -1,7 +1,7 @@
 """What the model is, in plain text: an overview, or everything about one name.
 
-Everything is read from the network itself: texts of mechanisms, laws (applied to symbols), parameters with their sources,
-and who reads what.
+Everything is read from the network itself: texts of mechanisms, laws (applied to symbols), parameters with their
+sources, and who reads what.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def describe_text(
 ) -> str:
     """Plain text, at most 100 columns, about the whole network or one name of it.
 
-    `name` may be a mechanism, parameter, species, input, signal, process, arrow, hypothesis slot, or a scenario file, of
-    which the network is then described.  `network` defaults to all mechanisms installed and those of the folders
+    `name` may be a mechanism, parameter, species, input, signal, process, arrow, hypothesis slot, or a scenario file,
+    of which the network is then described.  `network` defaults to all mechanisms installed and those of the folders
     `mechanisms`.
 
     Raises:
@@ -167,12 +167,15 @@ class Describer:
         for m in network.mechanisms:
             out += wrapped(first_line(m.text), f"{m.name:<{width}}  ")
         out += ["", "Counts", "======"]
-        out += wrapped(
-            f"{body + lesion} states ({body} of the body, {lesion} of each lesion), {len(network.processes)} processes, "
-            f"{len(network.modulations)} arrows, {len(network.signals) + len(network.totals)} signals and totals, "
-            f"{len(free) - len(network.modulations)} parameters, {len(network.balances)} parameters solved from the "
-            "untreated baseline."
-        )
+        counts = {
+            f"states ({body} of the body, {lesion} of each lesion)": body + lesion,
+            "processes": len(network.processes),
+            "arrows": len(network.modulations),
+            "signals and totals": len(network.signals) + len(network.totals),
+            "parameters": len(free) - len(network.modulations),
+            "parameters solved from the untreated baseline": len(network.balances),
+        }
+        out += wrapped(", ".join(f"{n} {what}" for what, n in counts.items()) + ".")
         out += wrapped("Parameters by grade, weakest first: " + ", ".join(f"{n} {g}" for g, n in grades.items()) + ".")
         hypotheses = [h for m in network.mechanisms for h in m.hypotheses]
         if hypotheses:
@@ -232,8 +235,8 @@ class Describer:
             found = [pair for n in alike for pair in self.items[n]]
         if not found and name == OXYGEN:
             return wrapped(
-                "oxygen, as the argument of a law: local oxygen. The law, together with its arrows that read it too, is "
-                "averaged over the oxygen classes of viable tissue (tme-sim describe oxygen_share)."
+                "oxygen, as the argument of a law: local oxygen. The law, together with its arrows that read it "
+                "too, is averaged over the oxygen classes of viable tissue (tme-sim describe oxygen_share)."
             )
         if not found:
             self._unknown(name)
@@ -374,7 +377,8 @@ class Describer:
     # -- the other kinds ---------------------------------------------------------------------------------------------
 
     def _species_line(self, s: Species) -> list[str]:
-        return wrapped(f"{s.name} [{s.unit}], {s.where}: {s.label}; untreated {start_text(s.initial, s.unit)}", "", "    ")
+        start = start_text(s.initial, s.unit)
+        return wrapped(f"{s.name} [{s.unit}], {s.where}: {s.label}; untreated {start}", "", "    ")
 
     def _about_species(self, s: Species) -> list[str]:
         out = title(f"{s.name}, a state of the {s.where}") + wrapped(s.label)
@@ -455,9 +459,8 @@ class Describer:
     def _solved_lines(self, item: Balance | Reference) -> list[str]:
         if isinstance(item, Balance):
             change = f"grows at {item.grows}" if item.grows else "rests"
-            return wrapped(
-                f"{item.parameter} [{item.unit}]: {item.label}; solved so that {item.species} {change} untreated", "", "    "
-            )
+            solved = f"solved so that {item.species} {change} untreated"
+            return wrapped(f"{item.parameter} [{item.unit}]: {item.label}; {solved}", "", "    ")
         out = wrapped(f"{item.name} [{item.unit}]: {item.label or 'a value'}, taken untreated", "", "    ")
         text = law_text(item.signal, {}) if callable(item.signal) else item.signal
         return out + wrapped(f"= {text}", "    ", "        ")
@@ -487,7 +490,8 @@ class Describer:
     def _about_hypothesis(self, h: Hypothesis) -> list[str]:
         slots = [x for m in self.network.mechanisms for x in m.hypotheses if x.slot == h.slot]
         chosen = self.network.choices.get(h.slot, "default")
-        out = title(f"{h.slot}, registered alternatives") + wrapped(f"Now: {chosen}. Default: as the mechanism is written.")
+        out = title(f"{h.slot}, registered alternatives")
+        out += wrapped(f"Now: {chosen}. Default: as the mechanism is written.")
         out += wrapped(f'[biology.hypotheses] "{h.slot}" = "{h.choice}" in a scenario', "To choose   ")
         return out + [line for x in slots for line in self._hypothesis_lines(x)]
 

@@ -1,13 +1,12 @@
 """Dimensions of the symbols in a network's expressions, including those of unnamed numbers.
 
-Laws hold almost no numbers with a unit.  Those that do come from the oxygen classes (mmHg) and from the resting values of
-switched-off mechanisms: they are what remains once the named quantities around them are known.  So dimensions are found
-from above (what an expression must be) as well as from below (what its symbols are).
+Laws hold almost no numbers with a unit.  Those that do come from the oxygen classes (mmHg) and from the resting values
+of switched-off mechanisms: they are what remains once the named quantities around them are known.  So dimensions are
+found from above (what an expression must be) as well as from below (what its symbols are).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 
 import sympy
@@ -67,9 +66,9 @@ class Dimensions:
 
     def of(self, expr: sympy.Expr) -> Dim | None:
         """Dimension of an expression, from below; None where only numbers decide."""
-        return self._sized(expr)[0]
+        return self.sized(expr)[0]
 
-    def _sized(self, expr) -> tuple[Dim | None, bool]:
+    def sized(self, expr) -> tuple[Dim | None, bool]:
         """Dimension, and whether it is certain (no decimal number could carry a unit)."""
         if expr.is_Symbol:
             return self.known.get(expr.name), expr.name in self.known
@@ -77,7 +76,7 @@ class Dimensions:
             plain = expr.is_Rational or self.decimals_are_plain
             return (NONE, True) if plain else (None, False)
         if expr.is_Add:
-            found = [self._sized(a) for a in expr.args]
+            found = [self.sized(a) for a in expr.args]
             sure = [d for d, certain in found if certain]
             if sure:
                 return sure[0], True
@@ -88,14 +87,14 @@ class Dimensions:
                 if factor.is_Number:
                     certain = certain and factor.is_Rational
                     continue
-                d, sure = self._sized(factor)
+                d, sure = self.sized(factor)
                 certain = certain and sure
                 any_known = any_known or d is not None
                 total = times(total, d or NONE)
             return (total if any_known else None), certain and any_known
         if expr.is_Pow:
             base, exponent = expr.as_base_exp()
-            d, sure = self._sized(base)
+            d, sure = self.sized(base)
             return (None if d is None else raised(d, _fraction(exponent))), sure
         return NONE, True  # exp, log and guarded powers are dimensionless
 
@@ -105,18 +104,18 @@ class Dimensions:
             if wanted is not None:
                 self.known.setdefault(expr.name, wanted)
         elif expr.is_Add:
-            target, sure = self._sized(expr)
+            target, sure = self.sized(expr)
             if not sure and wanted is not None:
                 target = wanted
             for term in expr.args:
                 self.impose(term, target)
         elif expr.is_Mul:
             factors = [f for f in expr.args if not f.is_Number]
-            sized = [self._sized(f) for f in factors]
-            unsure = [f for f, (_, sure) in zip(factors, sized, strict=True) if not sure]
+            sizes = [self.sized(f) for f in factors]
+            unsure = [f for f, (_, sure) in zip(factors, sizes, strict=True) if not sure]
             if len(unsure) == 1 and wanted is not None and all(f.is_Rational for f in expr.args if f.is_Number):
                 rest = wanted
-                for f, (d, sure) in zip(factors, sized, strict=True):
+                for d, sure in sizes:
                     if sure:
                         rest = over(rest, d)
                 self.impose(unsure[0], rest)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tme_sim.export.notation import expression, latex, rate_factors, symbol
+from tme_sim.export.notation import expression, latex, symbol
 from tme_sim.export.parameters import number
 from tme_sim.export.source import Source
-from tme_sim.network import OXYGEN, Mechanism, Network, Process, gain_of
+from tme_sim.network import OXYGEN, Mechanism, Network, Process, actors_of, gain_of
 from tme_sim.quantities import Parameter, pretty, to_display
 
 KIND_WORDS = {
@@ -53,14 +53,14 @@ class _Book:
             "",
             f"Mechanisms: {names}.",
             "",
-            "Time is in days. Inside, all quantities are in day, mm, mg, nmol, mmHg and cell, so that no equation holds a "
-            "conversion factor; tables show the unit in which people read a quantity. "
+            "Time is in days. Inside, all quantities are in day, mm, mg, nmol, mmHg and cell, so that no equation "
+            "holds a conversion factor; tables show the unit in which people read a quantity. "
             "Lesion quantities exist once per lesion, and change only while it is there.",
             "",
-            r"$r$ is the rate of a process. $M$ is an arrow: the factor $M = 1 + g\,(f - 1)$ with its own law $f$ and its "
-            "gain $g$, 1 as published and 0 when the arrow is cut. "
-            rf"A law that holds ${self.symbols[OXYGEN]}$ is averaged over the oxygen classes of viable tissue, together "
-            "with those of its arrows that hold it too. Powers of a negative base count as 0. "
+            r"$r$ is the rate of a process. $M$ is an arrow: the factor $M = 1 + g\,(f - 1)$ with its own law $f$ "
+            "and its gain $g$, 1 as published and 0 when the arrow is cut. "
+            rf"A law that holds ${self.symbols[OXYGEN]}$ is averaged over the oxygen classes of viable tissue, "
+            "together with those of its arrows that hold it too. Powers of a negative base count as 0. "
             r"$X_{\mathrm{start}}$ is the value of $X$ in the untreated patient.",
             "",
         ]
@@ -85,7 +85,8 @@ class _Book:
         rows = []
         equations = []
         for s in m.species:
-            rows.append((f"${self.symbol(s.name)}$", f"`{s.name}`", s.label, s.where, s.unit, self.start(s), s.ontology))
+            start = self.start(s)
+            rows.append((f"${self.symbol(s.name)}$", f"`{s.name}`", s.label, s.where, s.unit, start, s.ontology))
             equations += ["$$", rf"\frac{{d\,{self.symbol(s.name)}}}{{dt}} = {self.change(s.name)}", "$$", ""]
         if not rows:
             return []
@@ -123,7 +124,8 @@ class _Book:
     def processes(self, m: Mechanism) -> list[str]:
         out = []
         for p in m.processes:
-            out += [f"**{line(p.label)}** (`{p.name}`, {p.kind}: {KIND_WORDS[p.kind]}{self.moves(p)}). {doc(p.law)}", ""]
+            what = f"{p.kind}: {KIND_WORDS[p.kind]}{self.moves(p)}"
+            out += [f"**{line(p.label)}** (`{p.name}`, {what}). {doc(p.law)}", ""]
             out += ["$$", f"{self.symbol('rate_' + p.name)} = {self.rate(p)}", "$$", ""]
         return out[:-1]
 
@@ -134,7 +136,7 @@ class _Book:
 
     def rate(self, p: Process) -> str:
         law = self.latex(expression(p.law, p.bind))
-        factors = [self.symbol(name) for name in rate_factors(p)]
+        factors = [self.symbol(name) for name in actors_of(p)]
         arrows = [arrow_symbol(name) for name in self.arrows.get(p.name, [])]
         if not factors and not arrows:
             return law
@@ -182,7 +184,8 @@ class _Book:
     def hypotheses(self, m: Mechanism) -> list[str]:
         rows = []
         for h in m.hypotheses:
-            changed = ", ".join([*(f"law of `{n}`" for n in h.laws), *(f"`{n}` = {p.value:g}" for n, p in h.values.items())])
+            values = (f"`{n}` = {v.value:g}" for n, v in h.values.items())
+            changed = ", ".join([*(f"law of `{n}`" for n in h.laws), *values])
             rows.append((f"`{h.slot}`", f"`{h.choice}`", h.label, changed, h.source))
         return table(("slot", "choice", "meaning", "changes", "source"), rows) if rows else []
 

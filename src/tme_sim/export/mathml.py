@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 import sympy
 
 from tme_sim.compiler.functions import Exp, Log, Power
-from tme_sim.export.dimension import NONE, Dim, Dimensions, over, raised, times
+from tme_sim.export.dimension import NONE, Dim, Dimensions, over, raised
 
 POWER = "guarded_power"  # the function definition every exported model carries
 TIME = '<csymbol encoding="text" definitionURL="http://www.sbml.org/sbml/symbols/time"> time </csymbol>'
@@ -37,13 +37,16 @@ def call(operator: str, *arguments: str) -> str:
 
 
 class Writer:
-    """Writes expressions; `rename` maps a network name to the identifier in the document, `unit_id` a dimension to a unit."""
+    """Writes expressions; `unit_id` maps a dimension to the identifier of a unit of the document."""
 
     def __init__(self, dimensions: Dimensions, unit_id: Callable[[Dim], str]):
         self.dimensions, self.unit_id = dimensions, unit_id
 
     def math(self, expr: sympy.Expr, wanted: Dim | None, rename: Callable[[str], str]) -> str:
-        """Content MathML of an expression that must have dimension `wanted` (None: whatever it has)."""
+        """Content MathML of an expression that must have dimension `wanted` (None: whatever it has).
+
+        `rename` maps a network name to the identifier in the document.
+        """
         return self._write(sympy.sympify(expr), wanted, rename)
 
     def _write(self, expr, wanted, rename) -> str:
@@ -73,7 +76,7 @@ class Writer:
         return number(float(expr), unit)
 
     def _add(self, expr, wanted, rename) -> str:
-        target, sure = self.dimensions._sized(expr)
+        target, sure = self.dimensions.sized(expr)
         if not sure and wanted is not None:
             target = wanted
         plus = [t for t in expr.as_ordered_terms() if not t.as_coeff_Mul()[0].is_negative]
@@ -123,7 +126,7 @@ class Writer:
 
     def _shares(self, factors, wanted) -> list[Dim | None]:
         """Dimension of each factor; if just one cannot be told from below, it is what the others leave of `wanted`."""
-        sized = [self.dimensions._sized(f) for f in factors]
+        sized = [self.dimensions.sized(f) for f in factors]
         unsure = [i for i, (_, sure) in enumerate(sized) if not sure]
         sizes = [d for d, _ in sized]
         if len(unsure) == 1 and wanted is not None:
@@ -152,11 +155,3 @@ class Writer:
         if exponent.q != 1:
             raise ValueError(f"a law raises to the power {exponent}: write non-integer powers as power(x, n)")
         return call("power", text, number(int(exponent.p), "dimensionless"))
-
-
-def product(*dims: Dim) -> Dim:
-    """Dimension of a product of several."""
-    out = NONE
-    for d in dims:
-        out = times(out, d)
-    return out

@@ -61,7 +61,7 @@ def manifest(files: dict[str, str]) -> str:
     """The manifest of the archive; the experiment is what a tool should open."""
     rows = [
         f'  <content location="{"." if label == "." else "./" + label}" format="{FORMATS[label]}"'
-        f'{" master=" + quoteattr("true") if label == "experiment.sedml" else ""}/>\n'
+        f"{' master=' + quoteattr('true') if label == 'experiment.sedml' else ''}/>\n"
         for label in (".", "manifest.xml", *files)
     ]
     return (
@@ -114,11 +114,11 @@ def sedml_document(source: Source, model: Model) -> str:
     )
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n'
-        '<sedML xmlns="http://sed-ml.org/sed-ml/level1/version4" xmlns:sbml="http://www.sbml.org/sbml/level3/version2/core" '
-        'level="1" version="4">\n'
+        '<sedML xmlns="http://sed-ml.org/sed-ml/level1/version4" '
+        'xmlns:sbml="http://www.sbml.org/sbml/level3/version2/core" level="1" version="4">\n'
         "  <listOfModels>\n"
-        f'    <model id="model" name={quoteattr(printable(source.title))} language="urn:sedml:language:sbml.level-3.version-2" '
-        'source="model.xml"/>\n  </listOfModels>\n'
+        f'    <model id="model" name={quoteattr(printable(source.title))} '
+        'language="urn:sedml:language:sbml.level-3.version-2" source="model.xml"/>\n  </listOfModels>\n'
         "  <listOfSimulations>\n"
         f'    <uniformTimeCourse id="course" initialTime="0" outputStartTime="0" outputEndTime="{number(days)}" '
         f'numberOfSteps="{steps}">\n'
@@ -128,7 +128,8 @@ def sedml_document(source: Source, model: Model) -> str:
         "        </listOfAlgorithmParameters>\n      </algorithm>\n    </uniformTimeCourse>\n  </listOfSimulations>\n"
         '  <listOfTasks>\n    <task id="run" modelReference="model" simulationReference="course"/>\n  </listOfTasks>\n'
         f"  <listOfDataGenerators>\n{_generator('', 'days since the start')}{variables}  </listOfDataGenerators>\n"
-        f'  <listOfOutputs>\n    <report id="report" name={quoteattr(model_id(source.title))}>\n      <listOfDataSets>\n'
+        f'  <listOfOutputs>\n    <report id="report" name={quoteattr(model_id(source.title))}>\n'
+        "      <listOfDataSets>\n"
         f'        <dataSet id="set_time" label="time" dataReference="out_time"/>\n{sets}'
         "      </listOfDataSets>\n    </report>\n  </listOfOutputs>\n</sedML>\n"
     )

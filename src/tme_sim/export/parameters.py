@@ -18,7 +18,8 @@ _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 def parameter_table(source: Source) -> str:
     """CSV, one row per parameter (per lesion for those of lesions); values in the unit of the row.
 
-    `value` is the one used, `declared` that of the mechanism's file.  `origin` says where an overridden value came from.
+    `value` is the one used, `declared` that of the mechanism's file.  `origin` says where an overridden value
+    came from.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")

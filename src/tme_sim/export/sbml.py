@@ -2,27 +2,29 @@
 
 How the network maps
 --------------------
-* A state that counts cells, or is a mass or an amount of substance, or a density or concentration of these, is a species
-  of the compartment ``body`` or ``lesion``; the others (levels, shares, vessel densities, clocks) are parameters.  A
-  compartment is a reference volume of 1 mm^3, so that a density is a concentration; the volume of the tumour is the
-  variable ``lesion_volume``.
-* Every process is a variable ``rate_<process>`` with an assignment rule, and every state has a rate rule that adds up its
-  processes.  Reactions would say the same in SBML's own words, but they demand one unit of extent for the whole model,
-  while our processes turn over cells, cell densities, amounts and plain levels: each kinetic law would have to be divided
-  by a unit and each species multiplied by it again.
+* A state that counts cells, or is a mass or an amount of substance, or a density or concentration of these, is a
+  species of the compartment ``body`` or ``lesion``; the others (levels, shares, vessel densities, clocks) are
+  parameters.  A compartment is a reference volume of 1 mm^3, so that a density is a concentration; the volume of the
+  tumour is the variable ``lesion_volume``.
+* Every process is a variable ``rate_<process>`` with an assignment rule, and every state has a rate rule that adds up
+  its processes.  Reactions would say the same in SBML's own words, but they demand one unit of extent for the whole
+  model, while our processes turn over cells, cell densities, amounts and plain levels: each kinetic law would have to
+  be divided by a unit and each species multiplied by it again.
 * Signals and tissue means are assignment rules in an order in which each reads earlier ones, written in parameters.
   Larger expressions of nothing but parameters are constants with an initial assignment, which keeps simulators that
-  expand assignment rules fast.  So a changed parameter acts everywhere.  Values solved from the untreated baseline are plain numbers of this patient:
-  for another patient, export again.
-* Held inputs (infusion rates, switches) are variables that only events change.  Each instant of the calendar is one event
-  ``time >= t``; what happens at the start is part of the initial values.
-  SBML time 0 is the start of the run.
+  expand assignment rules fast.  So a changed parameter acts everywhere.  Values solved from the untreated baseline are
+  plain numbers of this patient: for another patient, export again.
+* Held inputs (infusion rates, switches) are variables that only events change.  Each instant of the calendar is one
+  event ``time >= t``; what happens at the start is part of the initial values.  SBML time 0 is the start of the run.
+
+libRoadRunner expands the rules of a model of this size for a good while; with the load option
+``mutableInitialConditions`` off it is several times faster.
 
 Units
 -----
-Values are in the coherent system day, mm, mg, nmol, mmHg, cell, in which no law needs a conversion factor.  A cell is an
-SBML ``item``.  mmHg is defined as 133.322387415 pascal; since pressures meet only pressures in our laws, nothing ever
-compares mmHg with mass, length and time.  Every literal carries ``sbml:units``.
+Values are in the coherent system day, mm, mg, nmol, mmHg, cell, in which no law needs a conversion factor.  A cell is
+an SBML ``item``.  mmHg is defined as 133.322387415 pascal; since pressures meet only pressures in our laws, nothing
+ever compares mmHg with mass, length and time.  Every literal carries ``sbml:units``.
 
 The text is written directly, so that numbers keep all their digits and the same model gives the same bytes;
 :func:`check` judges it with libSBML.
@@ -35,12 +37,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from xml.sax.saxutils import escape, quoteattr
 
+import numpy as np
 import sympy
 
 from tme_sim.compiler.symbolic import Model, build
 from tme_sim.export.dimension import NONE, PER_DAY, Dim, Dimensions, over, times
-from tme_sim.export.notation import plain
 from tme_sim.export.mathml import POWER, TIME, Writer, call, name, number
+from tme_sim.export.notation import plain
 from tme_sim.export.source import TICKS_PER_DAY, Affine, ExportError, Source, apply_jump, calendar_of
 from tme_sim.quantities import BASE_UNITS
 
@@ -70,12 +73,37 @@ def sbml_document(source: Source, model: Model | None = None) -> str:
     return _Document(source, model or build(source.network)).text()
 
 
-def document_values(source: Source, model: Model | None = None) -> dict[str, float]:
+def document_values(source: Source, read: frozenset[str] | None = None) -> dict[str, float]:
     """Every number that the document of a source gives an identifier: initial states and inputs, parameters, constants.
 
-    With it another patient or draw of the same network can be set in a simulator that has the document loaded.
+    With it another patient or draw of the same network can be set in a simulator that has the document loaded.  `read`
+    is what :func:`names_read` says of the network, worked out when left out.
     """
-    return _Document(source, model or build(source.network)).values()
+    read = names_read(build(source.network)) if read is None else read
+    layout, z0 = source.layout, initial_state(source)
+    out = {}
+    for where in ("body", "lesion"):
+        for b in range(layout.n_lesions if where == "lesion" else 1):
+            for table, offset in ((layout.states, 0), (layout.held, len(source.y0))):
+                for label in table[where]:
+                    sid = identifier(label, where == "lesion", b, layout.n_lesions)
+                    out[sid] = float(z0[offset + layout.index(table, label, b)])
+            for label in (*layout.parameters[where], *(n for n in layout.solved[where] if n in read)):
+                out[identifier(label, where == "lesion", b, layout.n_lesions)] = source.value(label, b)
+    return out
+
+
+def names_read(model: Model) -> frozenset[str]:
+    """Every name that an expression of the document of a symbolic network reads."""
+    model = without_small_constants(model)
+    exprs = [n.expr for n in model.nodes.values()] + list(model.constants.values())
+    exprs += [sympy.sympify(c) for flows in model.flows.values() for c, _ in flows]
+    return frozenset(s.name for e in exprs for s in e.free_symbols)
+
+
+def initial_state(source: Source) -> np.ndarray:
+    """States and held inputs after the jumps of the first instant, internal units."""
+    return apply_jump(calendar_of(source)[0], np.concatenate([source.y0, source.u0]))
 
 
 def check(text: str) -> list[str]:
@@ -118,8 +146,9 @@ def identifier(label: str, lesion_scope: bool, lesion: int, n_lesions: int) -> s
 
 
 def without_small_constants(model: Model) -> Model:
-    """A copy of a symbolic model in which constants of a few symbols, like ``1/K``, are written out where they are used."""
-    small = {sympy.Symbol(n): e for n, e in model.constants.items() if sum(1 for _ in sympy.preorder_traversal(e)) <= SMALL}
+    """A copy of a symbolic model in which constants of a few symbols, like ``1/K``, stand written out."""
+    size = {n: sum(1 for _ in sympy.preorder_traversal(e)) for n, e in model.constants.items()}
+    small = {sympy.Symbol(n): e for n, e in model.constants.items() if size[n] <= SMALL}
 
     def written_out(expr):
         found = [s for s in expr.free_symbols if s in small]
@@ -139,10 +168,9 @@ class _Document:
         self.species = {s.name: s for s in model.network.species}
         self.held = {h.name: h for h in model.network.held}
         self.active = "active" if "active" in model.held["lesion"] else ""
-        self.first, self.later = calendar_of(source)
-        import numpy as np
-
-        self.z0 = apply_jump(self.first, np.concatenate([source.y0, source.u0]))
+        self.later = calendar_of(source)[1]
+        self.z0 = initial_state(source)
+        self.read = names_read(model)
         taken = set(model.scope) | set(model.role)
         self.places = {w: w if w not in taken else f"{w}_compartment" for w in ("body", "lesion")}
 
@@ -197,18 +225,6 @@ class _Document:
             f"{self.functions()}{self.units()}{body}</model>\n</sbml>\n"
         )
 
-    def values(self) -> dict[str, float]:
-        out = {}
-        read = self.read()
-        for where in ("body", "lesion"):
-            for b in self.copies(where):
-                for table, offset in ((self.layout.states, 0), (self.layout.held, len(self.source.y0))):
-                    for label in table[where]:
-                        out[self.sid(label, b)] = float(self.z0[offset + self.layout.index(table, label, b)])
-                for label in (*self.layout.parameters[where], *(n for n in self.layout.solved[where] if n in read)):
-                    out[self.sid(label, b)] = self.source.value(label, b)
-        return out
-
     def about(self) -> list[str]:
         mechanisms = ", ".join(m.name for m in self.model.network.mechanisms)
         lines = [
@@ -247,9 +263,7 @@ class _Document:
                 if exponent:
                     kind, scale, multiplier = KINDS[base]
                     power = int(exponent) if exponent.denominator == 1 else float(exponent)
-                    rows.append(
-                        f'<unit kind="{kind}" exponent="{power}" scale="{scale}" multiplier="{multiplier}"/>'
-                    )
+                    rows.append(f'<unit kind="{kind}" exponent="{power}" scale="{scale}" multiplier="{multiplier}"/>')
             out.append(f'<unitDefinition id="{label}"><listOfUnits>{"".join(rows)}</listOfUnits></unitDefinition>\n')
         return f"<listOfUnitDefinitions>\n{''.join(out)}</listOfUnitDefinitions>\n"
 
@@ -330,7 +344,6 @@ class _Document:
 
     def parameters(self) -> list[str]:
         out = []
-        read = self.read()
         for where in ("body", "lesion"):
             for b in self.copies(where):
                 for declared in self.model.network.parameters(where):
@@ -341,17 +354,11 @@ class _Document:
                     ]
                     if self.source.origin(p.name, b) != "declared":
                         notes.append(f"Value from {self.source.origin(p.name, b)}.")
-                    if p.name not in read:
+                    if p.name not in self.read:
                         notes.append("Shapes the untreated baseline or doses only.")
                     text = self.label(p.label or p.note or p.name.replace("_", " "), where, b)
                     out.append(self.parameter(p.name, b, self.source.value(p.name, b), text, notes))
         return out
-
-    def read(self) -> set[str]:
-        """Every name that an exported expression reads."""
-        exprs = [n.expr for n in self.model.nodes.values()] + list(self.model.constants.values())
-        exprs += [c for flows in self.model.flows.values() for c, _ in flows]
-        return {s.name for e in exprs for s in sympy.sympify(e).free_symbols}
 
     def solved(self) -> list[str]:
         labels = {b.parameter: f"{b.label} (solved from the untreated baseline)" for b in self.model.network.balances}
@@ -359,11 +366,10 @@ class _Document:
         labels |= {f"{s.name}_start": f"{s.label} at the untreated baseline" for s in self.model.network.species}
         labels |= {n: plain(e) for n, e in self.model.constants.items()}
         out = []
-        read = self.read()
         for where in ("body", "lesion"):
             for b in self.copies(where):
                 for label in self.layout.solved[where]:
-                    if label in read:
+                    if label in self.read:
                         text = self.label(labels[label], where, b)
                         out.append(self.parameter(label, b, self.source.value(label, b), text))
         return out
@@ -376,9 +382,9 @@ class _Document:
         ]
 
     def assignments(self) -> list[str]:
-        read, out = self.read(), []
+        out = []
         for label, expr in self.model.constants.items():
-            if label in read:
+            if label in self.read:
                 for b in self.copies(self.model.scope[label]):
                     math = self.math(expr, self.dims.known[label], b)
                     out.append(f'<initialAssignment symbol="{self.sid(label, b)}">{math}</initialAssignment>\n')
@@ -461,7 +467,8 @@ class _Document:
                 for dest in sorted(jump)
             )
             out.append(
-                f'<event id="at_minute_{tick - self.source.start}" name="day {tick / TICKS_PER_DAY:.10g}" useValuesFromTriggerTime="true">'
+                f'<event id="at_minute_{tick - self.source.start}" name="day {tick / TICKS_PER_DAY:.10g}" '
+                'useValuesFromTriggerTime="true">'
                 f"{trigger}<listOfEventAssignments>{body}</listOfEventAssignments></event>\n"
             )
         self.unit(_base("day"))

@@ -36,12 +36,13 @@ class Trajectory:
 class Source:
     """A network, one patient and one calendar.
 
-    `par`, `y0`, `u0`, `th` are the vectors of :class:`tme_sim.compiler.model.CompiledModel` (internal units), `y0` before
-    any jump.  `jumps` lists (tick of 1 minute, rows), run in the order given when ticks are equal; a row
+    `par`, `y0`, `u0`, `th` are the vectors of :class:`tme_sim.compiler.model.CompiledModel` (internal units), `y0`
+    before any jump.  `jumps` lists (tick of 1 minute, rows), run in the order given when ticks are equal; a row
     (dest, src, coef, const) adds ``coef * z[src] + const`` to ``z[dest]`` of z = [y | u], and the rows of one jump read
-    the same z.  The run starts at tick `start` (day 0 is tick 0) and lasts `days`.  Decisions (scans that change the calendar) have no place here.  `resolved` holds the declarations that replace
-    those of the network (a drug's own kinetics); `origins` says where an overridden parameter came from
-    ("scenario.toml:12"), under its name or under ``name.k`` for lesion k.
+    the same z.  The run starts at tick `start` (day 0 is tick 0) and lasts `days`.  Decisions (scans that change the
+    calendar) have no place here.  `resolved` holds the declarations that replace those of the network (a drug's own
+    kinetics); `origins` says where an overridden parameter came from ("scenario.toml:12"), under its name or under
+    ``name.k`` for lesion k.
     """
 
     network: Network
@@ -123,8 +124,8 @@ def calendar_of(source: Source) -> tuple[Affine, list[tuple[int, Affine]]]:
     for tick, rows in source.jumps:
         if tick < source.start:
             raise ExportError(
-                f"a dose lies on day {tick / TICKS_PER_DAY:g}, before the start on day {source.start / TICKS_PER_DAY:g}; "
-                "start earlier or leave it out"
+                f"a dose lies on day {tick / TICKS_PER_DAY:g}, before the start on day "
+                f"{source.start / TICKS_PER_DAY:g}; start earlier or leave it out"
             )
         by_tick.setdefault(tick, []).append(rows)
     first = compose_rows(by_tick.pop(source.start, []))
@@ -190,7 +191,10 @@ def source_of_scenario(scenario, *, trajectory: bool = False, announce=None) -> 
 
 
 def trajectory_of(outcome) -> Trajectory:
-    """States, signals and totals of an outcome of :func:`tme_sim.simulation.run_plan`, in internal units, as SBML names them."""
+    """States, signals and totals of an outcome of :func:`tme_sim.simulation.run_plan`, in internal units.
+
+    Columns are named as the SBML export names them.
+    """
     from tme_sim.export.sbml import identifier
 
     model, names, units, columns = outcome.model, [], [], []
