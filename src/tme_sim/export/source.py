@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tme_sim.diagnostics import InputError, Problem
+
 if TYPE_CHECKING:
     from tme_sim.compiler.layout import Layout
     from tme_sim.compiler.model import CompiledModel
@@ -18,8 +20,11 @@ TICKS_PER_DAY = 1440
 Row = tuple[int, int, float, float]
 
 
-class ExportError(ValueError):
+class ExportError(InputError):
     """Something that this export cannot express; the message says what, and what can be exported instead."""
+
+    def __init__(self, message: str):
+        super().__init__(Problem("", "", message))
 
 
 @dataclass(frozen=True)
