@@ -267,3 +267,28 @@ def test_unknown_kind_is_refused_and_nothing_written(source, tmp_path):
     with pytest.raises(ExportError, match='as "petab"; choose one of sbml, omex'):
         export("petab", source, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["sbml", "parameters"])
+def test_the_command_writes_a_scenario_and_refuses_what_it_cannot(kind, tmp_path, monkeypatch):
+    """Through the command line, on the toy network, so that nothing large is compiled."""
+    from click.testing import CliRunner
+
+    from tme_sim import cli
+    from tme_sim.export import source as module
+
+    model = toy_model(3)
+    monkeypatch.setattr(module, "source_of_scenario", lambda scenario, **_: toy_source(model))
+    config = tmp_path / "s.toml"
+    config.write_text('name = "s"\n')
+    out = tmp_path / "out"
+    done = CliRunner().invoke(cli.cli, ["export", kind, str(config), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    assert out.stat().st_size > 1000
+
+    def refused(scenario, **_):
+        raise ExportError("this calendar decides at scans")
+
+    monkeypatch.setattr(module, "source_of_scenario", refused)
+    done = CliRunner().invoke(cli.cli, ["export", kind, str(config), "--out", str(tmp_path / "other")])
+    assert done.exit_code == 2 and "decides at scans" in done.output and not (tmp_path / "other").exists()
