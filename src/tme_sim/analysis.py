@@ -36,6 +36,7 @@ __all__ = ["Attribution", "Contribution", "Factor", "attribute", "attribute_reco
 
 NODES, WEIGHTS = (tuple(float(v) for v in part) for part in np.polynomial.legendre.leggauss(5))
 TICKS_PER_DAY = 1440.0
+ROUNDING = 1e-10  # a difference between two steps below this share of the state is rounding of the dense output
 SAME_TIME = 1e-9  # days
 RTOL = 1e-6  # of a run made for its attribution
 HEADS = ("process", "lesion", "what happens", "change", "share")
@@ -321,7 +322,7 @@ class _Steps:
             if start + SAME_TIME < day <= end + SAME_TIME:
                 before = self.state(row - 1, (self.end[row - 1] - self.begin[row - 1]) / self.length[row - 1])[index]
                 amount = float(self.y[row, 0, index] - before)
-                if amount != 0.0:
+                if abs(amount) > ROUNDING * max(abs(before), abs(self.y[row, 0, index])):
                     yield float(day), amount
 
     def points(self, start: float, end: float) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
