@@ -19,7 +19,7 @@ from tme_sim.quantities import Parameter, to_display
 from tme_sim.therapies import dosing, session
 from tme_sim.therapies.drug import Drug
 
-TICKS_PER_DAY = 1440
+TICKS_PER_DAY = queue_module.TICKS_PER_DAY
 
 PHASES = (
     ("compose", "join the mechanisms, leave out those switched off, choose hypotheses"),
