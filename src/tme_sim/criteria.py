@@ -1,8 +1,8 @@
 """Criteria that read scans: RECIST 1.1, mRECIST, RECICL, TACE refractoriness and untreatable (unTACEable) progression.
 
-One source for two uses: the calendar's rules call :func:`read_visit` inside the kernel while a patient is integrated, and
-the observers call it on scans of a finished run.  All of it is plain arithmetic on float64 arrays; times are ticks of a
-minute, diameters mm.
+One source for two uses: the calendar's rules call :func:`read_visit` inside the kernel while a patient is integrated,
+and the observers call it on scans of a finished run.  All of it is plain arithmetic on float64 arrays; times are ticks
+of a minute, diameters mm.
 
 Order of calls
 --------------
@@ -21,25 +21,25 @@ What a visit saw
 Memory
 ------
 Head (HEAD places), then one block of BLOCK places for each of RECIST11, MRECIST, RECICL, then LESION places per slot.
-VISITS is 0 before the baseline, so zeroed memory is a valid start.  STATUS is the reading of the latest visit; BEST, DEPTH
-and RESPONSE_TICK stop changing at the first progression, as best overall response does.  CALLED_TICK is the visit that
-established progression, PROGRESSION_TICK the date it counts from: they differ where mRECIST dates growth that confirms a
-lesion back to its first sight.  A rule must compare with CALLED_TICK.
+VISITS is 0 before the baseline, so zeroed memory is a valid start.  STATUS is the reading of the latest visit; BEST,
+DEPTH and RESPONSE_TICK stop changing at the first progression, as best overall response does.  CALLED_TICK is the
+visit that established progression, PROGRESSION_TICK the date it counts from: they differ where mRECIST dates growth
+that confirms a lesion back to its first sight.  A rule must compare with CALLED_TICK.
 
 Definitions
 -----------
-RECIST 1.1: up to 5 targets of 10 mm or more, 2 per organ; PD when their sum grows by 20 % and 5 mm from its smallest value,
-when the whole burden (targets and others) does, or at a new lesion (DOI 10.1016/j.ejca.2008.10.026).  With GATE 1 a new
-liver lesion counts only as LI-RADS 5, here: 10 mm or more, hypervascular with washout (ACR LI-RADS v2018).
-mRECIST: the same with viable diameters and no absolute increase; targets enhance; a new liver lesion counts from 10 mm with
-the vascular pattern of hepatoma, without it once it has grown by 10 mm (DOI 10.1055/s-0030-1247132).
-RECICL: viable area of the targets, 2 per organ and 3 in the liver, against baseline: TE4 all dead in every nodule (CR), TE3
-at least half (PR), TE1 tumour area up by more than 25 % (PD), else TE2 (SD) (DOI 10.2478/raon-2018-0044, table 4; later
-revisions use 50 %, a setting).  New liver lesions are treated on demand and no PD; vascular invasion and spread are.
-Untreatable progression: RECICL growth, macroscopic vascular invasion, extrahepatic spread or Child-Pugh C (as TACTICS
-defines unTACEable progression; wording from memory).
-TACE-PFS: untreatable progression or refractoriness of JSH and LCSGJ: at two sessions in a row more than half of the treated
-area stays viable, or new liver lesions come, or AFP rises (DOI 10.1159/000363768; wording from memory).
+RECIST 1.1: up to 5 targets of 10 mm or more, 2 per organ; PD when their sum grows by 20 % and 5 mm from its smallest
+value, when the whole burden (targets and others) does, or at a new lesion (DOI 10.1016/j.ejca.2008.10.026).  With GATE
+1 a new liver lesion counts only as LI-RADS 5, here: 10 mm or more, hypervascular with washout (ACR LI-RADS v2018).
+mRECIST: the same with viable diameters and no absolute increase; targets enhance; a new liver lesion counts from 10 mm
+with the vascular pattern of hepatoma, without it once it has grown by 10 mm (DOI 10.1055/s-0030-1247132).
+RECICL: viable area of the targets, 2 per organ and 3 in the liver, against baseline: TE4 all dead in every nodule
+(CR), TE3 at least half (PR), TE1 tumour area up by more than 25 % (PD), else TE2 (SD) (DOI 10.2478/raon-2018-0044,
+table 4; later revisions use 50 %, a setting).  New liver lesions are treated on demand and no PD; vascular invasion
+and spread are. Untreatable progression: RECICL growth, macroscopic vascular invasion, extrahepatic spread or
+Child-Pugh C (as TACTICS defines unTACEable progression; wording from memory).
+TACE-PFS: untreatable progression or refractoriness of JSH and LCSGJ: at two sessions in a row more than half of the
+treated area stays viable, or new liver lesions come, or AFP rises (DOI 10.1159/000363768; wording from memory).
 """
 
 import numpy as np
@@ -58,7 +58,8 @@ LESION_COLUMNS = 5
 SESSIONS, SESSION_TICK, CHILD_PUGH, INVASION, AFP = range(5)
 CLINIC = 5
 # settings
-(FOLLOW_FLOOR, DETECT_FLOOR, TARGET_FLOOR, GATE, TARGETS, PER_ORGAN, RECICL_LIVER, RECICL_GROWTH, JUDGED_FROM) = range(9)
+(FOLLOW_FLOOR, DETECT_FLOOR, TARGET_FLOOR, GATE, TARGETS, PER_ORGAN, RECICL_LIVER, RECICL_GROWTH,
+ JUDGED_FROM) = range(9)
 SETTINGS = 9
 
 RECIST11, MRECIST, RECICL = range(3)
@@ -98,8 +99,8 @@ TICKS_PER_DAY = 1440.0
 def default_settings() -> np.ndarray:
     """Settings of the published criteria (SETTINGS float64).
 
-    FOLLOW_FLOOR 5 mm: a known lesion below it counts as gone (RECIST 1.1 records 5 mm where it is too small to measure).
-    DETECT_FLOOR 10 mm: a new one is seen from here on.  TARGET_FLOOR 10 mm.  GATE 0.  TARGETS 5, PER_ORGAN 2,
+    FOLLOW_FLOOR 5 mm: a known lesion below it counts as gone (RECIST 1.1 records 5 mm where it is too small to
+    measure). DETECT_FLOOR 10 mm: a new one is seen from here on.  TARGET_FLOOR 10 mm.  GATE 0.  TARGETS 5, PER_ORGAN 2,
     RECICL_LIVER 3.  RECICL_GROWTH 0.25.  JUDGED_FROM 28 days: a session is judged from one month on.
     """
     return np.array([5.0, 10.0, 10.0, 0.0, 5.0, 2.0, 3.0, 0.25, 28.0])
@@ -156,15 +157,15 @@ def rank_lesions(lesions, settings, memory, column, place):
         rank = 1.0
         for j in range(lesions.shape[0]):
             same = lesions[j, PRESENT] != 0.0 and lesions[j, EXTRAHEPATIC] == lesions[i, EXTRAHEPATIC]
-            if same and (column == WHOLE or lesions[j, ARTERIAL] != 0.0):
-                if lesions[j, column] > size or (lesions[j, column] == size and j < i):
-                    rank += 1.0
+            same = same and (column == WHOLE or lesions[j, ARTERIAL] != 0.0)
+            larger = lesions[j, column] > size or (lesions[j, column] == size and j < i)
+            rank += 1.0 if same and larger else 0.0
         memory[lesion_block(i) + place] = -rank if lesions[i, EXTRAHEPATIC] != 0.0 else rank
 
 
 @njit(REAL(INT, MATRIX, VECTOR, INT), **OPTIONS)
 def size_of(criterion, lesions, settings, lesion):
-    """Return what the criterion measures of a lesion: diameter (mm), for RECICL viable area (mm^2); 0 below the floor."""
+    """Return what the criterion measures of a lesion: diameter (mm), RECICL viable area (mm^2); 0 below the floor."""
     size = lesions[lesion, WHOLE] if criterion == RECIST11 else lesions[lesion, VIABLE]
     if lesions[lesion, PRESENT] == 0.0 or size < settings[FOLLOW_FLOOR]:
         return 0.0
@@ -227,7 +228,7 @@ def counts_as_new(criterion, lesion, lesions, settings, memory):
 
 @njit(types.UniTuple(REAL, 2)(INT, INT, MATRIX, VECTOR, VECTOR, VECTOR), **OPTIONS)
 def new_disease(tick, criterion, lesions, clinic, settings, memory):
-    """Return (cause, date) of new lesions or invasion by the criterion at this visit; cause NOTHING if there are none."""
+    """Return (cause, date) of new lesions or invasion by the criterion at this visit; NOTHING if there are none."""
     cause = NOTHING
     date = float(tick)
     for i in range(lesions.shape[0]):

@@ -1,11 +1,12 @@
 """What an imaging visit measures of lesions: diameters with a reader's error, as rows for the criteria.
 
-A lesion is measured as a sphere of its volume.  A reader errs by a factor that is log-normal with median 1, drawn anew for
-each lesion, visit and kind of diameter; the number depends on (seed, patient, lesion, visit) alone.  Off (0) unless asked.
+A lesion is measured as a sphere of its volume.  A reader errs by a factor that is log-normal with median 1, drawn anew
+for each lesion, visit and kind of diameter; the number depends on (seed, patient, lesion, visit) alone.  Off (0)
+unless asked.
 
 Sources: pooled limits of agreement of one reader for single longest diameters, -17.8 to 16.1 % of the difference of two
-readings (12 studies, DOI 10.1016/j.ejca.2015.10.014), so one reading errs by 6.1 %; between readers -22.1 to 25.4 %, 8.6 %.
-HCC on CT between contrast phases: 5.1 % (DOI 10.3390/tomography11030036).
+readings (12 studies, DOI 10.1016/j.ejca.2015.10.014), so one reading errs by 6.1 %; between readers -22.1 to 25.4 %,
+8.6 %. HCC on CT between contrast phases: 5.1 % (DOI 10.3390/tomography11030036).
 """
 
 import numpy as np

@@ -1,8 +1,8 @@
 """What the clinic would see of a run: scans read by criteria, and the endpoints made of them.
 
 Names and units of the endpoints are pinned for all of tme_sim; days inside, months only in reports.  A scan sees lesion
-diameters only: of all tissue (RECIST 1.1) and of viable, enhancing tissue (mRECIST), each with a detection floor, so that
-a complete response on imaging is not a cure.
+diameters only: of all tissue (RECIST 1.1) and of viable, enhancing tissue (mRECIST), each with a detection floor, so
+that a complete response on imaging is not a cure.
 
 Sources: RECIST 1.1 (DOI 10.1016/j.ejca.2008.10.026); mRECIST (DOI 10.1055/s-0030-1247132).
 """
@@ -110,7 +110,7 @@ def read_scans(scans: Sequence[Scan], criterion: str) -> Reading:
 
 
 def take_scans(days, whole_volume, viable_volume, time) -> list[Scan]:
-    """Scans at `days` from volumes (mm^3, arrays [time, lesion]) saved at `time` (days); volumes are interpolated linearly."""
+    """Scans at `days` from volumes (mm^3, arrays [time, lesion]) saved at `time` (days), interpolated linearly."""
     out = []
     for day in days:
         whole = [float(diameter(np.interp(day, time, whole_volume[:, b]))) for b in range(whole_volume.shape[1])]
@@ -138,7 +138,7 @@ def response_endpoints(scans: Sequence[Scan], criterion: str) -> dict[str, float
 
 
 def landmark_endpoints(time, series: dict[str, np.ndarray], relative: dict[str, np.ndarray]) -> dict[str, float]:
-    """Values at the landmark days that the run covers: `<name>_dN`; `relative` series are divided by their first value."""
+    """Values at the landmark days that the run covers: `<name>_dN`; `relative` series over their first value."""
     out = {}
     for day in LANDMARKS:
         if day > time[-1] + 1e-9:

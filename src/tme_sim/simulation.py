@@ -39,8 +39,8 @@ class SimulationError(RuntimeError):
 class Plan:
     """Everything that decides a run, resolved: no file, no text with units.
 
-    `values` and each of `lesions` map parameter names to internal values; `parameters` are the resolved declarations (for
-    provenance).  `drugs` maps a kinetic slot to (library entry, covariates).  `entries` are dated entries of
+    `values` and each of `lesions` map parameter names to internal values; `parameters` are the resolved declarations
+    (for provenance).  `drugs` maps a kinetic slot to (library entry, covariates).  `entries` are dated entries of
     :mod:`tme_sim.schedule`.  Times are ticks of one minute; day 0 is tick 0.
     """
 
@@ -199,7 +199,8 @@ def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
                 if span:
                     for jump in dosing.averaged(drug, kinetics[slot], data["dose"], *span):
                         builder.add(jump.tick, jump.order, builder.rows(jump.rows))
-                builder.events.append(told | {"what": f"{drug.name} {data['dose']:g} mg", "drug": drug.name, "slot": slot})
+                builder.events.append(told | {"what": f"{drug.name} {data['dose']:g} mg", "drug": drug.name,
+                                              "slot": slot})
                 continue
             length = data["duration"] / TICKS_PER_DAY
             route = {"arterial": "hepatic_artery"}.get(data["route"], data["route"])
@@ -214,7 +215,8 @@ def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
 
 
 def _daily_oral(plan: Plan) -> dict[int, tuple[float, int, int] | None]:
-    """Oral doses that follow each other daily: the first of a train gives (interval in days, first, last tick), others None.
+    """Oral doses that follow each other daily: the first of a train gives (interval in days, first, last tick), others
+    None.
 
     A train ends where dose, drug or interval changes; doses further apart than two days are not averaged.
     """
@@ -303,7 +305,8 @@ def _integrate(plan: Plan, ready: SetUp, ticks: np.ndarray, records):
     options = engine.Options(rtol=plan.rtol, atol=model.tolerances(plan.rtol), max_steps=plan.max_steps)
     out_y, out_u = np.full((ticks.size, y0.size), np.nan), np.full((ticks.size, u0.size), np.nan)
     code = engine.advance(
-        functions, state, ready.th, plan.stop, options, ready.jumps, out_ticks=ticks, out_y=out_y, out_u=out_u, records=records,
+        functions, state, ready.th, plan.stop, options, ready.jumps, out_ticks=ticks, out_y=out_y, out_u=out_u,
+        records=records,
         wall_seconds=plan.wall_seconds,
     )
     if code != 0:
@@ -336,7 +339,7 @@ def observe_all(model: CompiledModel, states: np.ndarray, held: np.ndarray, th: 
     return out
 
 
-# --- from a scenario to a run record ------------------------------------------------------------------------------------
+# --- from a scenario to a run record ---------------------------------------------------------------------------------
 
 
 def plan_of(scenario) -> Plan:
@@ -418,8 +421,8 @@ def simulate(scenario, *, announce: Callable[[str], None] | None = None):
 def _columns(outcome: Outcome, wanted: Sequence[str]):
     """Times and saved columns in display units: every state, held input, signal and total, or those asked for.
 
-    Saved values at a date are those after what happened then; when something happens at the very start, a row one minute
-    earlier shows the untreated body.
+    Saved values at a date are those after what happened then; when something happens at the very start, a row one
+    minute earlier shows the untreated body.
     """
     model, plan = outcome.model, outcome.plan
     labels = {i.name: i.label for i in (*model.network.species, *model.network.held, *model.network.signals,
@@ -470,6 +473,7 @@ def endpoints(outcome: Outcome, scenario) -> dict:
 
 def _manifest(outcome: Outcome, scenario) -> dict:
     """How the run was made: versions, digests, seed, warnings, sources (weakest grade first), timings, counts."""
+    from contextlib import suppress
     from importlib.metadata import PackageNotFoundError, version
     from platform import python_version
 
@@ -478,10 +482,8 @@ def _manifest(outcome: Outcome, scenario) -> dict:
 
     versions = {"tme_sim": __version__, "python": python_version()}
     for package in ("numpy", "numba", "scipy", "sympy"):
-        try:
+        with suppress(PackageNotFoundError):
             versions[package] = version(package)
-        except PackageNotFoundError:
-            pass
     used = [*outcome.parameters.values()]
     if any(e["kind"] == "tace" for e in outcome.events):
         used += session.all_parameters()

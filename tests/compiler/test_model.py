@@ -5,8 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-from compiler.toy_network import BODY, TUMOUR, parameter, toy
 
+from compiler.toy_network import BODY, TUMOUR, parameter, toy
 from tme_sim.compiler.model import BaselineError, compile_model
 from tme_sim.network import Mechanism, NetworkError, Signal, Species, arrival, compose, decay
 from tme_sim.plain import PlainModel

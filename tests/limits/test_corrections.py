@@ -5,8 +5,8 @@ Each test states the mistake that a model of this kind can make and holds ours a
 
 import numpy as np
 import pytest
-from limits.full_model import at, baseline, dose, model, run, tace
 
+from limits.full_model import at, baseline, dose, model, run, tace
 from tme_sim.compiler.model import BaselineError
 from tme_sim.quantities import internal
 

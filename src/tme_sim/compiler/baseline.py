@@ -60,7 +60,9 @@ class _Builder:
             return
         if name in self.path:
             loop = " -> ".join([*self.path[self.path.index(name) :], name])
-            raise NetworkError(f"the untreated baseline goes in a circle: {loop}; give one of them its own initial value")
+            raise NetworkError(
+                f"the untreated baseline goes in a circle: {loop}; give one of them its own initial value"
+            )
         self.path.append(name)
         expr, kind = self._definition(name)
         expr = self._at_baseline(expr)

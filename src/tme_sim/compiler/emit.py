@@ -19,7 +19,7 @@ from tme_sim.compiler.gradients import Gradients, chain, differentiate, expand
 from tme_sim.compiler.layout import Layout
 from tme_sim.compiler.symbolic import Model
 
-HEADER = '''"""{what}  Generated from {title}; {n} states.  Do not edit: change the mechanism and it is written again."""
+HEADER = '''"""{what}  Generated from {title}; {n} states.  Do not edit: change the mechanism; it is written again."""
 from math import sqrt
 
 import numba
@@ -195,7 +195,8 @@ class _Writer:
                 flag = self._baseline_active()
                 for s in chosen:
                     if s.kind == "total":
-                        lines.append(f"{s.name} += {flag}*({source(s.expr)})" if flag else f"{s.name} += {source(s.expr)}")
+                        term = f"{flag}*({source(s.expr)})" if flag else source(s.expr)
+                        lines.append(f"{s.name} += {term}")
                     else:
                         lines.append(f"{s.name} = {source(s.expr)}")
                         if s.kind == "store":
@@ -214,7 +215,8 @@ class _Writer:
                     body.append(f"{s.name} = {source(s.expr)}")
                     if s.kind == "store":
                         body.append(f"th[{self.theta['body'].index(s.name)}] = {s.name}")
-        return self._function("PREPARE_SIGNATURE", "prepare", "par, th", "Solve the untreated baseline and fill th.", body)
+        return self._function("PREPARE_SIGNATURE", "prepare", "par, th", "Solve the untreated baseline and fill th.",
+                              body)
 
     def _baseline_active(self) -> str:
         for held in self.model.network.held:
@@ -347,7 +349,8 @@ class _Writer:
                 continue
             for variable, slope in gradients.of[rate].items():
                 text = source(coefficient)
-                term = slope if text == "1.0" else f"(-{slope})" if text in ("-1.0", "(-1.0)") and slope.isidentifier() \
+                term = slope if text == "1.0" else f"(-{slope})" if text in ("-1.0",
+                                                                             "(-1.0)") and slope.isidentifier() \
                     else product(text, slope)
                 row.setdefault(variable, []).append(term)
         return row

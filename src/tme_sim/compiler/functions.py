@@ -1,4 +1,4 @@
-"""The vocabulary's primitives as SymPy functions: how they differentiate, and how expressions print to Python source."""
+"""The vocabulary's primitives as SymPy functions: how they differentiate, and how expressions print to Python."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def differentiate(model: Model) -> dict[str, Local]:
         symbols = (S(f"w{i}_{name}") for i in range(1000))
         temporaries, reduced = sympy.cse([node.expr, *partials.values()], symbols=symbols, order="canonical")
         locals_[name] = Local(
-            [(s.name, e) for s, e in temporaries], reduced[0], dict(zip(partials, reduced[1:]))
+            [(s.name, e) for s, e in temporaries], reduced[0], dict(zip(partials, reduced[1:], strict=True))
         )
     return locals_
 

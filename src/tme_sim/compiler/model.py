@@ -27,7 +27,6 @@ from tme_sim.engine.cache import cache_root, source_digest
 from tme_sim.network import Network
 from tme_sim.quantities import internal, to_display
 
-
 PARTS = ("jac", "observe", "prepare", "rhs")  # the slowest to compile first
 WORTH_A_PROCESS = 800  # lines of generated source above which parts are compiled side by side
 
@@ -285,7 +284,7 @@ def _compile_beside(folder: Path, digest: str) -> None:
 
     A part that fails here is compiled (and its error raised) when it is loaded.
     """
-    command = "from tme_sim.compiler.model import load_part; import sys; load_part(sys.argv[1], sys.argv[2], sys.argv[3])"
+    command = "from tme_sim.compiler.model import load_part; import sys; load_part(*sys.argv[1:4])"
     if sum(len((folder / f"{part}.py").read_text().splitlines()) for part in PARTS) < WORTH_A_PROCESS:
         return
     jobs = [

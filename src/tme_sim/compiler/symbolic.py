@@ -195,7 +195,7 @@ def _signals(model: Model) -> None:
         exprs = exprs if s.parts else (exprs,)
         if len(exprs) != len(names):
             raise NetworkError(f'signal "{s.name}": its law returns {len(exprs)} values, {len(names)} are declared')
-        for name, expr in zip(names, exprs):
+        for name, expr in zip(names, exprs, strict=True):
             expr = hoist(model, _average(model, expr, name))
             model.nodes[name] = Node(name, s.where, expr, s.unit, s.label, "signal", s.pivot)
     for t in network.totals:

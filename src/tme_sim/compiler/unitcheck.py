@@ -99,7 +99,7 @@ def _judge(law, bind, expected, units, values, ureg) -> str:
         return f"{error}; check the units of {', '.join(f'{a} [{units[n]}]' for a, n in names.items())}"
     results = result if isinstance(result, tuple) else (result,)
     numbers = number if isinstance(number, tuple) else (number,)
-    for got, plain_number, wanted in zip(results, numbers, expected):
+    for got, plain_number, wanted in zip(results, numbers, expected, strict=True):
         quantity = got if hasattr(got, "to") else ureg.Quantity(got, "")
         if not quantity.is_compatible_with(ureg.Quantity(1, _base(wanted))):
             return (
@@ -117,7 +117,7 @@ def _base(unit: str) -> str:
     """The unit's dimension written in base units, as pint reads it."""
     from tme_sim.quantities import BASE_UNITS
 
-    parts = [f"{u} ** {e}" for u, e in zip(BASE_UNITS, dimensions(unit)) if e]
+    parts = [f"{u} ** {e}" for u, e in zip(BASE_UNITS, dimensions(unit), strict=True) if e]
     return " * ".join(parts)
 
 

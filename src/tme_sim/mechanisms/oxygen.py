@@ -1,13 +1,14 @@
 """Oxygen of the tissue: a distribution over fixed classes, from the density and quality of perfused vessels.
 
-Biology.  Hepatoma lives on arterial blood; oxygen reaches a cell only if an open vessel is within about 140 um, so a tissue
-with a decent mean still has anoxic corners.  Embolisation removes vessels and moves the whole distribution down.
+Biology.  Hepatoma lives on arterial blood; oxygen reaches a cell only if an open vessel is within about 140 um, so a
+tissue with a decent mean still has anoxic corners.  Embolisation removes vessels and moves the whole distribution down.
 
 Simplified.  Oxygen settles within seconds and is taken as steady.  The distribution comes from the closure of
-:mod:`tme_sim.mechanisms.closure`, fitted to solved oxygen fields.  Necrotic tissue fills the lowest-oxygen part, so viable
-cells live in the rest of the distribution.  The arterial share scales inflow only through the open vessels.
+:mod:`tme_sim.mechanisms.closure`, fitted to solved oxygen fields.  Necrotic tissue fills the lowest-oxygen part, so
+viable cells live in the rest of the distribution.  The arterial share scales inflow only through the open vessels.
 
-Not included.  Acute (fluctuating) hypoxia, haematocrit and saturation along vessels, portal supply as a field of its own.
+Not included.  Acute (fluctuating) hypoxia, haematocrit and saturation along vessels, portal supply as a field of its
+own.
 """
 
 from tme_sim.laws import positive
@@ -80,10 +81,12 @@ MECHANISM = Mechanism(
     parameters=(
         Parameter("D_O2", 2.0e-9, "m^2/s", "https://doi.org/10.1038/srep42113; PhysiCell 1.67e-9; water 3e-9", "medium",
                   1.5e-9, 3e-9, "oxygen diffusivity in tissue"),
-        Parameter("Vmax_tum", 6.5, "mmHg/s", "chosen within derived bounds so that 6 % of tissue is anoxic untreated: 2*D*p0/L^2 with the 140 um limit of Cancer Res 66:4219; a Krogh "
-                  "cylinder gives 2.9", "medium", 2.9, 15.0, "largest oxygen uptake of the tissue"),
-        Parameter("Km_tum", 2.5, "mmHg", "form: PMC4448765 (Grimes 2015); value unconfirmed, low sensitivity", "low", 0.5,
-                  5.0, "oxygen for half-maximal uptake"),
+        Parameter("Vmax_tum", 6.5, "mmHg/s",
+                  "chosen within derived bounds so that 6 % of tissue is anoxic untreated: 2*D*p0/L^2 with the 140 um "
+                  "limit of Cancer Res 66:4219; a Krogh cylinder gives 2.9", "medium", 2.9, 15.0,
+                  "largest oxygen uptake of the tissue"),
+        Parameter("Km_tum", 2.5, "mmHg", "form: PMC4448765 (Grimes 2015); value unconfirmed, low sensitivity", "low",
+                  0.5, 5.0, "oxygen for half-maximal uptake"),
         Parameter("p_v", 40.0, "mmHg", "no source for HCC; PhysiCell far field 38 mmHg", "assumed", 30.0, 60.0,
                   "oxygen in tumour vessels; above the top class edge", minimum=26.0),
         Parameter("g_wall", 3300.0, "um^2/s", "derived: scan of solved 2-D fields", "low", 2000.0, 10000.0,
@@ -94,9 +97,12 @@ MECHANISM = Mechanism(
         Signal("oxygen_supply", supply_of, "1", "oxygen supply over demand"),
         Signal("vessels_reached", vessels_near, "1", "vessels in reach"),
         Signal("isolation_of_vessels", vessel_isolation, "1", "isolation of vessels"),
-        Signal("tissue_below", tissue_below_edges, "1", "share of tissue below an oxygen edge", parts=len(OXYGEN_EDGES)),
-        Signal("viable_below", viable_below_edges, "1", "share of viable tissue below an oxygen edge", parts=len(OXYGEN_EDGES)),
-        Signal("oxygen_share", viable_classes, "1", "share of viable tissue in an oxygen class", parts=len(OXYGEN_CLASSES),
+        Signal("tissue_below", tissue_below_edges, "1", "share of tissue below an oxygen edge",
+               parts=len(OXYGEN_EDGES)),
+        Signal("viable_below", viable_below_edges, "1", "share of viable tissue below an oxygen edge",
+               parts=len(OXYGEN_EDGES)),
+        Signal("oxygen_share", viable_classes, "1", "share of viable tissue in an oxygen class",
+               parts=len(OXYGEN_CLASSES),
                rest=NORMOXIC),
         Signal("anoxic_share", lambda below: below, "1", "share of tissue below 2.5 mmHg",
                bind={"below": f"tissue_below_{ANOXIC_EDGE}"}),

@@ -30,6 +30,7 @@ from tme_sim.network import (
 from tme_sim.quantities import Parameter
 
 CLONES = ("", "_resistant", "_unseen")
+CLONE_WORDS = ("", ", drug-resistant", ", antigen-low")
 
 
 # --- laws -------------------------------------------------------------------------------------------------------------
@@ -51,7 +52,7 @@ def wake(k_wake):
 
 
 def anoxic_among_viable(anoxic_share, necrotic_share, anoxic_width):
-    """Anoxic share of viable tissue: what is anoxic and not necrotic yet, because necrosis fills the anoxic zone first."""
+    """Anoxic share of viable tissue: anoxic and not necrotic yet, because necrosis fills the anoxic zone first."""
     return positive(anoxic_share - necrotic_share, anoxic_width) / (1 - necrotic_share)
 
 
@@ -125,7 +126,8 @@ def necrosis_at_rest(anoxic_share, k_anoxia, k_necrosis_clear, growth_rate, anox
     is one quadratic.
     """
     c = (growth_rate + k_necrosis_clear) / k_anoxia
-    return (anoxic_share + sqrt(anoxic_share * anoxic_share + (1 + c) * anoxic_width * anoxic_width / c)) / (2 * (1 + c))
+    root = sqrt(anoxic_share * anoxic_share + (1 + c) * anoxic_width * anoxic_width / c)
+    return (anoxic_share + root) / (2 * (1 + c))
 
 
 def viable_at_start(diameter, rho_cell, psi_start, apoptotic_ratio_start):
@@ -207,14 +209,15 @@ PARAMETERS = (
     Parameter("p_arrest", 8.9, "mmHg", OWEN, "medium", 5.0, 12.0, "oxygen below which cells fall quiescent"),
     Parameter("n_arrest", 4.0, "1", "steepness of a threshold with a hysteresis of 8.9 to 9.8 mmHg (Owen 2011)",
               "assumed", 2.0, 8.0, ""),
-    Parameter("k_wake", 1.0, "1/day", "no source found; within one or two days of re-oxygenation", "assumed", 0.2, 4.0, ""),
-    Parameter("quiescent_share", 0.3, "1", "no source found for HCC; growth fractions leave room for 0.1-0.6", "assumed",
-              0.1, 0.6, "quiescent share of viable cells before treatment"),
+    Parameter("k_wake", 1.0, "1/day", "no source found; within one or two days of re-oxygenation", "assumed", 0.2, 4.0,
+              ""),
+    Parameter("quiescent_share", 0.3, "1", "no source found for HCC; growth fractions leave room for 0.1-0.6",
+              "assumed", 0.1, 0.6, "quiescent share of viable cells before treatment"),
     Parameter("k_anoxia", 4.0, "1/day", PHYSICELL, "medium", 2.0, 8.0, "anoxic survival 6 h (3-12 h)"),
     Parameter("anoxic_width", 0.01, "1", "smoothing of the edge of the anoxic zone", "assumed", 0.002, 0.05, ""),
     Parameter("k_dying_clear", 2.8, "1/day", PHYSICELL, "medium", 1.0, 4.0, "apoptosis lasts 8.6 h"),
-    Parameter("k_necrosis_clear", 0.02, "1/day", f"{QSP_TNBC}: 0.1; NSCLC virtual patient: 0.0139", "medium", 0.014, 0.2,
-              "resorption of necrosis, before perfusion limits it"),
+    Parameter("k_necrosis_clear", 0.02, "1/day", f"{QSP_TNBC}: 0.1; NSCLC virtual patient: 0.0139", "medium", 0.014,
+              0.2, "resorption of necrosis, before perfusion limits it"),
     Parameter("resistant_share", 0.02, "1", "no source found", "assumed", 0.0, 0.2,
               "share of cells that survive doxorubicin and platinum"),
     Parameter("unseen_share", 0.02, "1", "no source found", "assumed", 0.0, 0.2, "share of antigen-low cells"),
@@ -222,9 +225,11 @@ PARAMETERS = (
 
 LESION_PARAMETERS = (
     Parameter("present", 1.0, "1", "whether this lesion exists at the start", "high", 0.0, 1.0, ""),
-    Parameter("diameter", 50.0, "mm", "DOI 10.1002/hep.24246 and trial cohorts: a target lesion of an intermediate-stage "
+    Parameter("diameter", 50.0, "mm",
+              "DOI 10.1002/hep.24246 and trial cohorts: a target lesion of an intermediate-stage "
               "patient", "medium", 5.0, 150.0, "longest diameter at day 0"),
-    Parameter("doubling_time", 160.0, "day", "https://wjgnet.com/1948-5182/full/v16/i5/800.htm: median 163 d, IQR 72-302",
+    Parameter("doubling_time", 160.0, "day",
+              "https://wjgnet.com/1948-5182/full/v16/i5/800.htm: median 163 d, IQR 72-302",
               "high", 11.0, 851.0, "untreated volume doubling time"),
     Parameter("cell_loss_factor", 0.7, "1", "no HCC source found; cell loss over division of untreated carcinomas",
               "assumed", 0.3, 0.9, ""),
@@ -283,12 +288,12 @@ def _clone_processes(clone: str, words: str):
         yield death(f"anoxia_{cells}", cells, die_of_anoxia, f"anoxic death of {cells.replace('_', ' ')} cells",
                     into="necrotic")
         if clone == "_unseen":
-            yield death(f"cost_{cells}", cells, pay_for_escape, f"cost of antigen loss, {cells.replace('_', ' ')} cells",
-                        into="dying")
+            yield death(f"cost_{cells}", cells, pay_for_escape,
+                        f"cost of antigen loss, {cells.replace('_', ' ')} cells", into="dying")
 
 
 PROCESSES = (
-    *(p for clone, words in zip(CLONES, ("", ", drug-resistant", ", antigen-low")) for p in _clone_processes(clone, words)),
+    *(p for clone, words in zip(CLONES, CLONE_WORDS, strict=True) for p in _clone_processes(clone, words)),
     decay("clearing_dying", "dying", clear_apoptotic, "engulfment of apoptotic cells"),
     decay("clearing_necrotic", "necrotic", clear_necrotic, "resorption of necrosis"),
 )

@@ -5,8 +5,8 @@ liver after embolisation adds its own, more after lipiodol than after beads (DOI
 anti-VEGF antibody binds VEGF: free VEGF falls, while total plasma VEGF rises because the complex is cleared as slowly
 as the antibody (PMC3058319).
 
-Simplified.  The tissue level is that of viable tissue, relative to untreated (1): necrosis neither makes nor destroys VEGF,
-and VEGF reaches 0.4 mm only.  Plasma is absolute.  The antibody is in great
+Simplified.  The tissue level is that of viable tissue, relative to untreated (1): necrosis neither makes nor destroys
+VEGF, and VEGF reaches 0.4 mm only.  Plasma is absolute.  The antibody is in great
 excess (uM against pM), so the bound share follows the antibody alone.  In tissue the antibody can hide at most a share
 `Bmax_trap` of the VEGF from its receptors (matrix-bound and pericellular VEGF stays reachable).
 
@@ -117,27 +117,31 @@ MECHANISM = Mechanism(
     parameters=(
         Parameter("fold_vegf", 3.0, "1", "PMC2613192 (mechanism); HepG2 protein 1.4x, 2-10x by assay", "low", 1.4, 10.0,
                   "VEGF release of anoxic over normoxic tumour cells"),
-        Parameter("k_vegf_tissue", 16.6, "1/day", "Finley 2011 (PMID 22104283) via QSPIO-TNBC and SPQSP_HCC_GPU", "medium",
-                  5.0, 25.0, "half-life 1 h"),
+        Parameter("k_vegf_tissue", 16.6, "1/day", "Finley 2011 (PMID 22104283) via QSPIO-TNBC and SPQSP_HCC_GPU",
+                  "medium", 5.0, 25.0, "half-life 1 h"),
         Parameter("vegf_share_tam", 0.15, "1", "Wu 2010 (PMID 20692534): about a sixth of the tumour cells' output",
                   "medium", 0.05, 0.4, "share of untreated tissue VEGF that macrophages secrete"),
         Parameter("k_vegf_plasma", 0.401, "1/day", PANOILIA, "high", 0.2, 1.0, "turnover of free plasma VEGF"),
         Parameter("K_trap_plasma", 267.0, "nmol/L", PANOILIA, "medium", 100.0, 500.0,
                   "quasi-steady-state constant of bevacizumab and VEGF in plasma"),
-        Parameter("K_trap", 267.0, "nmol/L", f"as in plasma ({PANOILIA}); not measured in tissue", "low", 2.2, 500.0, ""),
+        Parameter("K_trap", 267.0, "nmol/L", f"as in plasma ({PANOILIA}); not measured in tissue", "low", 2.2, 500.0,
+                  ""),
         Parameter("Bmax_trap", 0.6, "1", "no source found; tissue free VEGF stays at 7-233 pM in a model "
                   "(DOI 10.1186/1752-0509-5-193)", "assumed", 0.3, 0.9,
                   "largest share of tissue VEGF an antibody hides from receptors"),
-        Parameter("k_complex", 0.075, "1/day", "derived: bevacizumab CL/V1 = 0.216/2.88 (DOI 10.1007/s00280-016-3079-6)",
+        Parameter("k_complex", 0.075, "1/day",
+                  "derived: bevacizumab CL/V1 = 0.216/2.88 (DOI 10.1007/s00280-016-3079-6)",
                   "high", 0.04, 0.15, "clearance of the antibody-VEGF complex"),
-        Parameter("k_trap_uptake", 0.7, "1/day", f"derived: permeability 4e-8 to 4e-7 cm/s ({PLASMA_MODEL}) times about "
+        Parameter("k_trap_uptake", 0.7, "1/day",
+                  f"derived: permeability 4e-8 to 4e-7 cm/s ({PLASMA_MODEL}) times about "
                   "100 cm^2 of vessel per mL gives 0.3-3.5/d", "low", 0.3, 3.5, "antibody exchange of perfused tissue"),
         Parameter("phi_T", 0.522, "1", "https://github.com/HanwenWang95/QSPIO-TNBC (pk_parameters)", "low", 0.2, 0.6,
                   "share of tumour volume that antibodies fill"),
-        Parameter("vegf_plasma_start", 154.0, "pg/mL", "plasma before TACE 154 +- 90 pg/mL (n = 30, Xiong); serum median "
+        Parameter("vegf_plasma_start", 154.0, "pg/mL",
+                  "plasma before TACE 154 +- 90 pg/mL (n = 30, Xiong); serum median "
                   "285 pg/mL (PMID 23359473)", "medium", 14.0, 1207.0, "plasma VEGF before treatment"),
-        Parameter("tumour_share_vegf", 0.3, "1", "no source found; falls only partly after resection", "assumed", 0.05, 0.8,
-                  "share of untreated plasma VEGF that comes from the tumours"),
+        Parameter("tumour_share_vegf", 0.3, "1", "no source found; falls only partly after resection", "assumed", 0.05,
+                  0.8, "share of untreated plasma VEGF that comes from the tumours"),
         Parameter("injury_vegf", 3.0, "1", "fitted: cTACE serum VEGF 164 % at 24 h, beads 114 % "
                   "(DOI 10.14218/JCTH.2016.00058)", "low", 0.5, 10.0, "plasma VEGF production per unit of injury"),
     ),
@@ -153,7 +157,8 @@ MECHANISM = Mechanism(
         Signal("vegf_fold", free_tissue_vegf, "1", "tissue VEGF that reaches receptors, relative", rest=1.0),
         Signal("vegf_free_share", free_share_plasma, "1", "free share of plasma VEGF", where="body", rest=1.0),
         Signal("vegf_free_plasma", free_plasma_vegf, "pg/mL", "free plasma VEGF", where="body"),
-        Signal("tam_relative", lambda TAM, TAM_start: TAM / TAM_start, "1", "macrophages relative to untreated", rest=1.0),
+        Signal("tam_relative", lambda TAM, TAM_start: TAM / TAM_start, "1", "macrophages relative to untreated",
+               rest=1.0),
     ),
     totals=(Total("vegf_leak", leak_of_lesion, "cell", "tissue VEGF weighted by viable cells"),),
     processes=(
@@ -169,7 +174,8 @@ MECHANISM = Mechanism(
     modulations=(
         Modulation("hypoxia_on_vegf", "vegf_from_tumour", hypoxia_induces_vegf, "HIF -> VEGF of tumour cells"),
         Modulation("injury_on_vegf", "vegf_body", injury_raises_vegf, "liver injury -> plasma VEGF"),
-        Modulation("injury_on_tissue_vegf", "vegf_from_macrophages", injury_raises_vegf, "liver injury -> VEGF of macrophages"),
+        Modulation("injury_on_tissue_vegf", "vegf_from_macrophages", injury_raises_vegf,
+                   "liver injury -> VEGF of macrophages"),
     ),
     balances=(
         Balance("q_vegf_tumour", "VEGF", "1/day", "VEGF of normoxic tumour cells"),

@@ -1,8 +1,8 @@
 """Direct effects of systemic and arterial drugs on tumour cells.
 
-Biology.  Kinase inhibitors slow hepatoma cells themselves, beside their vessels (sorafenib through RAF, lenvatinib through
-FGFR4).  Cytotoxic drugs of arterial infusion chemotherapy kill dividing and resting cells in the whole arterial territory
-without closing vessels, and spare the drug-resistant clone.
+Biology.  Kinase inhibitors slow hepatoma cells themselves, beside their vessels (sorafenib through RAF, lenvatinib
+through FGFR4).  Cytotoxic drugs of arterial infusion chemotherapy kill dividing and resting cells in the whole
+arterial territory without closing vessels, and spare the drug-resistant clone.
 
 Simplified.  Effects follow the concentration at the tumour without delay; killed cells die by apoptosis.
 
@@ -29,7 +29,8 @@ MECHANISM = Mechanism(
     name="drug_effects",
     text=__doc__,
     processes=tuple(
-        death(f"cytotoxic_{cells}", cells, die_of_cytotoxic_drug, f"{cells.replace('_', ', ')} cells killed by a cytotoxic drug",
+        death(f"cytotoxic_{cells}", cells, die_of_cytotoxic_drug,
+              f"{cells.replace('_', ', ')} cells killed by a cytotoxic drug",
               into="dying")
         for cells in SENSITIVE
     ),

@@ -34,17 +34,17 @@ BEADS = "DOI 10.3348/kjr.2018.0088 calls beads permanent; the value is not confi
 
 LOST_STASIS = Parameter("lost_stasis", 0.56, "1", VX2, "high", 0.40, 0.72, "perfused vessels lost, embolised to stasis")
 LOST_SUBSTASIS = Parameter("lost_substasis", 0.37, "1", VX2, "high", 0.19, 0.55, "the same, short of stasis")
-RIM_SPARING = Parameter("rim_sparing", 0.4, "1", f"{VX2}: what is left lies at the rim; the ratio is not measured", "assumed",
-                        0.1, 0.8, "occlusion of the rim over that of the core")
-LOBAR = Parameter("lobar", 0.6, "1", "DOI 10.1002/hep.24246: necrosis 52.8 % lobar against 75.1 % superselective", "low",
-                  0.5, 0.9, "occlusion of a lobar over that of a superselective session")
+RIM_SPARING = Parameter("rim_sparing", 0.4, "1", f"{VX2}: what is left lies at the rim; the ratio is not measured",
+                        "assumed", 0.1, 0.8, "occlusion of the rim over that of the core")
+LOBAR = Parameter("lobar", 0.6, "1", "DOI 10.1002/hep.24246: necrosis 52.8 % lobar against 75.1 % superselective",
+                  "low", 0.5, 0.9, "occlusion of a lobar over that of a superselective session")
 TISSUE_LEVEL = Parameter("tissue_level", 5.0, "umol/L", NAMUR, "high", 2.0, 10.0,
                          "tissue doxorubicin near beads 8 h after a mean dose of 112 mg")
 TISSUE_DOSE = Parameter("tissue_dose", 112.0, "mg", f"{NAMUR}: doses 75-150 mg", "medium", 75.0, 150.0, "")
 REACH = Parameter("reach", 0.3, "1", f"{NAMUR}: 0.6 mm around occluded vessels (0.2-1.2 mm); the share of cells is not "
                   "measured", "assumed", 0.05, 0.8, "share of viable cells within reach of the drug")
-INJURY_FLOOR = Parameter("injury_floor", 0.4, "1", "no source found; necrosis inflames even when parenchyma is spared", "assumed",
-                         0.1, 1.0, "injury of a superselective over that of a lobar session")
+INJURY_FLOOR = Parameter("injury_floor", 0.4, "1", "no source found; necrosis inflames even when parenchyma is spared",
+                         "assumed", 0.1, 1.0, "injury of a superselective over that of a lobar session")
 
 
 def _technique(name, label, k_rec, lag, burst, drug, injury):
@@ -55,7 +55,8 @@ def _technique(name, label, k_rec, lag, burst, drug, injury):
         Parameter("lag", t, "day", t_source, "medium", t_low, t_high, ""),
         Parameter("burst", burst[0], "1", burst[1], "assumed", burst[2], burst[3], ""),
         drug,
-        Parameter("injury", injury[0], "1", VEGF_BY_TECHNIQUE, "low", injury[1], injury[2], "relative to lipiodol TACE"),
+        Parameter("injury", injury[0], "1", VEGF_BY_TECHNIQUE, "low", injury[1], injury[2],
+                  "relative to lipiodol TACE"),
     )
 
 
@@ -63,15 +64,17 @@ NO_BURST = (0.0, "no burst by construction", 0.0, 0.2)
 TECHNIQUES = {
     t.name: t
     for t in (
-        _technique("conventional", "conventional TACE (lipiodol emulsion, gelatin)", (0.12, 0.05, 0.25, GELATIN, "medium"),
-                   (3.0, 2.0, 7.0, GELATIN), (0.5, "no source found; depends on the emulsion (PMC4281073)", 0.2, 0.8), True,
-                   (1.0, 0.5, 1.5)),
-        _technique("beads", "drug-eluting beads", (0.005, 0.0, 0.03, BEADS, "low"), (0.0, 0.0, 1.0, BEADS), NO_BURST, True,
-                   (0.3, 0.1, 0.6)),
+        _technique("conventional", "conventional TACE (lipiodol emulsion, gelatin)",
+                   (0.12, 0.05, 0.25, GELATIN, "medium"),
+                   (3.0, 2.0, 7.0, GELATIN), (0.5, "no source found; depends on the emulsion (PMC4281073)", 0.2, 0.8),
+                   True, (1.0, 0.5, 1.5)),
+        _technique("beads", "drug-eluting beads", (0.005, 0.0, 0.03, BEADS, "low"), (0.0, 0.0, 1.0, BEADS), NO_BURST,
+                   True, (0.3, 0.1, 0.6)),
         _technique("bland", "bland embolisation (permanent particles)", (0.005, 0.0, 0.03, BEADS, "low"),
                    (0.0, 0.0, 1.0, BEADS), NO_BURST, False, (0.3, 0.1, 0.6)),
         _technique("starch", "degradable starch microspheres",
-                   (28.0, 20.0, 50.0, "half-life of the embolisation 35-50 min by product information; from memory", "assumed"),
+                   (28.0, 20.0, 50.0, "half-life of the embolisation 35-50 min by product information; from memory",
+                    "assumed"),
                    (0.0, 0.0, 0.1, "degradation starts at once; from memory"), NO_BURST, True, (0.35, 0.1, 0.6)),
     )
 }
@@ -83,8 +86,8 @@ SELECTIVITY = {"superselective": 1.0, "segmental": 0.5, "lobar": 0.0}
 class Session:
     """An embolisation of one lesion.
 
-    `technique` is a key of TECHNIQUES, `end_point` of END_POINTS, `selectivity` of SELECTIVITY; `dose` is doxorubicin in mg.
-    `lost` overrides the share of perfused vessels lost (a draw of a patient and session).
+    `technique` is a key of TECHNIQUES, `end_point` of END_POINTS, `selectivity` of SELECTIVITY; `dose` is doxorubicin
+    in mg. `lost` overrides the share of perfused vessels lost (a draw of a patient and session).
     """
 
     technique: str = "conventional"
@@ -111,7 +114,7 @@ def fill(target: str, share: float) -> Row:
 
 
 def lesion_changes(session: Session, value: Callable[[str], float]) -> list[tuple[float, list[Row]]]:
-    """Changes of the treated lesion, as (delay in days, rows); `value(name)` gives a model parameter (internal unit)."""
+    """Changes of the treated lesion, as (delay in days, rows); `value(name)` gives a parameter (internal unit)."""
     technique = TECHNIQUES[session.technique]
     core, rim = occlusion(session, value("core_share"))
     rows = [fill("occluded_core", core), fill("occluded_rim", rim)]
@@ -133,7 +136,8 @@ def body_changes(session: Session, value: Callable[[str], float]) -> list[Row]:
     """Changes of the body: injury of the parenchyma and the ALBI step, which selectivity spares."""
     exposed = 1 - SELECTIVITY[session.selectivity]
     burden = session_burden(exposed, value("albi_session"), value("albi_persist"))
-    burden["injury"] = TECHNIQUES[session.technique].injury.value * (INJURY_FLOOR.value + exposed * (1 - INJURY_FLOOR.value))
+    inflamed = INJURY_FLOOR.value + exposed * (1 - INJURY_FLOOR.value)
+    burden["injury"] = TECHNIQUES[session.technique].injury.value * inflamed
     return [add(state, amount) for state, amount in burden.items()]
 
 
@@ -141,5 +145,6 @@ def all_parameters() -> list[Parameter]:
     """Every number a session can use, for the list of sources."""
     fixed = [LOST_STASIS, LOST_SUBSTASIS, RIM_SPARING, LOBAR, TISSUE_LEVEL, TISSUE_DOSE, REACH, INJURY_FLOOR]
     return fixed + [
-        replace(p, name=f"{t.name}_{p.name}") for t in TECHNIQUES.values() for p in (t.recanalisation, t.lag, t.burst, t.injury)
+        replace(p, name=f"{t.name}_{p.name}") for t in TECHNIQUES.values()
+        for p in (t.recanalisation, t.lag, t.burst, t.injury)
     ]

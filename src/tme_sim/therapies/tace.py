@@ -1,10 +1,10 @@
 """Transarterial chemoembolisation: occlusion by vessel class, recanalisation, and a drug depot.
 
-Biology.  Embolised to stasis, a tumour loses about 56 % of its perfused microvessels, short of stasis 37 %; what is left
-lies at the rim (rabbit VX2, PMC4698187).  Gelatin is resorbed after a lag of about three days and flow returns within
-weeks; permanent beads stay, and collaterals rescue the rim slowly.  Beads release doxorubicin over a month (5 uM at 8 h
-to 0.65 uM at 30 d near the beads, DOI 10.1016/j.jhep.2011.03.024), a lipiodol emulsion within hours to days.  Drug
-reaches about 0.6 mm, so only a share of the cells sees it.
+Biology.  Embolised to stasis, a tumour loses about 56 % of its perfused microvessels, short of stasis 37 %; what is
+left lies at the rim (rabbit VX2, PMC4698187).  Gelatin is resorbed after a lag of about three days and flow returns
+within weeks; permanent beads stay, and collaterals rescue the rim slowly.  Beads release doxorubicin over a month (5 uM
+at 8 h to 0.65 uM at 30 d near the beads, DOI 10.1016/j.jhep.2011.03.024), a lipiodol emulsion within hours to days.
+Drug reaches about 0.6 mm, so only a share of the cells sees it.
 
 Simplified.  Two vessel classes, core and rim.  Tissue doxorubicin follows its depots.  A session is an instantaneous
 event; its occlusion, drug load and material are properties of the session, held as inputs.
@@ -14,7 +14,7 @@ post-embolisation syndrome.
 """
 
 from tme_sim.laws import hill
-from tme_sim.mechanisms.tumour import CLONES
+from tme_sim.mechanisms.tumour import CLONE_WORDS, CLONES
 from tme_sim.network import Held, Mechanism, Modulation, Signal, Species, death, decay
 from tme_sim.quantities import Parameter
 
@@ -83,16 +83,17 @@ MECHANISM = Mechanism(
                   "(0.5-24 h)", "assumed", 0.7, 33.0, ""),
         Parameter("k_depot_slow", 0.068, "1/day", NAMUR, "medium", 0.023, 0.1, "derived: ln(5/0.65)/30 d"),
         Parameter("Emax_dox", 0.5, "1/day", "no source found", "assumed", 0.1, 2.0, "largest kill rate of doxorubicin"),
-        Parameter("IC50_dox", 0.5, "umol/L", "order of magnitude from HCC lines (DOI 10.3390/cancers11071024)", "low", 0.1,
-                  10.0, ""),
+        Parameter("IC50_dox", 0.5, "umol/L", "order of magnitude from HCC lines (DOI 10.3390/cancers11071024)", "low",
+                  0.1, 10.0, ""),
         Parameter("n_dox", 1.3, "1", "no source found", "assumed", 1.0, 2.0, ""),
-        Parameter("hypoxic_dox", 0.5, "1", "line-dependent (DOI 10.3390/cancers11071024); sign uncertain", "low", -0.5, 4.0,
-                  "relative loss of kill at full HIF activity"),
+        Parameter("hypoxic_dox", 0.5, "1", "line-dependent (DOI 10.3390/cancers11071024); sign uncertain", "low", -0.5,
+                  4.0, "relative loss of kill at full HIF activity"),
     ),
     species=(
         Species("occluded_core", "1", "occluded share of core vessels", kind="trait", initial=0.0, scale=0.1),
         Species("occluded_rim", "1", "occluded share of rim vessels", kind="trait", initial=0.0, scale=0.1),
-        Species("dox_exposed", "1", "share of viable cells within reach of doxorubicin", kind="trait", initial=0.0, scale=0.1),
+        Species("dox_exposed", "1", "share of viable cells within reach of doxorubicin", kind="trait", initial=0.0,
+                scale=0.1),
         Species("depot_fast", "umol/L", "doxorubicin burst depot", kind="field", initial=0.0, scale=0.1),
         Species("depot_slow", "umol/L", "doxorubicin slow depot", kind="field", initial=0.0, scale=0.1),
     ),
@@ -113,7 +114,7 @@ MECHANISM = Mechanism(
         *(
             death(f"doxorubicin_{state}{clone}", f"{state}{clone}", kill_by_doxorubicin,
                   f"{state} cells killed by doxorubicin{words}", into="dying")
-            for clone, words in zip(CLONES, ("", ", drug-resistant", ", antigen-low"))
+            for clone, words in zip(CLONES, CLONE_WORDS, strict=True)
             if clone != "_resistant"
             for state in ("cycling", "quiescent")
         ),
