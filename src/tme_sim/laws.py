@@ -29,15 +29,19 @@ def _plain(x: Any) -> float:
     return x if _is_number(x) else float(x.to("").magnitude)
 
 
+LARGEST_EXPONENT = 230.0
+"""Where `exp` stops growing (about 1e100): no rate comes near, and no product or square of it overflows to infinity."""
+
+
 def exp(x):
-    """Exponential of a dimensionless argument."""
+    """Exponential of a dimensionless argument, level above :data:`LARGEST_EXPONENT`."""
     if _is_symbolic(x):
         from tme_sim.compiler.functions import Exp
 
         return Exp(x)
     from tme_sim.engine.elementary import exp as exp_
 
-    return exp_(float(_plain(x)))
+    return exp_(min(float(_plain(x)), LARGEST_EXPONENT))
 
 
 def log(x):

@@ -77,7 +77,9 @@ class Reading:
 
 def diameter(volume):
     """Diameter (mm) of a sphere of `volume` (mm^3); scalar or array."""
-    return np.cbrt(6.0 * np.maximum(volume, 0.0) / np.pi)
+    from tme_sim.engine.elementary import power  # numpy's cube root has other last bits on other processors
+
+    return np.vectorize(lambda v: power(6.0 * max(v, 0.0) / math.pi, 1.0 / 3.0), otypes=[float])(volume)[()]
 
 
 def read_scans(scans: Sequence[Scan], criterion: str) -> Reading:

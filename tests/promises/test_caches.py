@@ -81,10 +81,6 @@ def test_compiled_code_lies_in_folders_closed_to_others(tmp_path, warm):
     assert {f.stat().st_mode & 0o777 for f in (warm / "engine").iterdir()} == {0o700}
 
 
-OPEN = "mkdir(parents=True, mode=0o700) gives its mode to the last folder only; those above follow the umask"
-
-
-@pytest.mark.xfail(strict=True, reason=OPEN)
 def test_every_folder_of_a_new_cache_is_closed_to_others(tmp_path, monkeypatch):
     import numba
 
@@ -191,10 +187,6 @@ print(elementary.exp(1.0).hex())
 """
 
 
-UNMENDED = "numba raises where a file of its cache is damaged (numba/numba#10656) and nothing of ours catches it"
-
-
-@pytest.mark.xfail(strict=True, reason=UNMENDED)
 @pytest.mark.parametrize("ending", ["nbi", "nbc"])
 @pytest.mark.parametrize("damage", ["cut", "garbage"])
 def test_a_damaged_file_of_compiled_code_is_made_again(warm, ending, damage):

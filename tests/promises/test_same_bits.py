@@ -100,7 +100,6 @@ def test_a_run_on_its_own_equals_its_row_of_a_batch():
         assert np.array_equal(states, base.out_y[p]) and steps == base.carry_i[p, codes.STEPS]
 
 
-@pytest.mark.xfail(strict=True, reason="a batch computes signals from states a rounding below 0, a lone run from 0")
 def test_signals_of_a_run_on_its_own_equal_its_row_of_a_batch():
     base = d.go(*some_patients())
     for p in np.flatnonzero(base.code == codes.OK)[::4]:
@@ -216,10 +215,6 @@ def test_every_switch_at_once_changes_no_byte_of_the_trajectory():
             assert other["table"][name][file] == files[file], (name, file)
 
 
-CUBE_ROOT = "np.cbrt in observe.diameter takes another path with AVX-512; the depth of response differs in its last bits"
-
-
-@pytest.mark.xfail(strict=AVX512, condition=AVX512, reason=CUBE_ROOT)
 def test_every_switch_at_once_changes_no_byte_of_the_endpoints():
     other, mine = switched(), golden.table()
     assert {name: files["summary.json"] for name, files in other["table"].items()} == {
@@ -259,7 +254,6 @@ def test_the_variant_of_the_c_library_changes_no_byte(tunables):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=AVX512, condition=AVX512, reason=CUBE_ROOT)
 def test_the_instruction_sets_of_numpy_change_no_byte():
     every = numpy_features().split()
     for features in {" ".join(every), " ".join(f for f in every if f != "X86_V3"), ""}:

@@ -16,15 +16,13 @@ ENDINGS = {"OK", "NEGATIVE", "NONFINITE", "OUT_OF_RANGE", "STEP_LIMIT", "STEP_TO
 SPREADS = [(0.5, 1.0), (1.5, 1.0), (3.0, 1.0), (1.5, 0.05), (3.0, 0.05)]
 
 
-def tally(case: d.Case, ready: d.Prepared, apart: tuple[str, ...] = ()) -> dict[str, int]:
-    """Run prepared draws; return how they ended, and fail on a broken promise (signals named `apart` may be infinite)."""
+def tally(case: d.Case, ready: d.Prepared) -> dict[str, int]:
+    """Run prepared draws; return how they ended, and fail on a broken promise."""
     result = d.go(case, ready, RTOL, max_steps=MAX_STEPS)
     atol = case.model.tolerances(RTOL)
     good = result.code == codes.OK
     assert np.all(np.isfinite(result.out_y[good])), "a finished run holds what is not a number"
-    asked = [i for i, name in enumerate(case.model.node_names) if name not in apart]
-    assert np.all(np.isfinite(result.out_obs[good][:, :, asked])), "a signal of a finished run is not a number"
-    assert not np.any(np.isnan(result.out_obs[good])), "a signal of a finished run is not a number"
+    assert np.all(np.isfinite(result.out_obs[good])), "a signal of a finished run is infinite or not a number"
     assert np.all(np.isfinite(result.y[good])) and np.all(result.y[good] >= -atol)
     stored = np.isfinite(result.out_y)  # rows that were reached, of failed runs too
     assert np.all(result.out_y[stored] >= np.broadcast_to(-atol, result.out_y.shape)[stored]), "stored below -atol"
@@ -52,11 +50,7 @@ def test_every_draw_ends_with_a_status_and_finite_values(capsys, sd, share):
     assert endings["OK"] >= 0.9 * len(ready.y0), endings
 
 
-INFINITE = "decompensation_hazard is an exponential without bound: a slope thousands of times too steep makes it infinite"
-
-
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason=INFINITE)
 def test_no_signal_of_a_finished_run_is_infinite_however_far_the_draw():
     case = d.case(days=45)
     assert tally(case, d.prepare(case, d.draws(case, 3.0, 2000, seed=100, share=0.05), NEARER))["OK"] > 1800
@@ -70,7 +64,7 @@ def test_every_one_of_20_000_draws_ends_with_a_status_and_finite_values(capsys, 
     for block in range(10):
         ready = d.prepare(case, d.draws(case, sd, 2000, seed=100 + block, share=share), NEARER)
         refused, ran = refused + ready.refused, ran + len(ready.y0)
-        for name, count in tally(case, ready, apart=("decompensation_hazard",)).items():
+        for name, count in tally(case, ready).items():
             total[name] = total.get(name, 0) + count
     report(capsys, sd, share, 20_000, refused, total)
     assert ran >= 0.98 * 20_000 and total["OK"] >= 0.9 * ran, total

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sympy
 from sympy.core.function import ArgumentIndexError
 
+from tme_sim.laws import LARGEST_EXPONENT
+
 
 class Exp(sympy.Function):
     """Exponential, kept apart from SymPy's own so that it prints to :func:`tme_sim.engine.elementary.exp`."""
@@ -53,19 +55,19 @@ class Power(sympy.Function):
 
 
 class Reciprocal(sympy.Function):
-    """`1 / max(x, 1e-300)`: the guarded inverse that derivatives of powers use."""
+    """`1 / max(x, 1e-100)`: the guarded inverse that derivatives of powers use; its square is finite too."""
 
     nargs = 1
 
 
 class Guard(sympy.Function):
-    """`max(x, 1e-300)`, so that a logarithm of a vanished base stays finite."""
+    """`max(x, 1e-100)`, so that a logarithm of a vanished base stays finite."""
 
     nargs = 1
 
 
-TINY = "1e-300"
-NAMES = {Exp: "exp_", Log: "log_", Power: "pow_"}
+TINY = "1e-100"
+NAMES = {Log: "log_", Power: "pow_"}
 
 
 def source(expr: sympy.Expr) -> str:
@@ -144,6 +146,8 @@ def _atom(expr) -> str:
         return f"(1.0/max({_add(expr.args[0])}, {TINY}))"
     if isinstance(expr, Guard):
         return f"max({_add(expr.args[0])}, {TINY})"
+    if isinstance(expr, Exp):
+        return f"exp_(min({_add(expr.args[0])}, {LARGEST_EXPONENT!r}))"
     for kind, name in NAMES.items():
         if isinstance(expr, kind):
             return f"{name}({', '.join(_add(a) for a in expr.args)})"

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from tme_sim.compiler.layout import Layout
-from tme_sim.engine.cache import cache_root, source_digest
+from tme_sim.engine.cache import cache_root, private_folder, source_digest
 from tme_sim.network import Network
 from tme_sim.quantities import internal, to_display
 
@@ -267,7 +267,7 @@ def _write(network: Network, n_lesions: int, folder: Path) -> None:
     check(network)
     model = build(network)
     texts, layout = write(model, n_lesions)
-    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(folder.parent)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent))
     for name, text in texts.items():
         (temporary / f"{name}.py").write_text(text, encoding="utf-8")

@@ -12,7 +12,7 @@ from numba import njit, types
 from tme_sim.engine import codes as c
 from tme_sim.engine.integrate import INTEGRATE, integrate
 from tme_sim.engine.linear import PROGRAM
-from tme_sim.engine.rodas import OPTIONS
+from tme_sim.engine.rodas import OPTIONS, hold
 from tme_sim.engine.run import NEVER, Jumps
 from tme_sim.engine.signatures import DECIDE, GUARDS, JAC, OBSERVE, PREPARE, RHS
 
@@ -115,6 +115,7 @@ def integrate_range(
     no_t = np.empty((0, c.REC_COLUMNS))
     no_y = np.empty((0, c.REC_ROWS, n))
     no_u = np.empty((0, m))
+    held = np.empty(n)
     for p in range(first, last):
         template = queues[p if queues.shape[0] > 1 else 0]
         for i in range(queue.shape[0]):
@@ -157,7 +158,8 @@ def integrate_range(
             reached = carry_i[p, c.OUT_NEXT]
             for i in range(k):
                 if i < reached:
-                    observe(rows[i], scratch_u[i], th[p], out_obs[p, i])
+                    hold(rows[i], limits[c.LOWER], held)  # as the right-hand side and a lone run see the states
+                    observe(held, scratch_u[i], th[p], out_obs[p, i])
                 else:
                     for j in range(out_obs.shape[2]):
                         out_obs[p, i, j] = np.nan

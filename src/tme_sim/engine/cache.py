@@ -4,6 +4,7 @@ numba does not notice an edit in a function that another file calls, so the fold
 sources, of the versions of Python, numba and llvmlite, and of the processor's name.
 """
 
+import glob
 import hashlib
 import os
 import sys
@@ -29,6 +30,43 @@ def source_digest() -> str:
     return h.hexdigest()
 
 
+def private_folder(folder: Path) -> Path:
+    """Make `folder`, and every missing folder above it, open to its owner alone (mode 0700).
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if not folder.parent.is_dir():
+        private_folder(folder.parent)
+    folder.mkdir(exist_ok=True, mode=0o700)
+    return folder
+
+
+def mend_damaged_files(folder: Path) -> None:
+    """Have numba compile again what it cannot read from below `folder`.
+
+    numba raises where a file of its cache is cut or overwritten (numba/numba#10656).  Here such a function is
+    forgotten, so that it is compiled and stored once more.  Caches elsewhere keep numba's own behaviour.
+    """
+    from numba.core import caching
+
+    load = caching.IndexDataCacheFile.load
+
+    def load_or_forget(self, key):
+        """The stored function, or None when there is none or it cannot be read."""
+        try:
+            return load(self, key)
+        except Exception:  # whatever unpickling of damaged bytes may raise
+            index = Path(self._index_path)
+            if folder not in index.parents:
+                raise
+            for path in (index, *index.parent.glob(f"{glob.escape(index.stem)}.*.nbc")):
+                path.unlink(missing_ok=True)
+            return None
+
+    caching.IndexDataCacheFile.load = load_or_forget
+
+
 def use_private_cache() -> Path:
     """Point numba at the private folder (mode 0700); called once when the engine is imported."""
     import numba
@@ -38,8 +76,9 @@ def use_private_cache() -> Path:
     key = hashlib.blake2b((source_digest() + versions).encode(), digest_size=8).hexdigest()
     folder = cache_root() / "engine" / key
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(folder)
     except OSError:
         return folder  # numba falls back to its own choice; runs work, only slower to start
+    mend_damaged_files(folder)
     numba.config.CACHE_DIR = str(folder)
     return folder

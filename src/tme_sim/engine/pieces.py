@@ -57,14 +57,19 @@ def put_row(table, row, values):
 
 @njit(REAL(VECTOR, VECTOR, VECTOR, VECTOR, REAL), **OPTIONS)
 def error_norm(error, y, y_new, atol, rtol):
-    """Return the root mean square of error / (atol + rtol max(abs(y), abs(y_new)))."""
-    total = 0.0
+    """Return the largest abs(error) / (atol + rtol max(abs(y), abs(y_new))); NaN when any of them is NaN.
+
+    The largest, not the mean square: among many states a mean would let a single one pass its tolerance unseen.
+    """
+    worst = 0.0
+    broken = False
     for i in range(y.size):
         a = abs(y[i])
         b = abs(y_new[i])
-        e = error[i] / (atol[i] + rtol * (a if a > b else b))
-        total += e * e
-    return np.sqrt(total / y.size)
+        e = abs(error[i]) / (atol[i] + rtol * (a if a > b else b))
+        worst = e if e > worst else worst
+        broken = broken or e != e
+    return np.nan if broken else worst
 
 
 @njit(INT(VECTOR, VECTOR, VECTOR), **OPTIONS)

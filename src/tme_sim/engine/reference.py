@@ -51,12 +51,11 @@ def rodas_step(rhs, program, lu, y, u, th, lower, h, f0):
 
 
 def error_norm(error, y, y_new, atol, rtol):
-    """Return the root mean square of the scaled error."""
-    total = 0.0
-    for i in range(y.size):
-        e = float(error[i]) / (atol[i] + rtol * max(abs(float(y[i])), abs(float(y_new[i]))))
-        total += e * e
-    return math.sqrt(total / y.size)
+    """Return the largest scaled error; NaN when one is NaN."""
+    scaled = [
+        abs(float(error[i])) / (atol[i] + rtol * max(abs(float(y[i])), abs(float(y_new[i])))) for i in range(y.size)
+    ]
+    return math.nan if any(e != e for e in scaled) else max(scaled, default=0.0)
 
 
 def first_step(rhs, y, u, th, f0, lower, atol, rtol):

@@ -23,8 +23,8 @@ def vegf_signalling(vegf_fold, K_vegf_signal, tki_vegfr_blocked, Bmax_tki):
 
 
 def share_blocked(vegf_signal, signal_width):
-    """Share of the untreated VEGF signalling that is missing (0 when it is at or above the untreated level)."""
-    return positive(1 - vegf_signal, signal_width)
+    """Share of the untreated VEGF signalling that is missing: 0 at or above the untreated level, 1 without any."""
+    return positive(1 - vegf_signal, signal_width) / positive(1, signal_width)
 
 
 def signalling_with_escape(vegf_signal, vegf_blocked, escape):
