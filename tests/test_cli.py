@@ -275,6 +275,24 @@ def test_mechanisms_come_from_a_named_folder_and_never_from_a_scenario(case):
     assert "of this name stands already" in call("config", "check", "x.toml", "--mechanisms", "mine").output
 
 
+def test_a_rerun_needs_the_mechanism_files_of_the_run_and_never_loads_them_unasked(case):
+    from tme_sim.catalogue import load_catalogue
+    from tme_sim.cli import Failure, _check_own_mechanisms
+
+    Path("mine").mkdir()
+    Path("mine/extra.py").write_text('"""Nothing of note."""\nMECHANISM = None\n')
+    then = load_catalogue(["mine"]).own
+    assert list(then) == ["extra.py"]
+    _check_own_mechanisms("runs/x-1", then, load_catalogue(["mine"]).own)
+    with pytest.raises(Failure, match=r"extra.py \(is not given\).*--mechanisms DIR"):
+        _check_own_mechanisms("runs/x-1", then, load_catalogue().own)
+    with pytest.raises(Failure, match=r"extra.py \(is new\)"):
+        _check_own_mechanisms("runs/x-1", {}, then)
+    Path("mine/extra.py").write_text('"""Changed."""\nMECHANISM = None\n')
+    with pytest.raises(Failure, match=r"extra.py \(was changed\)"):
+        _check_own_mechanisms("runs/x-1", then, load_catalogue(["mine"]).own)
+
+
 def test_doctor_names_what_is_there(case):
     done = call("doctor")
     assert "Python 3" in done.output and "xarray" in done.output and "SQLite" in done.output

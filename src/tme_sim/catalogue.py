@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Catalogue:
     states: Mapping[str, str] = field(default_factory=dict)  # species and signals: name -> unit
     library: Any = None  # drugs: `tme_sim.therapies.library.Library`
     sources: tuple[Any, ...] = ()  # the mechanisms themselves, for the compiler
+    own: Mapping[str, str] = field(default_factory=dict)  # file name -> digest of the user's mechanism files
 
     def names(self) -> dict[str, Parameter]:
         """All parameters by name, of the body and of lesions."""
@@ -118,7 +119,9 @@ def _installed() -> Catalogue:
 def _read(folders: tuple[str | Path, ...]) -> Catalogue:
     from tme_sim.therapies.library import Library
 
-    return catalogue_of(discover_mechanisms(folders), Library())
+    files = [path for folder in folders for path in sorted(Path(folder).glob("*.py"))]
+    own = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files}
+    return replace(catalogue_of(discover_mechanisms(folders), Library()), own=own)
 
 
 def load_catalogue(folders: Iterable[str | Path] = ()) -> Catalogue:

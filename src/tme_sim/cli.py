@@ -164,7 +164,7 @@ def _simulate(scenario: Any, target: Any, force: bool) -> Any:
 
 
 def _told_of(done: Any, target: Any) -> None:
-    for key in ("pfs", "ttp", "os", "orr", "depth", "viable_fraction_d90", "albi_d90"):
+    for key in ("ttp", "best_response_mrecist", "depth_mrecist", "viable_fraction_d90", "albi_d90"):
         value = done.summary.get(key)
         if value is not None:
             click.echo(f"{key:<22}{value:g}" if isinstance(value, (int, float)) else f"{key:<22}{value}")
@@ -197,7 +197,8 @@ def rerun(manifest: str, out: str | None, force: bool, mechanisms: tuple[str, ..
     path = Path(manifest)
     folder = path if path.is_dir() else path.parent
     before = read_manifest(folder)
-    scenario = load(str(folder / "scenario.toml"), (), mechanisms or tuple(before.get("mechanism_folders", ())))
+    scenario = load(str(folder / "scenario.toml"), (), mechanisms)
+    _check_own_mechanisms(folder, before.get("own_mechanisms", {}), scenario.catalogue.own)
     target = _target(scenario, out, force)
     if target.resolve() == folder.resolve():
         raise Failure("a rerun needs a folder of its own; choose another --out", BAD_INPUT)
@@ -210,6 +211,18 @@ def rerun(manifest: str, out: str | None, force: bool, mechanisms: tuple[str, ..
             reason = f" (versions differ: {before.get('versions')} then, {after.get('versions')} now)"
         raise Failure(f"{target}: not the same bytes: {', '.join(differ)}{reason}", FAILED)
     click.echo(f"{target}: the same bytes as {folder}")
+
+
+def _check_own_mechanisms(folder: Any, then: dict[str, str], now: Any) -> None:
+    """Refuse to rerun with other mechanism files; they are code, so a manifest never brings its own."""
+    names = sorted({n for n in (*then, *now) if then.get(n) != now.get(n)})
+    if names:
+        what = {n: "is not given" if n not in now else "is new" if n not in then else "was changed" for n in names}
+        told = ", ".join(f"{n} ({state})" for n, state in what.items())
+        raise Failure(
+            f"{folder}: made with other mechanism files: {told}; give the folder they lay in with --mechanisms DIR",
+            BAD_INPUT,
+        )
 
 
 @cli.command()

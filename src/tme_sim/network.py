@@ -26,6 +26,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from keyword import iskeyword
 from typing import Any
 
 from tme_sim.quantities import Parameter
@@ -454,6 +455,10 @@ def _choose(mechanisms: list[Mechanism], wanted: Mapping[str, str]):
     return out, chosen, problems
 
 
+RESERVED = frozenset("y u th dy jv out b i par numba sqrt exp_ log_ pow_ min max".split())
+"""Vectors and functions of the generated code; a species or parameter of that name would hide them."""
+
+
 def _check_names(network: Network) -> list[str]:
     from tme_sim.diagnostics import nearest
 
@@ -463,6 +468,10 @@ def _check_names(network: Network) -> list[str]:
     def declare(name: str, what: str) -> None:
         if not name.isidentifier():
             problems.append(f'{what} "{name}" is not a plain name (letters, digits, underscore)')
+        elif iskeyword(name) or name in RESERVED:
+            problems.append(
+                f'{what} "{name}": the generated code uses this word itself; call it "{name}_value" or the like'
+            )
         if name.endswith("_start") and any(name == f"{s.name}_start" for s in network.species):
             problems.append(f'{what} "{name}" is taken: it stands for the initial value of the species')
         if name in seen:

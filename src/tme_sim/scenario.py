@@ -106,6 +106,9 @@ class RunSettings(Model):
     wall_limit: measured("s", "the run is given up after this time", above=0, most=1e7, example="10 min") = Quantity(
         600.0, "s"
     )
+    oral: Literal["averaged", "resolved"] = Field(
+        "averaged", description="daily tablets as a steady intake, or dose by dose (slower)"
+    )
 
 
 class Outputs(Model):

@@ -376,6 +376,7 @@ def plan_of(scenario) -> Plan:
         start=(start // every) * every,
         stop=scenario.stop_tick,
         every=every,
+        oral=scenario.run.oral,
         rtol=scenario.run.rtol,
         max_steps=scenario.run.max_steps,
         wall_seconds=_days(scenario.run.wall_limit) * 86400.0,
@@ -495,6 +496,7 @@ def _manifest(outcome: Outcome, scenario) -> dict:
     return {
         "scenario": {"name": scenario.name, "digest": scenario.digest},
         "model_digest": outcome.model.digest,
+        "own_mechanisms": dict(scenario.catalogue.own),
         "seed": scenario.seed,
         "versions": versions,
         "warnings": list(scenario.warnings),

@@ -172,8 +172,8 @@ def test_wrong_unit_is_refused_with_the_law_and_both_units():
 
 def test_circle_of_signals_is_refused():
     bad = Mechanism("bad", "toy", species=(Species("x", "1", "x"),), signals=(
-        Signal("a", lambda b: b, "1", "a"), Signal("b", lambda a: a, "1", "b")))
-    with pytest.raises(NetworkError, match="in a circle: a -> b -> a"):
+        Signal("ping", lambda pong: pong, "1", "a"), Signal("pong", lambda ping: ping, "1", "b")))
+    with pytest.raises(NetworkError, match="in a circle: ping -> pong -> ping"):
         compile_model(compose([bad]), 1)
 
 
@@ -184,3 +184,10 @@ def test_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(NetworkError, match='reads "k_dye", which nobody provides.*k_die'):
         compose([bad])
     assert {TUMOUR.name, BODY.name} == {"toy_tumour", "toy_body"}
+
+
+@pytest.mark.parametrize("name", ["y", "th", "lambda", "pow_"])
+def test_a_name_that_the_generated_code_needs_is_refused_with_the_repair(name):
+    own = Mechanism("own", "A species with a word of the generated code.", species=(Species(name, "1", "x", initial=1.0),))
+    with pytest.raises(NetworkError, match=f'species "{name}".*call it "{name}_value"'):
+        compose([own])
