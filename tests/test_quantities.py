@@ -274,3 +274,12 @@ def test_physical_bounds():
 
 def test_grades_run_weakest_first():
     assert q.GRADES == ("assumed", "low", "medium", "high")
+
+
+def test_what_is_named_a_share_is_at_most_one():
+    def highest(name, high=0.6):
+        return Parameter(name, 0.5, "1", "made up", "assumed", 0.2, high).physical[1]
+
+    assert highest("mature_share") == highest("vegf_share_tam") == 1.0
+    assert highest("fold") == highest("shared_fold") == math.inf
+    assert highest("share_ratio", 3.0) == math.inf  # its evidence says that it is no share of a whole

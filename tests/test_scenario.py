@@ -432,6 +432,7 @@ def test_the_schema_for_editors_knows_parameters_choices_and_units():
 
     schema = json.loads(json.dumps(scenario_schema(toy_catalogue())))
     lesion = schema["$defs"]["Lesion"]["properties"]
+    assert schema["$defs"]["Patient"]["properties"]["weight"]["default"] == "70 kg"
     assert lesion["diameter"]["type"] == "string" and "5 to 150 mm" in lesion["diameter"]["description"]
     assert schema["$defs"]["Biology"]["properties"]["off"]["items"]["enum"] == ["signals"]
     assert schema["$defs"]["Tace"]["properties"]["technique"]["enum"] == ["conventional", "beads", "bland", "starch"]

@@ -494,9 +494,10 @@ class Parameter:
 
     @property
     def physical(self) -> tuple[float, float]:
-        """Bounds, in `unit`, beyond which a value cannot be meant."""
+        """Bounds, in `unit`, beyond which a value cannot be meant; what is named a share lies between 0 and 1."""
         lowest = self.minimum if self.minimum is not None else (0.0 if self.low >= 0 else -math.inf)
         highest = self.maximum
         if highest is None:
-            highest = 1.0 if is_dimensionless(self.unit) and self.high == 1 else math.inf
+            share = "share" in self.name.split("_") and self.high <= 1
+            highest = 1.0 if is_dimensionless(self.unit) and (self.high == 1 or share) else math.inf
         return lowest, highest

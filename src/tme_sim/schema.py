@@ -31,6 +31,19 @@ def _table(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     return {name: _parameter(p) for name, p in sorted(parameters.items())}
 
 
+def _spell_defaults(node: Any) -> None:
+    """Write defaults that are quantities as a user types them, "70 kg", all the way down."""
+    if isinstance(node, list):
+        for item in node:
+            _spell_defaults(item)
+    elif isinstance(node, dict):
+        match node.get("default"):
+            case [int() | float() as value, str() as unit]:
+                node["default"] = value if unit == "1" else f"{value:g} {unit}"
+        for item in node.values():
+            _spell_defaults(item)
+
+
 def scenario_schema(catalogue: Catalogue) -> dict[str, Any]:
     """JSON schema (draft 2020-12) of a scenario file, with the names that `catalogue` knows."""
     schema = Scenario.model_json_schema(by_alias=True)
@@ -65,6 +78,7 @@ def scenario_schema(catalogue: Catalogue) -> dict[str, Any]:
         tables[table]["required"] = [r for r in tables[table].get("required", []) if r != "name"]
     for quantity in ("Quantity", "Dose", "When"):
         tables.pop(quantity, None)
+    _spell_defaults(schema)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = "tme_sim scenario"
     return schema
