@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tme_sim import observe
+from tme_sim import criteria
 from tme_sim.analysis import Attribution, Contribution, Factor
 from tme_sim.diagnostics import InputError
 from tme_sim.plots import (
@@ -24,7 +24,7 @@ from tme_sim.plots import (
 from tme_sim.plots.compare import run_names
 from tme_sim.plots.figures import FIGURES
 from tme_sim.plots.lesion import scan_readings
-from tme_sim.plots.record import lesion_volumes
+from tme_sim.plots.record import diameter, lesion_volumes
 from tme_sim.plots.sheet import spread
 from tme_sim.plots.style import COLOURS, RUN_COLOURS, TimeScale, ink, number_text, power_text
 from tme_sim.plots.treatments import Course, treatments_of
@@ -66,6 +66,23 @@ def volume_of(time, lesion=0):
     )
 
 
+def scans_of(days, lesions):
+    """Scan events with what they read of the first lesions, as a run tells them."""
+    memory, out = np.zeros(criteria.memory_size(lesions)), []
+    for day in days:
+        seen = np.array([[*(diameter(v) for v in (volume_of(day, i), 0.7 * volume_of(day, i))), 1, 0, 1]
+                         for i in range(lesions)], dtype=float)  # fmt: skip
+        criteria.read_visit(day * 1440, seen, np.zeros(criteria.CLINIC), criteria.default_settings(), memory)
+        row = {"day": float(day), "kind": "scan", "treatment": "scan", "what": "mri"}
+        for c, name in enumerate(criteria.CRITERIA[:2]):
+            block = criteria.block(c)
+            row[f"sum_{name}"] = memory[block + criteria.SUM]
+            if day:
+                row[name] = criteria.RESPONSES[int(memory[block + criteria.STATUS])]
+        out.append(row)
+    return out
+
+
 def a_run(days=730, lesions=1, tace=TACE, drugs=True, without=(), start=0.0, name="case", **more):
     """A run record as `simulate` writes it, with made-up curves that touch every panel."""
     time = np.arange(start, days + 1.0)
@@ -91,7 +108,7 @@ def a_run(days=730, lesions=1, tace=TACE, drugs=True, without=(), start=0.0, nam
     for column in [c for c in columns if c.split(".")[0] in without]:
         del columns[column]
     events = [{"day": d, "kind": "tace", "treatment": "tace", "what": "conventional TACE"} for d in tace]
-    events += [{"day": float(d), "kind": "scan", "treatment": "scan", "what": "mri"} for d in range(0, days + 1, 56)]
+    events += scans_of(range(0, days + 1, 56), lesions)
     for drug, dose, first in (("durvalumab", 1500, 7), ("bevacizumab", 1050, 42)) if drugs else ():
         events += [
             {"day": float(d), "kind": "drug", "treatment": drug, "what": f"{drug} {dose} mg"}
@@ -251,15 +268,9 @@ def test_the_slot_of_an_event_goes_before_the_library():
 
 def test_responses_are_those_of_the_scans():
     run = a_run()
-    treatments = treatments_of(run)
-    readings = dict(scan_readings(run, treatments, lesion_volumes(run)))
-    expected = observe.read_scans(
-        observe.take_scans(
-            treatments.scans, volume_of(run.time)[:, None], 0.7 * volume_of(run.time)[:, None], run.time
-        ),
-        "recist11",
-    )
-    assert readings["RECIST 1.1"].responses == expected.responses and {"PR", "PD"} <= set(expected.responses)
+    expected = dict(scan_readings(run))["RECIST 1.1"]
+    assert expected.responses == tuple(e["recist11"] for e in run.events if e["kind"] == "scan" and e["day"])
+    assert {"PR", "PD"} <= set(expected.responses)
     figure = run_figures(run, ["calendar_and_lesion"])["calendar_and_lesion"]
     whole = panels_of(figure)[1]
     bars = [p for p in whole.patches if p.get_gid() == "response:PD"]
@@ -327,7 +338,7 @@ def test_two_lesions_have_a_volume_each_and_their_own_dashes():
 
 def test_many_lesions_are_drawn_together():
     figure = run_figures(a_run(days=60, lesions=5), ["calendar_and_lesion"])["calendar_and_lesion"]
-    assert len(panels_of(figure)) == 3 and any("all lesions" in w for w in words(figure))
+    assert len(panels_of(figure)) == 4 and any("all lesions" in w for w in words(figure))
 
 
 # --- readable without a legend ------------------------------------------------------------

@@ -58,7 +58,7 @@ def test_first_row_is_the_untreated_body_and_day_zero_is_after_the_session(short
 
 
 def test_endpoints_carry_their_names(short):
-    for name in ("n_tace", "ttp", "ttp_event", "best_response_mrecist", "depth_recist11", "viable_fraction_d28", "albi_d28",
+    for name in ("n_tace", "ttp", "ttp_event", "best_response_mrecist", "depth", "os", "viable_fraction_d28", "albi_d28",
                  "afp_ratio_d28", "vegf_ratio_d28", "burden_d28"):
         assert name in short.summary
     assert short.summary["n_tace"] == 1
@@ -111,9 +111,9 @@ def test_session_without_a_liver_spares_what_is_not_there():
     layout = layout_of(symbols, program(symbols), 1)
     stand_in = SimpleNamespace(
         layout=layout, state_names=layout.labels(layout.states), held_names=layout.labels(layout.held),
-        index=lambda table, name: layout.index(getattr(layout, table), name))
+        index=lambda table, name, lesion=0: layout.index(getattr(layout, table), name, lesion))
     builder = _CalendarBuilder(stand_in, np.full(layout.size(layout.theta), 0.5))
-    builder.tace(tace(0))
+    builder.tace(tace(0, targets=(1,)))
     touched = {stand_in.state_names[d] for d, _ in builder.jumps.places if d < len(stand_in.state_names)}
     assert "occluded_core.1" in touched and "injury" not in touched
 

@@ -45,6 +45,19 @@ treated area stays viable, or new liver lesions come, or AFP rises (DOI 10.1159/
 import numpy as np
 from numba import njit, types
 
+from tme_sim.thresholds import (
+    CONFIRMED_MM,
+    DETECT,
+    FOLLOW,
+    HALF,
+    LIVER_C,
+    MEASURABLE,
+    PARTIAL,
+    PROGRESSIVE,
+    PROGRESSIVE_MM,
+    RECICL_GROWN,
+)
+
 VECTOR = types.float64[::1]
 MATRIX = types.float64[:, ::1]
 INT = types.int64
@@ -85,12 +98,6 @@ BLOCK = 12
 SEEN_TICK, FIRST_WHOLE, BASE_WHOLE, BASE_VIABLE, RANK, RANK_ENHANCING, COUNTED = range(7)  # COUNTED: one per criterion
 LESION = COUNTED + len(CRITERIA)
 
-PARTIAL = 0.30  # fall of a sum of diameters that is a partial response
-PROGRESSIVE = 0.20  # rise of a sum of diameters that is progression
-PROGRESSIVE_MM = 5.0  # RECIST 1.1: absolute rise besides
-CONFIRMED_MM = 10.0  # mRECIST: growth that makes an atypical nodule a hepatoma
-LIVER_C = 10.0  # points from which Child-Pugh is C
-HALF = 0.5  # RECICL TE3; viable share that makes a session insufficient
 AFP_RISE = 1.2  # rise of AFP over its level before the session that counts; mirror of a response, a fall by 20 %
 IN_A_ROW = 2.0  # insufficient sessions that make refractory
 TICKS_PER_DAY = 1440.0
@@ -103,7 +110,7 @@ def default_settings() -> np.ndarray:
     measure). DETECT_FLOOR 10 mm: a new one is seen from here on.  TARGET_FLOOR 10 mm.  GATE 0.  TARGETS 5, PER_ORGAN 2,
     RECICL_LIVER 3.  RECICL_GROWTH 0.25.  JUDGED_FROM 28 days: a session is judged from one month on.
     """
-    return np.array([5.0, 10.0, 10.0, 0.0, 5.0, 2.0, 3.0, 0.25, 28.0])
+    return np.array([FOLLOW, DETECT, MEASURABLE, 0.0, 5.0, 2.0, 3.0, RECICL_GROWN, 28.0])
 
 
 def memory_size(n_lesions: int) -> int:

@@ -49,3 +49,18 @@ def see_lesions(whole, viable, present, extrahepatic, arterial, error, seed, pat
         lesions[i, PRESENT] = 1.0 if present[i] > 0.5 else 0.0
         lesions[i, EXTRAHEPATIC] = extrahepatic[i]
         lesions[i, ARTERIAL] = arterial[i]
+
+
+@njit(types.void(VECTOR, VECTOR), **OPTIONS)
+def fill_diameters(volume, out):
+    """Fill `out` with the diameters (mm) of spheres of `volume` (mm^3)."""
+    for i in range(volume.size):
+        out[i] = sphere_diameter(volume[i])
+
+
+def diameter(volume):
+    """Diameter (mm) of a sphere of `volume` (mm^3); number or array, a negative volume is none."""
+    flat = np.ascontiguousarray(volume, dtype=np.float64).ravel()
+    out = np.empty_like(flat)
+    fill_diameters(flat, out)
+    return out.reshape(np.shape(volume)) if np.ndim(volume) else float(out[0])

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tme_sim import observe
 from tme_sim.compiler.model import CompiledModel, compile_model
 from tme_sim.engine import queue as queue_module
 from tme_sim.engine import run as engine
@@ -18,8 +19,10 @@ from tme_sim.network import Mechanism, Network, compose
 from tme_sim.quantities import Parameter, to_display
 from tme_sim.therapies import dosing, session
 from tme_sim.therapies.drug import Drug
+from tme_sim.thresholds import DETECT
 
 TICKS_PER_DAY = queue_module.TICKS_PER_DAY
+SLOTS = (1, 2, 4, 8, 12)  # numbers of lesions for which a model is compiled
 
 PHASES = (
     ("compose", "join the mechanisms, leave out those switched off, choose hypotheses"),
@@ -58,6 +61,10 @@ class Plan:
     rtol: float = 1e-5
     max_steps: int = 200_000
     wall_seconds: float | None = 600.0
+    imaging: observe.Imaging = field(default_factory=observe.Imaging)
+    seed: int = 1
+    patient: int = 0  # keys the draws of this patient
+    chance: str = "median"  # what cumulative hazards must reach to strike: their median, or "drawn" per patient
 
 
 @dataclass
@@ -79,6 +86,7 @@ class Outcome:
     stats: dict[str, int]
     timings: dict[str, float]
     parameters: dict[str, Parameter]
+    endpoints: dict
     records: engine.Records | None = None
 
     def series(self, name: str, lesion: int | None = None) -> np.ndarray:
@@ -126,12 +134,26 @@ def set_up(plan: Plan, *, announce: Callable[[str], None] | None = None) -> SetU
         NetworkError: mechanisms that do not fit together.
         BaselineError: a patient that cannot exist.
     """
-    timings: dict[str, float] = {}
-    network = _timed(timings, "compose", compose, plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses)
-    model = _timed(timings, "compile", compile_model, network, max(1, len(plan.lesions)), announce)
-    parameters, par, (y0, u0, th) = _timed(timings, "patient", _patient, plan, network, model)
-    jumps, queue, events = _timed(timings, "calendar", _calendar, plan, model, th)
-    return SetUp(model, parameters, par, y0, u0, th, jumps, queue, events, timings)
+    return structures(announce)(plan)
+
+
+def structures(announce: Callable[[str], None] | None = None) -> Callable[[Plan], SetUp]:
+    """A :func:`set_up` for many plans: what is composed and compiled for one serves all of the same structure."""
+    known: dict[tuple, tuple[Network, CompiledModel]] = {}
+
+    def make(plan: Plan) -> SetUp:
+        timings = {"compose": 0.0, "compile": 0.0}
+        slots = slots_for(len(plan.lesions))
+        key = (tuple(map(id, plan.mechanisms)), tuple(plan.off), tuple(sorted(plan.hypotheses.items())), slots)
+        if key not in known:
+            network = _timed(timings, "compose", compose, plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses)
+            known[key] = network, _timed(timings, "compile", compile_model, network, slots, announce)
+        network, model = known[key]
+        parameters, par, (y0, u0, th) = _timed(timings, "patient", _patient, plan, network, model)
+        jumps, queue, events = _timed(timings, "calendar", _calendar, plan, model, th)
+        return SetUp(model, parameters, par, y0, u0, th, jumps, queue, events, timings)
+
+    return make
 
 
 def run_plan(plan: Plan, *, announce: Callable[[str], None] | None = None, record: bool = False) -> Outcome:
@@ -143,14 +165,46 @@ def run_plan(plan: Plan, *, announce: Callable[[str], None] | None = None, recor
     """
     ready = set_up(plan, announce=announce)
     model, timings = ready.model, ready.timings
-    ticks = np.arange(plan.start, plan.stop + 1, plan.every, dtype=np.int64)
+    saved = np.arange(plan.start, plan.stop + 1, plan.every, dtype=np.int64)
+    seen = observe.observation_ticks(plan)
+    ticks = np.union1d(saved, seen)
     records = engine.Records() if record else None
     states, held, stats = _timed(timings, "integrate", _integrate, plan, ready, ticks, records)
-    nodes = _timed(timings, "observe", observe_all, model, states, held, ready.th)
+    begin = clock.perf_counter()
+    at = np.searchsorted(ticks, seen)
+    summary = _endpoints(plan, ready, seen, states[at], held[at])
+    at = np.searchsorted(ticks, saved)
+    states, held = states[at], held[at]
+    nodes = observe_all(model, states, held, ready.th)
+    timings["observe"] = clock.perf_counter() - begin
     return Outcome(
-        model, plan, ready.par, ready.th, ticks / TICKS_PER_DAY, states, held, nodes, ready.events, stats, timings,
-        ready.parameters, records,
+        model, plan, ready.par, ready.th, saved / TICKS_PER_DAY, states, held, nodes, ready.events, stats, timings,
+        ready.parameters, summary, records,
     )
+
+
+def slots_for(lesions: int) -> int:
+    """Lesion slots of the compiled model that holds so many lesions; few sizes, so that few models are compiled.
+
+    Raises:
+        ValueError: more lesions than the largest model holds.
+    """
+    for size in SLOTS:
+        if lesions <= size:
+            return size
+    raise ValueError(f"{lesions} lesions; a model holds at most {SLOTS[-1]}")
+
+
+def _endpoints(plan: Plan, ready: SetUp, ticks: np.ndarray, states: np.ndarray, held: np.ndarray) -> dict:
+    """Endpoints of one run, and what each scan saw written into its events."""
+    nodes = np.empty((len(ticks), len(ready.model.node_names)))
+    for row in range(len(ticks)):
+        ready.model.observe(np.ascontiguousarray(states[row]), np.ascontiguousarray(held[row]), ready.th, nodes[row])
+    columns, history = observe.endpoints_of_batch(
+        ready.model, [plan], ready.th[None], ticks, states[None], nodes[None])
+    visits = observe.visit_ticks(plan.entries, plan.start, plan.stop)
+    ready.events = observe.told_scans(ready.events, visits, history[0])
+    return observe.rows_of(columns)[0]
 
 
 def _timed(timings: dict[str, float], phase: str, work, *args, **kwargs):
@@ -256,6 +310,19 @@ class _CalendarBuilder:
         """A body parameter of the working vector."""
         return float(self.th[self.model.index("theta", name)])
 
+    def of_lesion(self, name: str, lesion: int) -> float:
+        """A lesion parameter of the working vector; lesions count from 1."""
+        return float(self.th[self.model.index("theta", name, lesion - 1)])
+
+    @property
+    def known_lesions(self) -> list[int]:
+        """Lesions in the liver that imaging shows at entry: what a session without named targets treats."""
+        return [
+            b for b in range(1, self.model.layout.n_lesions + 1)
+            if self.of_lesion("present", b) > 0.0 and self.of_lesion("extrahepatic", b) == 0.0
+            and self.of_lesion("diameter", b) >= DETECT
+        ]  # fmt: skip
+
     def rows(self, changes, lesion: int = 0):
         """Engine rows (dest, src, coef, const) of named changes; names of a lesion get its number."""
         out = []
@@ -276,11 +343,13 @@ class _CalendarBuilder:
         """Queue an embolisation session: the body once, every treated lesion with its own lagged opening."""
         data = entry.data
         what = session.Session(data["technique"], data["endpoint"], data["selectivity"], data.get("drug_load") or 0.0)
-        lesions = [int(t) for t in data.get("targets", ())] or range(1, self.model.layout.n_lesions + 1)
+        lesions = [int(t) for t in data.get("targets", ())] or self.known_lesions
         rows = self.rows(session.body_changes(what, self.value)) if "injury" in self.place else []  # liver switched off
         later: dict[float, list] = {}
         for lesion in lesions:
+            fed = self.of_lesion("arterial_share", lesion)
             for delay, changes in session.lesion_changes(what, self.value):
+                changes = session.reached(changes, fed)
                 if delay == 0.0:
                     rows += self.rows(changes, lesion)
                 else:
@@ -414,7 +483,7 @@ def simulate(scenario, *, announce: Callable[[str], None] | None = None):
     outcome = run_plan(plan_of(scenario), announce=announce)
     time, columns, units, labels = _columns(outcome, scenario.outputs.states)
     return Run(
-        time, columns, units, labels=labels, events=outcome.events, summary=endpoints(outcome, scenario),
+        time, columns, units, labels=labels, events=outcome.events, summary=outcome.endpoints,
         manifest=_manifest(outcome, scenario), scenario_text=scenario.to_toml(),
     )
 
@@ -440,36 +509,12 @@ def _columns(outcome: Outcome, wanted: Sequence[str]):
             base = full.split(".")[0]
             if base.startswith(("rate_", "mean_")) or (wanted and base not in wanted):
                 continue
+            if full != base and int(full.rpartition(".")[2]) > max(1, len(plan.lesions)):
+                continue  # a slot without a lesion
             unit = model.units.get(base, "1")
             columns[full], units[full] = to_display(table[:, i], unit), unit
             names[full] = labels.get(base, labels.get(base.rpartition("_")[0], base))
     return time, columns, units, names
-
-
-def endpoints(outcome: Outcome, scenario) -> dict:
-    """Endpoints of a run under the names pinned for all of tme_sim; days, mL, and ratios to day 0."""
-    from tme_sim import observe
-
-    model, time = outcome.model, outcome.time
-    n = model.layout.n_lesions
-    whole = np.column_stack([outcome.series("lesion_volume", b + 1) for b in range(n)])
-    floor, rho = (float(outcome.th[model.index("theta", name)]) for name in ("volume_floor", "rho_cell"))
-    viable = np.column_stack([outcome.series("viable_cells", b + 1) for b in range(n)]) / rho
-    days = sorted({0.0, *(e.tick / TICKS_PER_DAY for e in scenario.calendar.entries if e.kind == "scan")})
-    scans = observe.take_scans([d for d in days if time[0] <= d <= time[-1]], whole - floor, viable, time)
-    out: dict = {"n_tace": sum(1 for e in outcome.events if e["kind"] == "tace")}
-    for criterion in observe.CRITERIA:
-        out |= observe.response_endpoints(scans, criterion)
-    out |= {"ttp": out["ttp_recist11"], "ttp_event": out["ttp_recist11_event"]}
-    levels = {"burden": viable.sum(axis=1) / 1000.0}
-    for name, signal in (("albi", "albi"), ("child_pugh", "child_pugh")):
-        if signal in model.node_names:
-            levels[name] = outcome.series(signal)
-    ratios = {"viable_fraction": viable.sum(axis=1)}
-    for name, state in (("afp_ratio", "AFP"), ("vegf_ratio", "VEGF_plasma")):
-        if state in model.state_names:
-            ratios[name] = outcome.series(state)
-    return out | observe.landmark_endpoints(time, levels, ratios)
 
 
 def _manifest(outcome: Outcome, scenario) -> dict:

@@ -10,7 +10,7 @@ from tme_sim.mechanisms.registry import all_mechanisms
 from tme_sim.network import compose
 from tme_sim.plain import PlainModel, _Baseline
 
-FOLLOW_THE_TUMOUR = ("AFP",)
+FOLLOW_THE_TUMOUR = ("AFP", "invasion_hazard", "death_hazard")
 
 
 @pytest.mark.parametrize("off", [m.name for m in all_mechanisms() if m.name != "tumour"])

@@ -37,8 +37,14 @@ LESION = Mechanism(
     text="Stub.",
     parameters=(_number("stub_density", 2e5, "cell/mm^3"),),
     lesion_parameters=(
-        _number("stub_rate", 0.0, "1/day"), _number("stub_start", 1e10, "cell"), _number("present", 1.0, "1")),
-    species=(Species("stub_cells", "cell", "cells", initial="stub_start", scale=1e3),),
+        _number("stub_rate", 0.0, "1/day"), _number("stub_start", 1e10, "cell"), _number("present", 1.0, "1"),
+        _number("extrahepatic", 0.0, "1")),
+    species=(
+        Species("stub_cells", "cell", "cells", initial="stub_start", scale=1e3),
+        Species("VEGF_plasma", "pg/mL", "plasma VEGF", where="body", initial=154.0, scale=1.0),
+        Species("MDSC_blood", "cell/mm^3", "suppressor cells in blood", where="body", initial=180.0, scale=1.0),
+        Species("Treg_blood", "1", "regulatory T cells in blood", where="body", initial=1.0, scale=0.01),
+    ),
     held=(Held("active", "1", "whether the lesion is there", where="lesion", initial="present"),),
     signals=(
         Signal("viable_cells", same, "cell", "viable cells", bind={"x": "stub_cells"}),

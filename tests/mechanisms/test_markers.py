@@ -58,3 +58,21 @@ def test_secretion_is_found_from_a_level():
     assert markers.secretion_behind(si("3 ng/mL"), si("4 ng/mL"), 0.0, si("4 L")) == 0.0
     with pytest.raises(ValueError, match="viable tumour cells"):
         markers.secretion_behind(si("300 ng/mL"), si("4 ng/mL"), 0.0, si("4 L"))
+
+
+def test_serum_reads_what_platelets_hold_besides_plasma():
+    """285 pg/mL in serum before TACE (median, PMID 23359473) against 154 in plasma."""
+    body = Body()
+    assert body.shown("VEGF_serum") == pytest.approx(285.0, rel=0.02)
+    assert Body(platelets=0.0).shown("VEGF_serum") == pytest.approx(154.0)
+
+
+def test_shares_of_blood_cells_follow_their_counts():
+    body = Body()
+    assert body["MDSC_share"] == pytest.approx(180.0 / (180.0 + 1290.0)) and body["Treg_share"] == pytest.approx(0.11)
+    body.set("Treg_blood", 0.5)
+    assert body["Treg_share"] == pytest.approx(0.055)
+
+
+def test_a_lesion_outside_replaces_no_liver():
+    assert Body(extrahepatic=(0.0, 1.0))["tumour_volume"] == pytest.approx(Body()["tumour_volume"] / 2.0)

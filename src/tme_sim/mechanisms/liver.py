@@ -42,13 +42,13 @@ def tumour_replaces_liver(k_recL, tumour_share):
     return k_recL * tumour_share
 
 
-def volume_in_liver(lesion_volume):
-    """Volume of a lesion."""
-    return lesion_volume
+def volume_in_liver(lesion_volume, extrahepatic):
+    """Volume of a lesion that lies in the liver."""
+    return lesion_volume * (1 - extrahepatic)
 
 
 def replaced_share(tumour_volume, liver_volume):
-    """Share of the liver that tumour has replaced; lesions count as if all lay in the liver."""
+    """Share of the liver that tumour has replaced."""
     return tumour_volume / liver_volume
 
 
@@ -308,9 +308,9 @@ MECHANISM = Mechanism(
         Species("IL6", "1", "interleukin-6, relative", where="body", kind="pool", initial=1.0, scale=0.01, rest=1.0,
                 ontology="UniProt:P05231"),
         Species("neutrophils", "cell/mm^3", "blood neutrophils", where="body", kind="pool", initial="neutrophils_base",
-                scale=10.0, ontology="CL:0000775"),
+                scale=10.0, rest=3100.0, ontology="CL:0000775"),
         Species("lymphocytes", "cell/mm^3", "blood lymphocytes", where="body", kind="pool", initial="lymphocytes_base",
-                scale=10.0, ontology="CL:0000542"),
+                scale=10.0, rest=1290.0, ontology="CL:0000542"),
     ),
     signals=(
         Signal("tumour_share", replaced_share, "1", "share of liver replaced by tumour", where="body"),
@@ -331,7 +331,7 @@ MECHANISM = Mechanism(
         Signal("decompensation_hazard", decompensate, "1/day", "hazard of first decompensation", where="body"),
         Signal("NLR", ratio, "1", "neutrophil-to-lymphocyte ratio", where="body"),
     ),
-    totals=(Total("tumour_volume", volume_in_liver, "mm^3", "volume of all lesions"),),
+    totals=(Total("tumour_volume", volume_in_liver, "mm^3", "volume of all lesions in the liver"),),
     processes=(
         decay("albi_recovery", "albi_transient", recover, "recovery of liver function", where="body"),
         arrival("liver_replacement", "liver_replaced", tumour_replaces_liver, "liver replaced by tumour", where="body"),

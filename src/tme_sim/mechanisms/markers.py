@@ -1,11 +1,12 @@
-"""Tumour markers: alpha-fetoprotein.
+"""Blood markers as their assays read them: alpha-fetoprotein, serum VEGF, shares of suppressor cells.
 
 Biology.  Many hepatomas secrete alpha-fetoprotein, others none at all; secretion per cell spreads over orders of
 magnitude.  In blood it falls with a half-life of five days, so a slower fall after treatment means that viable tumour
-is left.  A small background comes from the liver.
+is left.  A small background comes from the liver.  Clotting empties platelets of their VEGF, so serum reads more than
+plasma. Assays see free and antibody-bound VEGF alike.
 
 Simplified.  Every viable cell of a patient secretes the same; one distribution volume; the untreated level follows
-the growing lesions from the start, each at its own rate.
+the growing lesions from the start, each at its own rate.  Platelets and what each releases stay as at entry.
 
 Not included.  Secretion by regenerating liver, glycoforms, PIVKA-II.
 """
@@ -64,6 +65,21 @@ def secretion_behind(afp: float, background: float, load: float, volume: float) 
     return (afp - background) * volume / load
 
 
+def clot(VEGF_plasma, platelets, vegf_per_platelet):
+    """Serum VEGF: plasma and what platelets release while blood clots."""
+    return VEGF_plasma + platelets * vegf_per_platelet
+
+
+def share_of_mononuclear(MDSC_blood, lymphocytes):
+    """Suppressor cells among them and lymphocytes, close to the share of mononuclear cells that cytometry reports."""
+    return MDSC_blood / (MDSC_blood + lymphocytes)
+
+
+def share_of_helpers(treg_share_base, Treg_blood):
+    """Regulatory share of CD4 cells, which moves with their blood level."""
+    return treg_share_base * Treg_blood
+
+
 MECHANISM = Mechanism(
     name="markers",
     text=__doc__,
@@ -75,6 +91,17 @@ MECHANISM = Mechanism(
                   grade="high", low=0.099, high=0.198, note="half-life 5 d (3.5-7)"),
         Parameter(name="V_AFP", value=4.0, unit="L", source="no source found; plasma and part of the interstitium",
                   grade="low", low=3.0, high=6.0, note="distribution volume"),
+        Parameter("platelets", 150000.0, "cell/mm^3", "no source found; low as in cirrhosis", "assumed", 30000.0,
+                  450000.0,
+                  "platelets in blood"),
+        Parameter("vegf_per_platelet", 8.7e-7, "pg/cell",
+                  "derived: serum median 285 pg/mL (PMID 23359473, n = 60) less "
+                  "plasma 154 (n = 30) over platelets; healthy adults 249 and 76 pg/mL (PMID 9640345)", "low", 3e-7,
+                  3e-6,
+                  "VEGF released by clotting"),
+        Parameter("treg_share_base", 0.11, "1", "11.1 +- 3.6 % of CD4 cells before TACE (Liao 2015)", "medium", 0.05,
+                  0.2,
+                  "regulatory share of blood CD4 cells at entry"),
         Parameter(name="afp_background", value=4.0, unit="ng/mL", source="no source found; within the normal range",
                   grade="assumed", low=1.0, high=20.0, note="AFP without tumour"),
     ),
@@ -82,7 +109,12 @@ MECHANISM = Mechanism(
         Species("AFP", "ng/mL", "alpha-fetoprotein in blood", where="body", kind="pool", initial=afp_at_start,
                 scale=0.1, ontology="UniProt:P02771"),
     ),
-    signals=(Signal("AFP_relative", relative, "1", "alpha-fetoprotein relative to entry", where="body", rest=1.0),),
+    signals=(
+        Signal("AFP_relative", relative, "1", "alpha-fetoprotein relative to entry", where="body", rest=1.0),
+        Signal("VEGF_serum", clot, "pg/mL", "serum VEGF, free and bound", where="body"),
+        Signal("MDSC_share", share_of_mononuclear, "1", "MDSC among blood mononuclear cells", where="body"),
+        Signal("Treg_share", share_of_helpers, "1", "Treg among blood CD4 cells", where="body"),
+    ),
     totals=(
         Total("viable_total", count, "cell", "viable cells of all lesions"),
         Total("afp_load", cells_over_turnover, "cell*day", "viable cells over AFP loss and growth"),

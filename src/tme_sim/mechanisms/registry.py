@@ -5,7 +5,8 @@ from __future__ import annotations
 from tme_sim.network import Mechanism
 
 ORDER = (
-    "tumour oxygen hypoxia angiogenesis vegf purinergic myeloid antigen tcells killing kinetics liver markers".split()
+    *"tumour oxygen hypoxia angiogenesis vegf purinergic myeloid antigen tcells killing".split(),
+    *"kinetics liver markers fate".split(),
 )
 
 

@@ -231,6 +231,15 @@ LESION_PARAMETERS = (
     Parameter("doubling_time", 160.0, "day",
               "https://wjgnet.com/1948-5182/full/v16/i5/800.htm: median 163 d, IQR 72-302",
               "high", 11.0, 851.0, "untreated volume doubling time"),
+    Parameter("extrahepatic", 0.0, "1", "of the lesion", "high", 0.0, 1.0,
+              "1: outside the liver, where it replaces none and embolisation does not reach it"),
+    Parameter("arterial_share", 1.0, "1", "classical hepatoma is arterial; up to 15 mm and well differentiated, portal "
+              "tracts persist, a third of those of liver (https://scilit.net/publications/"
+              "d31804420751ac41bb9235037866351a, n = 50)", "low", 0.0, 1.0,
+              "how far the hepatic artery feeds the lesion; scales what embolisation takes, and shows on imaging"),
+    Parameter("capsule", 0.0, "1", "of the lesion", "high", 0.0, 1.0, "1: complete capsule"),
+    Parameter("infiltrative", 0.0, "1", "of the lesion", "high", 0.0, 1.0,
+              "1: infiltrative margin; it cannot be resected with a clear one"),
     Parameter("cell_loss_factor", 0.7, "1", "no HCC source found; cell loss over division of untreated carcinomas",
               "assumed", 0.3, 0.9, ""),
 )

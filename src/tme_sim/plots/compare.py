@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from tme_sim.plots.panel import KeyItem, Line, Panel, Reference
-from tme_sim.plots.record import lesion_volumes, unit_of
+from tme_sim.plots.record import diameter, lesion_volumes, unit_of
 from tme_sim.plots.run import origin_of, save_figure, title_of
 from tme_sim.plots.sheet import draw_sheet
 from tme_sim.plots.style import COLOURS, LESION_STYLES, RUN_COLOURS, TimeScale
 from tme_sim.plots.treatments import Track, Treatments, treatments_of
+from tme_sim.thresholds import PARTIAL
 
 __all__ = ["comparison_figure", "draw_comparison"]
 
@@ -126,8 +127,6 @@ def _of_body(run, name: str):
 
 def _burden(looks) -> list[Panel]:
     """Viable volume, and change of the sum of diameters."""
-    from tme_sim.observe import PARTIAL_RESPONSE, diameter
-
     volumes = {id(run): lesion_volumes(run) for run, _, _ in looks}
 
     def viable(run):
@@ -142,7 +141,7 @@ def _burden(looks) -> list[Panel]:
         start = sums[int(np.argmin(np.abs(run.time)))]
         return 100.0 * (sums / start - 1.0) if start else None
 
-    partial = [Reference(100.0 * PARTIAL_RESPONSE, "partial response below")]
+    partial = [Reference(-100.0 * PARTIAL, "partial response below")]
     return [
         Panel("Viable tumour volume", "mL", _lines(looks, viable), scale="auto", height=18.0),
         Panel("Sum of diameters, change since day 0", "%", found := _lines(looks, change),

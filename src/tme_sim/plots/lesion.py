@@ -1,25 +1,38 @@
-"""The first figure of a run: its calendar with the reading of the scans, lesion volumes, and diameters."""
+"""The first figure of a run: its calendar with the reading of the scans, lesion volumes, diameters, and each lesion."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from tme_sim.plots.panel import Area, Line, Panel, Reference
-from tme_sim.plots.record import lesion_names, lesion_volumes
-from tme_sim.plots.style import COLOURS, MUTED, TEXT, TimeScale
+from tme_sim.plots.record import diameter, lesion_names, lesion_volumes
+from tme_sim.plots.style import COLOURS, LESION_STYLES, MUTED, TEXT, TimeScale
 from tme_sim.plots.treatments import Treatments
+from tme_sim.thresholds import DETECT, PARTIAL, PROGRESSIVE, PROGRESSIVE_MM
 
-__all__ = ["calendar_and_lesion", "scan_readings"]
+__all__ = ["Reading", "calendar_and_lesion", "scan_readings"]
 
 PERCENT = 100.0
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What the scans of a run read by one criterion: days and sums of target diameters (mm), and the responses after
+    the first scan."""
+
+    criterion: str
+    days: tuple[float, ...]
+    sums: tuple[float, ...]
+    responses: tuple[str, ...]
+
+
 def calendar_and_lesion(run, treatments: Treatments) -> list[Panel]:
-    """Calendar with the reading of the scans, volumes, and change of the sum of diameters."""
+    """Calendar with the reading of the scans, volumes, change of the sum of diameters, and every lesion by itself."""
     volumes = lesion_volumes(run)
-    readings = scan_readings(run, treatments, volumes)
+    readings = scan_readings(run)
     panels = [calendar_panel(treatments, readings)]
     if volumes is None:
         return panels
@@ -31,21 +44,19 @@ def calendar_and_lesion(run, treatments: Treatments) -> list[Panel]:
         title = "Lesion volume by what its tissue is" + (f": {name}" if len(names) > 1 else "")
         areas = [Area(run.time, parts[kind], words[kind], COLOURS[kind]) for kind in ("necrotic", "dying", "viable")]
         panels.append(Panel(title, "mL", areas=areas, height=30.0 if len(names) == 1 or many else 22.0))
-    return [*panels, diameter_panel(run, volumes, readings)]
+    return [*panels, diameter_panel(run, volumes, readings), spider_panel(run, volumes, names)]
 
 
-def scan_readings(run, treatments: Treatments, volumes):
-    """Scans read by mRECIST and RECIST 1.1: [(name, reading)], or none without volumes or scans."""
-    from tme_sim import observe
-
-    days = [d for d in sorted({0.0, *treatments.scans}) if run.time[0] <= d <= run.time[-1]]
-    if volumes is None or len(days) < 2:
-        return []
-    whole = sum(volumes.values()) * 1000.0
-    scans = observe.take_scans(days, whole, volumes["viable"] * 1000.0, run.time)
-    return [
-        (name, observe.read_scans(scans, key)) for name, key in (("mRECIST", "mrecist"), ("RECIST 1.1", "recist11"))
-    ]
+def scan_readings(run) -> list[tuple[str, Reading]]:
+    """Scans as the run's events tell them, by mRECIST and RECIST 1.1: [(name, reading)]; none without two scans."""
+    out = []
+    for name, criterion in (("mRECIST", "mrecist"), ("RECIST 1.1", "recist11")):
+        rows = [e for e in run.events if e["kind"] == "scan" and str(e.get(f"sum_{criterion}", "")) != ""]
+        rows.sort(key=lambda e: float(e["day"]))
+        if len(rows) > 1:
+            days, sums = (tuple(float(e[key]) for e in rows) for key in ("day", f"sum_{criterion}"))
+            out.append((name, Reading(criterion, days, sums, tuple(str(e[criterion]) for e in rows[1:]))))
+    return out
 
 
 def calendar_panel(treatments: Treatments, readings) -> Panel:
@@ -142,31 +153,48 @@ def _responses(reading, stop):
 
 
 def diameter_panel(run, volumes, readings) -> Panel:
-    """Change of the sums of diameters since day 0, with what counts as response and progression."""
-    from tme_sim.observe import PARTIAL_RESPONSE, PROGRESSION, PROGRESSION_ABSOLUTE, diameter
-
+    """Change of the sums of diameters since the first scan, with what counts as response and progression."""
     lines: list[Line] = []
     start = int(np.argmin(np.abs(run.time)))
+    alone = volumes["viable"].shape[1] == 1
     for name, kinds, colour, key in (
         ("all tissue (RECIST)", ("viable", "dying", "necrotic"), "whole", "recist11"),
         ("viable (mRECIST)", ("viable",), "viable", "mrecist"),
     ):
         sums = diameter(sum(volumes[k] for k in kinds) * 1000.0).sum(axis=1)
-        if not sums[start]:
-            continue
-        lines.append(Line(run.time, PERCENT * (sums / sums[start] - 1), name, COLOURS[colour]))
+        if alone and sums[start]:
+            lines.append(Line(run.time, PERCENT * (sums / sums[start] - 1), name, COLOURS[colour]))
         for _, reading in readings:
             if reading.criterion != key or not reading.sums[0]:
                 continue
             days, seen = np.array(reading.days), np.array(reading.sums)
-            lines.append(Line(days, PERCENT * (seen / seen[0] - 1), "", COLOURS[colour], marker="o"))
+            change = PERCENT * (seen / seen[0] - 1)
+            if not alone:
+                lines.append(Line(days, change, name, COLOURS[colour]))
+            lines.append(Line(days, change, "", COLOURS[colour], marker="o"))
             smallest = np.minimum.accumulate(seen)
-            absolute = PROGRESSION_ABSOLUTE if key == "recist11" else 0.0
-            bound = smallest + np.maximum(PROGRESSION * smallest, absolute)
+            absolute = PROGRESSIVE_MM if key == "recist11" else 0.0
+            bound = smallest + np.maximum(PROGRESSIVE * smallest, absolute)
             days, bound = np.append(days, run.time[-1]), np.append(bound, bound[-1])
             lines.append(
                 Line(days, PERCENT * (bound / seen[0] - 1), "", COLOURS[colour], (0, (1.2, 1.2)), 0.8, step=True)
             )
-    references = [Reference(PERCENT * PARTIAL_RESPONSE, "partial response below")]
-    title = "Sum of diameters, change since day 0 (dots: scans; dotted: above it a scan reads progression)"
-    return Panel(title, "%", lines, references=references, zero=False, height=24.0)
+    references = [Reference(-PERCENT * PARTIAL, "partial response below")]
+    what = "Sum of diameters" if alone else "Sum of the targets' diameters"
+    title = f"{what}, change since day 0 (dots: scans; dotted: above it a scan reads progression)"
+    return Panel(title, "%", lines, references=references if lines else (), zero=False, height=24.0)
+
+
+def spider_panel(run, volumes, names: Sequence[str]) -> Panel:
+    """Diameter of what is alive of every lesion, for patients with more than one: which grow, shrink, appear."""
+    if len(names) < 2:
+        return Panel("")
+    sizes = diameter(volumes["viable"] * 1000.0)
+    start = int(np.argmin(np.abs(run.time)))
+    lines = []
+    for i in np.argsort(-sizes[start], kind="stable"):
+        occult = sizes[start, i] < DETECT
+        lines.append(Line(run.time, sizes[:, i], names[i], COLOURS["occult" if occult else "viable"],
+                          LESION_STYLES[i % len(LESION_STYLES)], 0.9 if occult else 1.2))  # fmt: skip
+    seen = [Reference(DETECT, "seen from here")]
+    return Panel("Diameter of the viable part of each lesion", "mm", lines, references=seen, height=26.0)

@@ -7,7 +7,7 @@ import numpy as np
 from tme_sim.plots.panel import Line
 from tme_sim.plots.style import COLOURS, LESION_STYLES, unit_text
 
-__all__ = ["curve", "lesion_count", "lesion_names", "lesion_volumes", "unit_of"]
+__all__ = ["curve", "diameter", "lesion_count", "lesion_names", "lesion_volumes", "unit_of"]
 
 
 def lesion_count(run) -> int:
@@ -53,6 +53,11 @@ def curve(run, name: str, label: str, colour: str, *, factor: float = 1.0, chang
              1.2 if i == 0 else 0.9)
         for i in range(table.shape[1])
     ]  # fmt: skip
+
+
+def diameter(volume) -> np.ndarray:
+    """Diameter (mm) of spheres of `volume` (mm^3)."""
+    return np.cbrt(6.0 * np.maximum(volume, 0.0) / np.pi)
 
 
 def lesion_volumes(run) -> dict[str, np.ndarray] | None:

@@ -32,7 +32,7 @@ RUN_COLOURS = ("#000000", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00",
 
 COLOURS = {
     # tumour
-    "viable": "#D55E00", "dying": "#F3B98F", "necrotic": "#9A9A9A", "whole": "#4D4D4D",
+    "viable": "#D55E00", "dying": "#F3B98F", "necrotic": "#9A9A9A", "whole": "#4D4D4D", "occult": "#0072B2",
     # oxygen, hypoxia
     "oxygen": "#56B4E9", "hypoxic": "#E69F00", "anoxic": "#7A4A00", "HIF1": "#E69F00", "HIF2": "#7A4A00",
     # VEGF and what blocks it

@@ -132,6 +132,17 @@ def lesion_changes(session: Session, value: Callable[[str], float]) -> list[tupl
     return [(0.0, [*rows, set_to("recanalisation_rate", 0.0)]), (technique.lag.internal, [opening])]
 
 
+def reached(rows: list[Row], share: float) -> list[Row]:
+    """Changes of a lesion that the hepatic artery feeds to this share: so much less is taken, filled and loaded."""
+    if share == 1.0:
+        return rows
+    return [
+        row if row.target == "recanalisation_rate"
+        else replace(row, coefficient=share * row.coefficient, constant=share * row.constant)
+        for row in rows
+    ]  # fmt: skip
+
+
 def body_changes(session: Session, value: Callable[[str], float]) -> list[Row]:
     """Changes of the body: injury of the parenchyma and the ALBI step, which selectivity spares."""
     exposed = 1 - SELECTIVITY[session.selectivity]

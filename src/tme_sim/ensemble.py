@@ -1,0 +1,139 @@
+"""Many plans at once: set up one by one, integrated and read in batches, one row of endpoints each.
+
+``run_rows(plans, threads=..., announce=...) -> list[Row]`` keeps the order of the plans.  Plans may differ in
+anything: in values, lesions, drugs, calendar.  Those that share structure, length, visits and imaging go through the
+engine together, so variants of one protocol on one structure are the fast case; a row has the same bits in any batch,
+order or number of threads, and the same as :func:`tme_sim.simulation.run_plan` gives for the plan alone.
+
+A plan that cannot be set up, or whose integration fails, costs only its own row: `status` says which, `message` why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tme_sim import observe
+from tme_sim.compiler.model import BaselineError, CompiledModel
+from tme_sim.diagnostics import InputError
+from tme_sim.engine import codes
+from tme_sim.engine import queue as q
+from tme_sim.engine.batch import run_batch
+from tme_sim.engine.run import Functions, Options
+from tme_sim.network import NetworkError
+from tme_sim.simulation import TICKS_PER_DAY, Plan, SetUp, structures
+
+BATCH = 256  # patients integrated before they are read; bounds memory
+
+OK, BAD_INPUT, FAILED = "ok", "bad input", "failed"
+
+
+@dataclass(frozen=True)
+class Row:
+    """Endpoints of one plan (`summary`, empty unless `status` is "ok"), or why there are none."""
+
+    status: str
+    message: str = ""
+    summary: dict = field(default_factory=dict)
+
+
+def run_rows(
+    plans: Sequence[Plan], *, threads: int | None = None, announce: Callable[[str], None] | None = None
+) -> list[Row]:
+    """Endpoints of every plan, in order.
+
+    Args:
+        threads: of the integrator; all cores by default.
+        announce: told when a model has to be compiled, and after each batch how many rows are done.
+    """
+    rows: list[Row | None] = [None] * len(plans)
+    ready: dict[tuple, list[tuple[int, SetUp]]] = {}
+    set_up = structures(announce)
+    for i, plan in enumerate(plans):
+        try:
+            one = set_up(plan)
+        except (InputError, NetworkError, BaselineError, ValueError, KeyError) as error:
+            rows[i] = Row(BAD_INPUT, str(error))
+            continue
+        ready.setdefault(_alike(plan, one.model), []).append((i, one))
+    done = sum(row is not None for row in rows)
+    for group in ready.values():
+        for begin in range(0, len(group), BATCH):
+            part = group[begin : begin + BATCH]
+            for (i, _), row in zip(part, _run(plans, part, threads), strict=True):
+                rows[i] = row
+            done += len(part)
+            if announce is not None:
+                announce(f"{done} of {len(plans)} rows done")
+    return rows
+
+
+def _alike(plan: Plan, model: CompiledModel) -> tuple:
+    """What plans must share to be integrated and read together."""
+    visits = observe.visit_ticks(plan.entries, plan.start, plan.stop)
+    imaging = (plan.imaging.criterion, plan.imaging.error, plan.imaging.settings.tobytes())
+    return (model.digest, len(plan.lesions), plan.start, plan.stop, visits.tobytes(), imaging, plan.seed, plan.rtol,
+            plan.max_steps, plan.wall_seconds)  # fmt: skip
+
+
+def _run(plans: Sequence[Plan], part: Sequence[tuple[int, SetUp]], threads: int | None) -> list[Row]:
+    chosen = [plans[i] for i, _ in part]
+    plan, model = chosen[0], part[0][1].model
+    jumps, queues = _joined([one for _, one in part])
+    ticks = observe.observation_ticks(plan)
+    th = np.stack([one.th for _, one in part])
+    result = run_batch(
+        Functions(rhs=model.rhs, jac=model.jac, program=model.elimination),
+        np.stack([one.y0 for _, one in part]),
+        np.stack([one.u0 for _, one in part]),
+        th,
+        queues,
+        plan.stop,
+        Options(rtol=plan.rtol, atol=model.tolerances(plan.rtol), max_steps=plan.max_steps),
+        jumps=jumps,
+        out_ticks=ticks,
+        observe=model.observe,
+        n_obs=len(model.node_names),
+        start_tick=plan.start,
+        keep_y=True,
+        threads=threads,
+        wall_seconds=plan.wall_seconds,
+        chunk=4,
+    )
+    reached = np.flatnonzero(result.code == codes.OK)
+    summaries: dict[int, dict] = {}
+    if reached.size:
+        columns, _ = observe.endpoints_of_batch(
+            model, [chosen[r] for r in reached], th[reached], ticks, result.out_y[reached], result.out_obs[reached])
+        summaries = dict(zip(reached.tolist(), observe.rows_of(columns), strict=True))
+    return [Row(OK, "", summaries[r]) if r in summaries else _failed(model, result, r) for r in range(len(part))]
+
+
+def _joined(ready: Sequence[SetUp]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """One table of jumps for all calendars, and each patient's queue (N, capacity + 1, columns) pointing into it."""
+    tables = [one.jumps.arrays() for one in ready]
+    room = max(len(one.queue) for one in ready)
+    queues = np.zeros((len(ready), room, q.COLUMNS), dtype=np.int64)
+    ends, rows, groups = [], 0, 0
+    for i, (one, (end, _, _)) in enumerate(zip(ready, tables, strict=True)):
+        queues[i, : len(one.queue)] = one.queue
+        queues[i, 1 : one.queue[0, q.H_COUNT] + 1, q.REF] += groups
+        ends.append(end + rows)
+        rows += int(end[-1]) if len(end) else 0
+        groups += len(end)
+    places, values = (np.concatenate([t[k] for t in tables]) for k in (1, 2))
+    return (np.concatenate(ends), places, values), queues
+
+
+def _failed(model: CompiledModel, result, row: int) -> Row:
+    carry = result.carry_i[row]
+    day = carry[codes.NOW] / TICKS_PER_DAY + result.carry_f[row, codes.S]
+    bad = int(carry[codes.BAD_STATE])
+    where = f"; the state in question is {model.state_names[bad]}" if 0 <= bad < len(model.state_names) else ""
+    name = codes.NAMES[int(carry[codes.CODE])].lower().replace("_", " ")
+    return Row(FAILED, f"the integration ended at day {day:.6g}: {name}{where}")
+
+
+__all__ = ["BAD_INPUT", "BATCH", "FAILED", "OK", "Row", "run_rows"]

@@ -1,0 +1,162 @@
+"""From the course of simulated patients to their endpoints: one path for a single run and for thousands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tme_sim import criteria as k
+from tme_sim.engine.rng import PURPOSES, exponential
+from tme_sim.observe.endpoints import LANDMARKS, Columns, crossing_ticks, endpoint_columns, landmark_columns
+from tme_sim.observe.reading import Visits
+
+if TYPE_CHECKING:
+    from tme_sim.compiler.model import CompiledModel
+    from tme_sim.simulation import Plan
+
+TICKS_PER_DAY = 1440
+WEEK = 7 * TICKS_PER_DAY
+MEDIAN = 0.6931471805599453  # a hazard that adds up to this has struck half of such patients
+HYPERVASCULAR = 0.5  # arterial share of the inflow from which a nodule enhances like a hepatoma
+FAR = 1e300  # later than any tick
+
+
+def visit_ticks(entries: Sequence, start: int, stop: int) -> np.ndarray:
+    """Ticks of the visits of a plan: its scans, the first of them the baseline.
+
+    The baseline is the last scan up to the first treatment; without one, a visit at day 0 or at the first treatment,
+    whichever comes first.  Earlier scans are left out.
+    """
+    scans = sorted({e.tick for e in entries if e.kind == "scan" and start <= e.tick <= stop})
+    treated = min((e.tick for e in entries if e.kind != "scan"), default=0)
+    first = max(start, min(0, treated))
+    baseline = max((t for t in scans if t <= max(first, treated)), default=first)
+    return np.array(sorted({baseline, *(t for t in scans if t > baseline)}), dtype=np.int64)
+
+
+def observation_ticks(plan: Plan) -> np.ndarray:
+    """Ticks whose states the endpoints of a plan need: visits, landmarks, day 0, and each week for the hazards."""
+    marks = [0, *(day * TICKS_PER_DAY for day in LANDMARKS)]
+    weeks = range(plan.start, plan.stop + 1, WEEK)
+    visits = visit_ticks(plan.entries, plan.start, plan.stop)
+    chosen = {plan.start, plan.stop, *visits.tolist(), *weeks, *marks}
+    return np.array(sorted(t for t in chosen if plan.start <= t <= plan.stop), dtype=np.int64)
+
+
+def endpoints_of_batch(
+    model: CompiledModel,
+    plans: Sequence[Plan],
+    th: np.ndarray,
+    ticks: np.ndarray,
+    states: np.ndarray,
+    nodes: np.ndarray,
+) -> tuple[Columns, np.ndarray]:
+    """Endpoints of P patients who share model, visits, length and imaging; (columns of P values, history of the
+    visits).
+
+    Args:
+        plans: one per patient; what differs between them are values, lesions, sessions and drugs.
+        th: working parameters (P, n_th).
+        ticks: :func:`observation_ticks` (T) of each of the plans.
+        states, nodes: states (P, T, n) and observables (P, T, m) at these ticks, internal units, as the engine gives
+        them.
+    """
+    first = plans[0]
+    lesions = len(first.lesions)
+    course = _Course(model, states, nodes)
+    visits = visit_ticks(first.entries, first.start, first.stop)
+    seen = np.searchsorted(ticks, visits)
+    floor, rho = (th[:, model.index("theta", name)][:, None, None] for name in ("volume_floor", "rho_cell"))
+    viable = course.lesions("viable_cells", lesions) / rho
+    whole = np.maximum(course.lesions("lesion_volume", lesions) - floor, 0.0)
+    death = crossing_ticks(ticks, course.body("death_hazard"), _thresholds(plans, "death"))
+    there = Visits(
+        visits,
+        whole[:, seen],
+        viable[:, seen],
+        *(_flags(model, th, name, lesions) for name in ("present", "extrahepatic")),
+        (_flags(model, th, "arterial_share", lesions) >= HYPERVASCULAR).astype(np.float64),
+        _flags(model, th, "infiltrative", lesions),
+        _clinic(plans, visits, seen, course, th, model, crossing_ticks(
+            ticks, course.body("invasion_hazard"), _thresholds(plans, "invasion"))),
+        _parameter(model, th, "liver_volume"),
+        np.where(np.isfinite(death), death, FAR),
+    )  # fmt: skip
+    patients = np.array([plan.patient for plan in plans])
+    columns, history = endpoint_columns(there, first.imaging, first.stop, first.seed, patients)
+    given = [sum(e.kind == "tace" and e.tick < there.death[i] and e.tick <= p.stop for e in p.entries)
+             for i, p in enumerate(plans)]  # fmt: skip
+    out: Columns = {"n_tace": np.array(given, dtype=np.int64)}
+    present = there.present[:, None, :]
+    burden = (viable * present).sum(axis=2)
+    levels = {"burden": burden / 1000.0}
+    levels |= {name: course.body(name) for name in ("albi", "child_pugh") if course.has(name)}
+    if course.has("death_hazard"):
+        levels["survival"] = np.exp(-course.body("death_hazard"))
+    ratios = {"viable_fraction": burden}
+    for name, state in (("afp_ratio", "AFP"), ("vegf_ratio", "VEGF_plasma")):
+        if course.has(state):
+            ratios[name] = course.body(state)
+    return out | columns | landmark_columns(ticks, levels, ratios), history
+
+
+class _Course:
+    """States and observables of P patients at T ticks, by name."""
+
+    def __init__(self, model: CompiledModel, states: np.ndarray, nodes: np.ndarray):
+        self.tables = ((model.state_names, states), (model.node_names, nodes))
+        self.shape = states.shape[:2]
+
+    def has(self, name: str) -> bool:
+        """Whether the model has a state or observable of this name."""
+        return any(name in names for names, _ in self.tables)
+
+    def body(self, name: str) -> np.ndarray:
+        """A value of the body (P, T); zeros if the model does not have it."""
+        for names, table in self.tables:
+            if name in names:
+                return table[:, :, names.index(name)]
+        return np.zeros(self.shape)
+
+    def lesions(self, name: str, count: int) -> np.ndarray:
+        """A value of each lesion (P, T, L)."""
+        return np.stack([self.body(f"{name}.{b + 1}") for b in range(count)], axis=2)
+
+
+def _parameter(model, th, name: str) -> np.ndarray:
+    known = model.layout.theta["body"]
+    return th[:, known.index(name)] if name in known else np.full(len(th), np.inf)
+
+
+def _flags(model, th, name: str, count: int) -> np.ndarray:
+    return np.stack([th[:, model.index("theta", name, b)] for b in range(count)], axis=1)
+
+
+def _thresholds(plans: Sequence[Plan], purpose: str) -> np.ndarray:
+    """What a cumulative hazard must reach to strike each patient: its median, or a draw of the patient's own."""
+    number = np.uint64(PURPOSES[purpose])
+    zero = np.uint64(0)
+    return np.array([
+        MEDIAN if plan.chance == "median"
+        else exponential(np.uint64(plan.seed), np.uint64(plan.patient), zero, zero, number, zero)
+        for plan in plans
+    ])  # fmt: skip
+
+
+def _clinic(plans, visits, seen, course: _Course, th, model, invaded) -> np.ndarray:
+    """What each visit saw besides lesions (P, V, CLINIC)."""
+    out = np.zeros((len(plans), visits.size, k.CLINIC))
+    for i, plan in enumerate(plans):
+        sessions = np.sort([e.tick for e in plan.entries if e.kind == "tace"])
+        count = np.searchsorted(sessions, visits, side="left")  # a scan comes before a session of the same minute
+        out[i, :, k.SESSIONS] = count
+        if sessions.size:
+            out[i, :, k.SESSION_TICK] = np.where(count > 0, sessions[np.maximum(count - 1, 0)], 0)
+    out[:, :, k.CHILD_PUGH] = course.body("child_pugh")[:, seen] if course.has("child_pugh") else 5.0
+    out[:, :, k.AFP] = course.body("AFP")[:, seen]
+    known = model.layout.theta["body"]
+    at_entry = th[:, known.index("portal_invasion")] if "portal_invasion" in known else np.zeros(len(th))
+    out[:, :, k.INVASION] = (at_entry[:, None] >= 1.0) | (visits[None, :] >= invaded[:, None])
+    return out
