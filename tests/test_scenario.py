@@ -438,3 +438,29 @@ def test_the_schema_for_editors_knows_parameters_choices_and_units():
     assert schema["$defs"]["Tace"]["properties"]["technique"]["enum"] == ["conventional", "beads", "bland", "starch"]
     assert schema["properties"]["parameters"]["additionalProperties"] is False
     assert schema["properties"]["schema"]["const"] == 1
+
+
+# --- occult foci and imaging ----------------------------------------------------------------------
+
+
+def test_occult_foci_follow_the_lesions_and_are_pooled_with_a_warning():
+    few = Scenario.from_text('schema = 1\nseed = 4\n[patient.occult]\nliver = 3.0\n')
+    values = few.lesion_values()
+    assert len(values) > 1 and all(v["diameter"] < 10.0 for v in values[1:]) and few.warnings == ()
+    other = few.changed({"patient.number": 1}).lesion_values()
+    assert other[0] == values[0] and other[1:] != values[1:]
+    many = few.changed({"patient.occult.liver": 30.0})
+    assert len(many.lesion_values()) == 12 and any("pooled" in w for w in many.warnings)
+    assert Scenario.from_text(few.to_toml()).lesion_values() == values
+
+
+def test_imaging_is_read_and_checked():
+    from tme_sim import criteria
+    from tme_sim.simulation import plan_of
+
+    text = 'schema = 1\n[imaging]\ncriterion = "mrecist"\nerror = 0.061\ngate = "LI-RADS 5"\ndetection = "8 mm"\nper_organ = 5\n'
+    imaging = plan_of(Scenario.from_text(text)).imaging
+    assert (imaging.criterion, imaging.error) == ("mrecist", 0.061)
+    assert imaging.settings[[criteria.GATE, criteria.DETECT_FLOOR, criteria.PER_ORGAN]].tolist() == [1.0, 8.0, 5.0]
+    with pytest.raises(InputError, match="imaging.criterion"):
+        Scenario.from_text(text.replace("mrecist", "recist2"))

@@ -20,24 +20,24 @@ from tme_sim.diagnostics import (
     Places,
     Problem,
     dotted,
-    known_key,
     nearest,
     parse_toml,
     quoted,
     read_text,
 )
+from tme_sim.foci import draw_foci, pool
 from tme_sim.overrides import apply_changes, read_changes
+from tme_sim.patient import MAX_LESIONS, Lesion, Patient, read_parameter, read_patient
 from tme_sim.protocol import Protocol, read_protocol, to_ticks
-from tme_sim.quantities import Parameter, Quantity, QuantityError, convert, internal, parse_number_or_quantity
-from tme_sim.schedule import Body, Calendar, resolve
+from tme_sim.quantities import Quantity, QuantityError, internal
+from tme_sim.schedule import Calendar, resolve
 from tme_sim.therapies.drug_file import DrugFileError
-from tme_sim.validation import NAME_PATTERN, Model, Problems, check_table, measured, written
+from tme_sim.validation import Model, Problems, check_table, measured, written
 
 __all__ = ["Biology", "Lesion", "Outputs", "Patient", "RunSettings", "Scenario"]
 
 SCHEMA = 1
-MAX_LESIONS = 12
-SECTIONS = ("patient", "biology", "parameters", "protocol", "run", "outputs")
+SECTIONS = ("patient", "imaging", "biology", "parameters", "protocol", "run", "outputs")
 
 
 class Header(Model):
@@ -48,42 +48,6 @@ class Header(Model):
     title: str = Field("", max_length=300, description="one line for figures and reports")
     tissue: Literal["density", "agents"] = Field("density", description="fidelity")
     seed: int = Field(1, ge=0, lt=2**63, description="of all random numbers; the clock is never used")
-
-
-class Lesion(Model):
-    """One lesion; its keys besides `name` are the lesion parameters of the mechanisms."""
-
-    name: str = Field("", pattern=NAME_PATTERN + "|^$", description="a name to refer to")
-    parameters: dict[str, Quantity] = Field(default_factory=dict, exclude=True)
-
-
-class Patient(Model):
-    """Covariates of dosing and kinetics; further keys are parameters of the mechanisms.
-
-    A covariate that is not given stands at the reference of each drug's own population model.
-    """
-
-    weight: measured("kg", "body weight", least=20, most=300, example="70 kg") = Quantity(70.0, "kg")
-    height: measured("cm", "body height", least=100, most=250, example="170 cm") = Quantity(170.0, "cm")
-    age: measured("year", "age", least=18, most=110, example="65 years") | None = None
-    sex: Literal["female", "male"] | None = None
-    albumin: measured("g/L", "serum albumin", least=10, most=70, example="40 g/L") | None = None
-    alkaline_phosphatase: measured("U/L", "in serum", above=0, most=5000, example="109 U/L") | None = None
-    aspartate_aminotransferase: measured("U/L", "in serum", above=0, most=10000, example="40 U/L") | None = None
-    child_pugh: Literal["A", "B", "C"] | None = None
-    ecog: Literal["0", "1"] | None = None
-    line: Literal["first", "later"] | None = Field(None, description="line of systemic therapy")
-    lesion: tuple[Lesion, ...] = (Lesion(name="lesion 1"),)
-    parameters: dict[str, Quantity] = Field(default_factory=dict, exclude=True)
-
-    @property
-    def body(self) -> Body:
-        """Weight and height for dosing."""
-        return Body(convert(*self.weight, "kg"), convert(*self.height, "cm"))
-
-
-_Scalars = {"weight", "height", "age", "sex", "albumin", "alkaline_phosphatase", "aspartate_aminotransferase",
-            "child_pugh", "ecog", "line"}  # fmt: skip
 
 
 class Biology(Model):
@@ -111,6 +75,23 @@ class RunSettings(Model):
     )
 
 
+class ImagingSettings(Model):
+    """How scans are read."""
+
+    criterion: Literal["recist11", "mrecist", "recicl"] = Field(
+        "recist11", description="of ttp, pfs, first_pd, depth and dor"
+    )
+    error: float = Field(
+        0.0, ge=0, le=0.5, description="relative error of a diameter; 0.061 one reader, 0.086 changing readers"
+    )
+    gate: Literal["none", "LI-RADS 5"] = Field("none", description="what RECIST 1.1 asks of new liver lesions")
+    targets: int = Field(5, ge=1, le=10, description="most target lesions")
+    per_organ: int = Field(2, ge=1, le=10, description="most target lesions of one organ")
+    detection: measured("mm", "smallest new lesion that is seen", least=1, most=50, example="10 mm") = Quantity(
+        10.0, "mm"
+    )
+
+
 class Outputs(Model):
     """What is kept and drawn."""
 
@@ -122,6 +103,7 @@ class Scenario(Header):
     """A checked scenario; see `load` and `from_text`."""
 
     patient: Patient = Patient()
+    imaging: ImagingSettings = ImagingSettings()
     biology: Biology = Biology()
     parameters: dict[str, Quantity] = Field(
         default_factory=dict, description="model parameters, name = value with unit"
@@ -196,10 +178,11 @@ class Scenario(Header):
     def _built(cls, raw: dict, places: Places, problems: Problems, catalogue: Catalogue) -> Scenario:
         warnings: list[str] = []
         head = check_table(Header, {k: v for k, v in raw.items() if k not in SECTIONS}, (), problems, also=SECTIONS)
-        patient = _patient(raw.get("patient", {}), catalogue, problems, warnings)
+        patient = read_patient(raw.get("patient", {}), catalogue, problems, warnings)
         biology = _biology(raw.get("biology", {}), catalogue, problems)
         parameters = _parameters(raw.get("parameters", {}), catalogue, patient, problems, warnings)
         run = check_table(RunSettings, raw.get("run", {}), ("run",), problems)
+        imaging = check_table(ImagingSettings, raw.get("imaging", {}), ("imaging",), problems)
         outputs = _outputs(raw.get("outputs", {}), catalogue, problems)
         protocol = read_protocol(
             {k: v for k, v in _table(raw.get("protocol", {})).items() if k != "file"}
@@ -216,13 +199,15 @@ class Scenario(Header):
             raise InputError(problems.ordered())
         scenario = cls(
             **dict(head), patient=patient, biology=biology, parameters=parameters, protocol=protocol, run=run,
-            outputs=outputs,
+            imaging=imaging, outputs=outputs,
         )  # fmt: skip
         scenario._raw, scenario._places, scenario._catalogue = raw, places, catalogue
         drugs = dict.fromkeys(e.data["drug"] for e in calendar.entries if e.kind == "drug")
         for drug in drugs:
             warnings += catalogue.library.get(drug).outside(scenario.covariates())
-        scenario._calendar, scenario._warnings = calendar, (*warnings, *calendar.warnings)
+        pooled = scenario.foci()[1]
+        scenario._calendar = calendar
+        scenario._warnings = (*warnings, *calendar.warnings, *([pooled] if pooled else []))
         return scenario
 
     # --- what the simulation needs -----------------------------------------------------------------------------
@@ -254,7 +239,18 @@ class Scenario(Header):
         shared = {n: q for n, q in self.parameters.items() if n in self._catalogue.lesion_parameters}
         return [
             {n: float(internal(*q)) for n, q in {**shared, **one.parameters}.items()} for one in self.patient.lesion
-        ]
+        ] + self.foci()[0]
+
+    def foci(self) -> tuple[list[dict[str, float]], str]:
+        """Occult foci drawn for this patient, as lesion parameters; and a warning if some had to be pooled, or ""."""
+        if self.patient.occult is None:
+            return [], ""
+        first = self.patient.lesion[0].parameters.get("doubling_time") if self.patient.lesion else None
+        first = first or self.parameters.get("doubling_time")
+        declared = self._catalogue.lesion_parameters["doubling_time"].internal
+        doubling = float(internal(*first)) if first else declared
+        drawn = draw_foci(self.patient.occult, self.seed, self.patient.number, doubling)
+        return pool(drawn, MAX_LESIONS - len(self.patient.lesion))
 
     def covariates(self) -> dict[str, str]:
         """The patient's covariates for drug kinetics, as text with units; only those given, and the weight."""
@@ -330,85 +326,6 @@ def _table(value: Any) -> dict:
 
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
-
-
-def read_parameter(
-    value: Any, parameter: Parameter, key: Key, problems: Problems, warnings: list[str]
-) -> Quantity | None:
-    """Check an override of a model parameter: unit, physical bounds (an error), evidence range (a warning)."""
-    try:
-        quantity = parse_number_or_quantity(value, parameter.unit, parameter.name)
-    except QuantityError as error:
-        problems.add(key, str(error))
-        return None
-    number = convert(quantity.value, quantity.unit, parameter.unit)
-    low, high = parameter.physical
-    unit = "" if parameter.unit == "1" else f" {parameter.unit}"
-    if not low <= number <= high:
-        bound = f"at least {low:g}{unit}" if number < low else f"at most {high:g}{unit}"
-        problems.add(key, f"{quantity} is physically impossible: {parameter.name} is {bound}")
-        return None
-    if not parameter.low <= number <= parameter.high:
-        warnings.append(
-            f"{dotted(key)}: {quantity} lies outside the evidence for {parameter.name} "
-            f"({parameter.low:g} to {parameter.high:g}{unit}, {parameter.grade})"
-        )
-    return quantity
-
-
-def _patient(raw: Any, catalogue: Catalogue, problems: Problems, warnings: list[str]) -> Patient | None:
-    before = len(problems.found)
-    if not isinstance(raw, dict):
-        problems.add(("patient",), "must be a table with keys")
-        return None
-    extra = {k: v for k, v in raw.items() if k not in _Scalars and k != "lesion" and k in catalogue.parameters}
-    fixed = {k: v for k, v in raw.items() if k not in extra and k != "lesion"}
-    allowed = {"lesion", *catalogue.parameters}
-    model = check_table(
-        Patient, {k: v for k, v in fixed.items() if k != "parameters"}, ("patient",), problems, also=allowed
-    )
-    if "parameters" in fixed:
-        problems.add(
-            ("patient", "parameters"), "is not known here; parameters stand in [parameters] or directly in [patient]"
-        )
-    read = {k: read_parameter(v, catalogue.parameters[k], ("patient", k), problems, warnings) for k, v in extra.items()}
-    lesions = _lesions(raw.get("lesion"), catalogue, problems, warnings)
-    if len(problems.found) > before or model is None:
-        return None
-    return model.model_copy(update={"parameters": read, "lesion": lesions})
-
-
-def _lesions(raw: Any, catalogue: Catalogue, problems: Problems, warnings: list[str]) -> tuple[Lesion, ...]:
-    if raw is None:
-        return (Lesion(name="lesion 1"),)
-    if not isinstance(raw, list):
-        problems.add(("patient", "lesion"), "must be a list of tables: write [[patient.lesion]] with double brackets")
-        return ()
-    if len(raw) > MAX_LESIONS:
-        problems.add(("patient", "lesion"), f"has {len(raw)} lesions; at most {MAX_LESIONS} are followed one by one")
-        return ()
-    out, seen = [], set()
-    for i, item in enumerate(raw):
-        key: Key = ("patient", "lesion", i)
-        if not isinstance(item, dict):
-            problems.add(key, "must be a table with keys")
-            continue
-        name = item.get("name", f"lesion {i + 1}")
-        checked = check_table(Lesion, {"name": name}, key, problems)
-        values = {}
-        for k, v in item.items():
-            if k == "name":
-                continue
-            if k not in catalogue.lesion_parameters:
-                problems.add((*key, k), known_key(k, {"name", *catalogue.lesion_parameters}))
-                continue
-            values[k] = read_parameter(v, catalogue.lesion_parameters[k], (*key, k), problems, warnings)
-        if checked is not None and str(name).lower() in seen:
-            problems.add((*key, "name"), f"a second lesion is named {quoted(name)}")
-        seen.add(str(name).lower())
-        if checked is not None:
-            out.append(checked.model_copy(update={"parameters": values}))
-    return tuple(out)
 
 
 def _biology(raw: Any, catalogue: Catalogue, problems: Problems) -> Biology | None:

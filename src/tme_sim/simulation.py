@@ -449,7 +449,23 @@ def plan_of(scenario) -> Plan:
         rtol=scenario.run.rtol,
         max_steps=scenario.run.max_steps,
         wall_seconds=_days(scenario.run.wall_limit) * 86400.0,
+        imaging=_imaging(scenario.imaging),
+        seed=scenario.seed,
+        patient=scenario.patient.number,
+        chance=scenario.patient.chance,
     )
+
+
+def _imaging(chosen) -> observe.Imaging:
+    """How a scenario's scans are read."""
+    from tme_sim import criteria
+    from tme_sim.quantities import internal
+
+    settings = criteria.default_settings()
+    settings[criteria.DETECT_FLOOR] = float(internal(*chosen.detection))
+    settings[criteria.GATE] = float(chosen.gate != "none")
+    settings[criteria.TARGETS], settings[criteria.PER_ORGAN] = chosen.targets, chosen.per_organ
+    return observe.Imaging(chosen.criterion, chosen.error, settings)
 
 
 def _days(quantity) -> float:

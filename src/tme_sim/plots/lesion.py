@@ -191,10 +191,11 @@ def spider_panel(run, volumes, names: Sequence[str]) -> Panel:
         return Panel("")
     sizes = diameter(volumes["viable"] * 1000.0)
     start = int(np.argmin(np.abs(run.time)))
-    lines = []
+    lines, small = [], sizes[start] < DETECT
     for i in np.argsort(-sizes[start], kind="stable"):
-        occult = sizes[start, i] < DETECT
+        occult = small[i]
         lines.append(Line(run.time, sizes[:, i], names[i], COLOURS["occult" if occult else "viable"],
                           LESION_STYLES[i % len(LESION_STYLES)], 0.9 if occult else 1.2))  # fmt: skip
     seen = [Reference(DETECT, "seen from here")]
-    return Panel("Diameter of the viable part of each lesion", "mm", lines, references=seen, height=26.0)
+    scale = "log" if small.any() else "linear"
+    return Panel("Diameter of the viable part of each lesion", "mm", lines, references=seen, scale=scale, height=26.0)

@@ -17,7 +17,7 @@ def lesion_count(run) -> int:
 
 
 def lesion_names(run) -> list[str]:
-    """Names of the lesions from the resolved scenario; "lesion 1" and so on where it has none."""
+    """Names of the lesions from the resolved scenario; "lesion 1" where it has none, "focus 1" for drawn ones."""
     import tomllib
 
     try:
@@ -25,7 +25,8 @@ def lesion_names(run) -> list[str]:
     except tomllib.TOMLDecodeError:
         lesions = []
     names = [str(one.get("name", f"lesion {i}")) for i, one in enumerate(lesions, 1)]
-    return [names[i] if i < len(names) else f"lesion {i + 1}" for i in range(lesion_count(run))]
+    other = "focus" if names else "lesion"  # what the scenario does not list was drawn
+    return [names[i] if i < len(names) else f"{other} {i + 1 - len(names)}" for i in range(lesion_count(run))]
 
 
 def unit_of(run, *names: str) -> str:

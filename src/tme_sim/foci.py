@@ -1,0 +1,74 @@
+"""Occult foci of a patient: drawn from the seed, pooled where a model holds no more lesions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tme_sim.patient import Occult
+
+SMALLEST, LARGEST = 1.0, 9.9  # mm; what imaging does not show at entry
+DOUBLING = (11.0, 851.0)  # days; shortest and longest observed (declaration of doubling_time)
+SIZE, GROWTH, FEEDING = range(3)  # draws of a focus
+
+Focus = dict[str, float]
+
+
+def draw_foci(occult: Occult, seed: int, patient: int, doubling_time: float) -> list[Focus]:
+    """Lesion parameters (internal units) of the foci of one patient, in the liver first.
+
+    Numbers are Poisson, diameters and doubling times log-normal, the arterial share uniform around its mean.  They
+    depend on (seed, patient) and the settings alone.
+    """
+    import numpy as np
+
+    from tme_sim.engine.elementary import exp
+    from tme_sim.engine.rng import PURPOSES, normal, poisson, uniform
+    from tme_sim.quantities import convert
+
+    def draw(kind, number: int, which: int, *more):
+        return kind(*(np.uint64(v) for v in (seed, patient, number, 0, PURPOSES["occult_foci"], which)), *more)
+
+    counts = [draw(poisson, 0, i, mean) for i, mean in enumerate((occult.liver, occult.extrahepatic))]
+    median = convert(*occult.diameter, "mm")
+    out = []
+    for number in range(sum(counts)):
+        size = median * exp(occult.spread * draw(normal, number + 1, SIZE))
+        slower = doubling_time * exp(occult.growth_spread * draw(normal, number + 1, GROWTH))
+        reach = min(occult.arterial, 1.0 - occult.arterial)
+        out.append({
+            "diameter": min(max(size, SMALLEST), LARGEST),
+            "doubling_time": min(max(slower, DOUBLING[0]), DOUBLING[1]),
+            "arterial_share": occult.arterial + reach * (2.0 * draw(uniform, number + 1, FEEDING) - 1.0),
+            "extrahepatic": 0.0 if number < counts[0] else 1.0,
+        })  # fmt: skip
+    return out
+
+
+def pool(foci: Sequence[Focus], room: int) -> tuple[list[Focus], str]:
+    """Foci that fit into `room` lesion slots, and a warning ("" if all fit).
+
+    The smallest of one kind become one focus of their joint volume (but no larger than what imaging misses), which
+    grows and feeds as the largest of them.
+    """
+    from tme_sim.engine.elementary import power
+
+    kept = sorted(foci, key=lambda one: -one["diameter"])
+    spare = len(kept) - room
+    if spare <= 0:
+        return list(foci), ""
+    outside = [any(one["extrahepatic"] == place for one in kept) for place in (0.0, 1.0)]
+    if room < sum(outside):
+        return kept[:room], f"{spare} of {len(kept)} occult foci are left out: a model holds no more lesions"
+    while len(kept) > room:
+        last = kept.pop()
+        host = next((i for i in reversed(range(len(kept))) if kept[i]["extrahepatic"] == last["extrahepatic"]), None)
+        if host is None:  # the only one of its kind: it stays, and the two smallest of the other kind are joined
+            last, other = kept.pop(), last
+            kept.append(other)
+            host = next(i for i in reversed(range(len(kept))) if kept[i]["extrahepatic"] == last["extrahepatic"])
+        joint = power(sum(one["diameter"] * one["diameter"] * one["diameter"] for one in (kept[host], last)), 1.0 / 3.0)
+        kept[host] = kept[host] | {"diameter": min(joint, LARGEST)}
+        kept.sort(key=lambda one: -one["diameter"])
+    return kept, f"the smallest of {len(foci)} occult foci are pooled into {room}: a model holds no more lesions"
