@@ -14,6 +14,7 @@ from tme_sim.diagnostics import near
 from tme_sim.quantities import GRADES, Parameter, QuantityError, convert, parse_number_or_quantity, same_dimension
 
 SLOTS = {"vegf_trap": "trap", "kinase_inhibitor": "tki", "pd1_axis": "pd1", "ctla4": "ctla4", "cytotoxic": "chemo"}
+PLACES = {role: (slot,) for role, slot in SLOTS.items()} | {"cytotoxic": ("chemo", "chemo2")}  # as FOLFOX needs two
 KINDS = ("antibody", "small molecule")
 ROUTES = ("intravenous", "oral", "intra_arterial")
 DOSE_ROUTES = ("intravenous", "oral", "hepatic_artery")

@@ -1,0 +1,110 @@
+"""Rules that cannot work: refused, or told as a warning, before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tme_sim.diagnostics import Key, quoted
+from tme_sim.protocol.calendar import Stretch
+from tme_sim.protocol.conditions import Condition
+from tme_sim.protocol.dating import Dating, Refused
+from tme_sim.protocol.tables import DrugTreatment, Given, Tace
+
+REPAIRS = {
+    "scan": 'give scans: [[scan]] with start = "day 0" and every = "8 weeks"',
+    "blood": "give a [[scan]], or a [[visit]] that takes blood",
+}
+
+
+def check_rules(dating: Dating, phases: Sequence[Stretch], warnings: list[str]) -> None:
+    """Check every condition of a protocol; notes mistakes in the problems of `dating`."""
+    for place, condition, key in _conditions(dating):
+        _seen(dating, place, condition, key, warnings)
+        _reachable(dating, condition, key)
+    for item, key in zip(dating.items, dating.keys, strict=True):
+        if isinstance(item, Given):
+            _contradicting(dating, item, key)
+    for phase, stretch, key in zip(dating.phases, phases, dating.phase_keys, strict=True):
+        if not any(item.in_phase.lower() == phase.name.lower() for item in dating.items):
+            warnings.append(f"phase {stretch.name}: nothing belongs to it")
+        if stretch.length is None and not stretch.ends and any(s.follows == phases.index(stretch) for s in phases):
+            dating.problems.add(key, f"{quoted(phase.name)} never ends, but another phase follows it")
+
+
+def _conditions(dating: Dating) -> Iterable[tuple[str, Condition, Key]]:
+    """Every condition, with what it stands with and where."""
+    for phase, key in zip(dating.phases, dating.phase_keys, strict=True):
+        for condition in phase.until or ():
+            yield phase.name, condition, (*key, "until")
+    for item, key in zip(dating.items, dating.keys, strict=True):
+        if isinstance(item.until, tuple):
+            for condition in item.until:
+                yield item.name, condition, (*key, "until")
+        for i, rule in enumerate(getattr(item, "rule", ())):
+            for condition in rule.when:
+                yield item.name, condition, (*key, "rule", i, "when")
+        demanded = getattr(item, "on_demand", None)
+        for condition in demanded.when if demanded else ():
+            yield item.name, condition, (*key, "on_demand", "when")
+
+
+def _seen(dating: Dating, place: str, condition: Condition, key: Key, warnings: list[str]) -> None:
+    """A condition needs visits that see what it reads; a change needs two."""
+    kinds = {"scan": ("scan",), "blood": ("scan", "visit")}.get(condition.needs)
+    if kinds is None:
+        return
+    looks = {t for i, d in dating.done.items() if d is not None and dating.items[i].kind in kinds for t in d.ticks}
+    if not looks:
+        if any(dating.items[i].kind in kinds for i in range(len(dating.items))):
+            return  # its own dates were refused
+        what = "scan" if condition.needs == "scan" else "visit"
+        dating.problems.add(key, f"{quoted(condition.text)} is read at a {what}, and this protocol has none; {REPAIRS[condition.needs]}")
+    elif len(looks) == 1 and condition.needs == "scan" and not condition.negated:
+        warnings.append(f"{place}: {quoted(condition.text)} can hardly be seen at the only scan; repeat it with every")
+
+
+def _reachable(dating: Dating, condition: Condition, key: Key) -> None:
+    """A number of sessions that the protocol never gives."""
+    if condition.what != "sessions" or condition.side not in ("above", "at least"):
+        return
+    most = 0.0
+    for i, item in enumerate(dating.items):
+        if not isinstance(item, Tace):
+            continue
+        if item.on_demand is not None:
+            most += item.on_demand.maximum or float("inf")
+            continue
+        try:
+            found = dating.dates(i)
+        except Refused:
+            return
+        most += float("inf") if found.open else len(found.ticks)
+    if most < condition.bound or (condition.side == "above" and most == condition.bound):
+        dating.problems.add(key, f"{quoted(condition.text)} is never reached: there are at most {most:g} sessions of TACE; lower it")
+
+
+def _contradicting(dating: Dating, item: Given, key: Key) -> None:
+    """One and the same condition that asks for and forbids, or asks twice."""
+    ends = {str(c).lower() for c in item.until} if isinstance(item.until, tuple) else set()
+    for i, rule in enumerate(item.rule):
+        if rule.then == "discontinue":
+            ends |= {str(c).lower() for c in rule.when}
+        if rule.then == "skip" and isinstance(item, DrugTreatment) and dating.route(item) == "oral":
+            dating.problems.add(
+                (*key, "rule", i, "then"), 'a drug taken every day is not left out dose by dose; write then = "interrupt"'
+            )
+    if item.in_phase:
+        phase = next((p for p in dating.phases if p.name.lower() == item.in_phase.lower()), None)
+        ends |= {str(c).lower() for c in (phase.until or ())} if phase else set()
+    demanded = getattr(item, "on_demand", None)
+    for condition in demanded.when if demanded else ():
+        if str(condition).lower() in ends:
+            dating.problems.add(
+                (*key, "on_demand", "when"), f"{quoted(condition.text)} asks for a session and ends the treatment; keep one of the two"
+            )
+    for i, rule in enumerate(item.rule):
+        for condition in rule.when:
+            if rule.then != "discontinue" and str(condition).lower() in ends:
+                dating.problems.add(
+                    (*key, "rule", i), f"{quoted(condition.text)} ends {quoted(item.name)} as well, so this rule never acts; remove it"
+                )

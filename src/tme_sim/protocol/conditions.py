@@ -1,0 +1,149 @@
+"""Conditions that rules test: what the latest scan or blood test saw, as a short text.
+
+A condition compares a measure with a bound (``"child-pugh at least 8"``, ``"viable area above 50 %"``) or names a reading of
+the scans (``"progression by mrecist"``, ``"refractory by jsh"``).  ``"not ..."`` turns one around.  A rule never reads the
+simulated body itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+
+from tme_sim.diagnostics import nearest, quoted
+from tme_sim.quantities import QuantityError, convert, parse_number_or_quantity, to_display
+
+# Measures: unit of the bound, what must have looked ("scan", "blood" or "" for the calendar itself), meaning.
+MEASURES: dict[str, tuple[str, str, str]] = {
+    "viable area": ("1", "scan", "sum of squared viable diameters, of its value at the first scan"),
+    "viable volume": ("1", "scan", "sum of cubed viable diameters, of its value at the first scan"),
+    "viable diameter": ("mm", "scan", "largest viable diameter seen"),
+    "diameter": ("mm", "scan", "largest diameter seen"),
+    "new lesion": ("mm", "scan", "largest diameter of a liver lesion not there at the first scan"),
+    "lesions": ("1", "scan", "number of lesions seen"),
+    "child-pugh": ("1", "blood", "Child-Pugh points"),
+    "albi": ("1", "blood", "ALBI score"),
+    "bilirubin": ("umol/L", "blood", "bilirubin in serum"),
+    "albumin": ("g/L", "blood", "albumin in serum"),
+    "afp": ("1", "blood", "alpha-fetoprotein, of its value at the first visit"),
+    "sessions": ("1", "", "sessions of TACE given so far"),
+}
+CRITERIA = ("recist11", "mrecist", "recicl")
+READINGS: dict[str, tuple[tuple[str, ...], str]] = {
+    "progression": (CRITERIA, "first progression by the criterion; recist11 when none is named"),
+    "complete response": (CRITERIA, "complete response at the latest scan; mrecist when none is named"),
+    "refractory": (("jsh", "easl"), "TACE refractoriness: JSH and LCSGJ, or no objective response after two sessions (EASL)"),
+    "untaceable": ((), "untreatable progression: growth by RECICL, vascular invasion, spread or Child-Pugh C"),
+    "tace progression": ((), "untaceable, or refractory by jsh: the event of TACE-PFS"),
+}
+DEFAULTS = {"progression": "recist11", "complete response": "mrecist", "refractory": "jsh"}
+SIDES = ("above", "below", "at least", "at most")
+_COMPARISON = re.compile(r"(?P<what>[a-z][a-z -]{1,20}?) (?P<side>above|below|at least|at most) (?P<bound>\S.{0,40})")
+_HELP = 'write a condition like "progression by mrecist", "viable area above 50 %" or "child-pugh at least 8"'
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One test.  `side` is one of SIDES for a measure with `bound` in internal units, "" for a reading by `criterion`."""
+
+    what: str
+    side: str = ""
+    bound: float = 0.0
+    criterion: str = ""
+    negated: bool = False
+    text: str = ""
+
+    @property
+    def needs(self) -> str:
+        """Which visit sees it: "scan", "blood", or "" for the calendar itself."""
+        return MEASURES[self.what][1] if self.side else "scan"
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def parse_condition(value: Any) -> Condition:
+    """Read a condition.
+
+    Raises:
+        QuantityError: no condition; with the nearest name and what may be written.
+    """
+    if isinstance(value, Condition):
+        return value
+    if not isinstance(value, str):
+        raise QuantityError(f"is no condition; {_HELP}")
+    text = " ".join(value.split())
+    if not text or len(text) > 100:
+        raise QuantityError(f"is no condition; {_HELP}")
+    negated = text.startswith("not ")
+    said = text.removeprefix("not ").strip().lower() if negated else text.lower()
+    said = said.replace("child pugh", "child-pugh")
+    compared = _COMPARISON.fullmatch(said)
+    if compared:
+        what = compared["what"]
+        if what not in MEASURES:
+            raise QuantityError(
+                f"{quoted(what)} is no measure of a visit{nearest(what, MEASURES)}; measures are {', '.join(MEASURES)}"
+            )
+        at = re.search(rf"{compared['side']}\s+", text).end()  # bounds keep their case: mL is no ml
+        unit = MEASURES[what][0]
+        bound = parse_number_or_quantity(_number(text[at:]), unit, f"the bound of {what}")
+        return Condition(what, compared["side"], convert(bound.value, bound.unit, unit), "", negated, text)
+    what, _, criterion = said.partition(" by ")
+    if what == "new lesion" and not criterion:
+        return Condition(what, "above", 0.0, "", negated, text)
+    if what not in READINGS:
+        known = [*READINGS, *(f"{m} above" for m in MEASURES)]
+        raise QuantityError(f"{quoted(text)} is no condition{nearest(what, known)}; {_HELP}")
+    allowed = READINGS[what][0]
+    if criterion and criterion not in allowed:
+        listed = f"write {' or '.join(f'{what} by {a}' for a in allowed)}" if allowed else f'write "{what}" alone'
+        raise QuantityError(f"{quoted(criterion)} defines no {what}{nearest(criterion, allowed)}; {listed}")
+    return Condition(what, "", 0.0, criterion or DEFAULTS.get(what, ""), negated, text)
+
+
+def _number(text: str) -> float | str:
+    """A bare number as a number, so that it is refused where a unit is needed."""
+    try:
+        return float(text) if len(text) < 20 else text
+    except ValueError:
+        return text
+
+
+def shown(condition: Condition) -> str:
+    """A condition with its bound in the unit of its measure, for tables."""
+    if not condition.side:
+        return str(condition)
+    unit = MEASURES[condition.what][0]
+    return f"{condition.what} {condition.side} {to_display(condition.bound, unit):g}{'' if unit == '1' else ' ' + unit}"
+
+
+def _listed(value: Any) -> tuple[Condition, ...]:
+    items: Sequence[Any] = value if isinstance(value, (list, tuple)) else (value,)
+    if not items:
+        raise QuantityError(f"is an empty list; {_HELP}")
+    return tuple(parse_condition(v) for v in items)
+
+
+def _plain(conditions: tuple[Condition, ...]) -> str | list[str]:
+    return str(conditions[0]) if len(conditions) == 1 else [str(c) for c in conditions]
+
+
+SCHEMA = {
+    "anyOf": [
+        {"type": "string", "examples": ["progression by mrecist", "child-pugh at least 8"]},
+        {"type": "array", "items": {"type": "string"}},
+    ]
+}
+
+
+def conditions(description: str) -> Any:
+    """The type of a key that holds one condition or a list, any of which is enough."""
+    return Annotated[
+        tuple[Condition, ...], BeforeValidator(_listed), PlainSerializer(_plain), WithJsonSchema(SCHEMA | {"description": description}),
+        Field(description=description),
+    ]  # fmt: skip

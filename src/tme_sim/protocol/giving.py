@@ -1,0 +1,150 @@
+"""What is given: doses in mg for one body, infusions, and the entries of treatments, scans and visits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tme_sim.diagnostics import Key, nearest, quoted
+from tme_sim.protocol.calendar import ORDER, Body, Entry
+from tme_sim.protocol.dates import to_ticks
+from tme_sim.protocol.dating import Dating
+from tme_sim.protocol.doses import dose_basis
+from tme_sim.protocol.tables import Ablation, DrugTreatment, Radioembolisation, Sbrt, Scan, Tace, Timed
+from tme_sim.quantities import Quantity, convert, internal
+from tme_sim.therapies.drug import Drug, Regimen
+
+
+class Giving:
+    """Turns dates into entries; notes drugs and doses that cannot be meant in the problems of `dating`."""
+
+    def __init__(self, dating: Dating, body: Body):
+        self.dating, self.body, self.problems, self.library = dating, body, dating.problems, dating.library
+        self.warnings: list[str] = []
+
+    def check_drug(self, item: DrugTreatment, key: Key) -> Drug | None:
+        """The drug of a treatment, None after noting what is wrong with it."""
+        drug = self.dating.drug(item.drug)
+        if drug is None:
+            tail = nearest(item.drug, self.library.names())
+            self.problems.add((*key, "drug"), f"{quoted(item.drug)} is not in the drug library{tail}")
+            return None
+        names = [r.name for r in drug.dosing]
+        if item.regimen is not None and item.regimen not in names:
+            tail = nearest(item.regimen, names)
+            self.problems.add(
+                (*key, "regimen"),
+                f"{quoted(item.regimen)} is no regimen of {drug.name}{tail}; it has: {', '.join(names) or 'none'}",
+            )
+            return None
+        if (item.route or drug.route) == "oral" and item.infusion is not None:
+            self.problems.add((*key, "infusion"), f'{drug.name} is taken by mouth; remove "infusion"')
+            return None
+        return drug
+
+    def milligrams(self, dose: Quantity) -> float:
+        """The amount of one dose in mg for this body."""
+        per = dose_basis(dose.unit)
+        if per == "kg":
+            return convert(dose.value, dose.unit, "mg/kg") * self.body.weight
+        if per == "m2":
+            return convert(dose.value, dose.unit, "mg/m^2") * self.body.surface
+        return convert(dose.value, dose.unit, "mg")
+
+    def of_regimen(self, regimen: Regimen) -> float:
+        """The starting dose of a library regimen in mg for this body."""
+        start = regimen.band(internal(self.body.weight, "kg")).start
+        return start.milligrams(internal(self.body.weight, "kg"), internal(self.body.surface, "m^2"))
+
+    def duration(self, item: DrugTreatment, drug: Drug, regimen: Regimen | None, route: str) -> int:
+        """Minutes of an infusion: as given, as in the regimen, as in any regimen of the drug, or one hour."""
+        if route == "oral":
+            return 0
+        if item.infusion is not None:
+            return max(1, to_ticks(item.infusion, "infusion"))
+        for known in [*([regimen] if regimen else []), *drug.dosing]:
+            if known.infusion > 0:
+                return max(1, round(known.infusion * 1440))
+        return 60
+
+    def _doses(self, item: DrugTreatment, drug: Drug) -> tuple[float, list[float], dict]:
+        """Usual amount, loading amounts in order (mg), and what all doses share."""
+        regimen = self.dating.regimen(item)
+        amount = self.milligrams(item.dose) if item.dose is not None else self.of_regimen(regimen)
+        route = item.route or (regimen.route if regimen else drug.route)
+        same = {"drug": drug.name, "duration": self.duration(item, drug, regimen, route), "route": route}
+        loading = [self.milligrams(load.dose) for load in item.loading for _ in range(load.times)]
+        usual = [self.of_regimen(r) for r in drug.dosing]
+        reduced = [self.milligrams(level) for level in item.levels]
+        for given in sorted({amount, *loading, *reduced}):
+            if usual and not min(usual) / 4 <= given <= 4 * max(usual):
+                self.warnings.append(
+                    f"{item.name}: {given:g} mg is far from the doses the library knows "
+                    f"({min(usual):g} to {max(usual):g} mg)"
+                )
+        return amount, loading, same
+
+    def too_close(self, ticks: Sequence[int], every: int, duration: int, key: Key) -> bool:
+        """Note an infusion that runs into the next one."""
+        gaps = [b - a for a, b in zip(ticks, ticks[1:], strict=False)] + ([every] if every else [])
+        if any(gap < duration for gap in gaps):
+            self.problems.add((*key, "infusion"), "an infusion would still run when the next one starts")
+            return True
+        return False
+
+    def drug_entries(self, item: DrugTreatment, ticks: Sequence[int], key: Key) -> list[Entry]:
+        """One entry per dose."""
+        drug = self.check_drug(item, key)
+        if drug is None:
+            return []
+        amount, loading, same = self._doses(item, drug)
+        if self.too_close(ticks, 0, same["duration"], key):
+            return []
+        amounts = loading[: len(ticks)]
+        amounts += [amount] * (len(ticks) - len(amounts))
+        return [
+            Entry(tick, ORDER["drug"], "drug", item.name, n, {"dose": dose, **same})
+            for n, (tick, dose) in enumerate(zip(ticks, amounts, strict=True), 1)
+        ]
+
+    def levels_of(self, item: DrugTreatment, key: Key) -> tuple[list[Entry], int]:
+        """Undated entries of a ruled drug: loading doses, the usual one, reduced levels; and how many are loading."""
+        drug = self.check_drug(item, key)
+        if drug is None:
+            return [], 0
+        amount, loading, same = self._doses(item, drug)
+        reduced = [self.milligrams(level) for level in item.levels]
+        for before, after in zip([amount, *reduced], reduced, strict=False):
+            if after >= before:
+                self.problems.add((*key, "levels"), f"{after:g} mg is no reduction of {before:g} mg; levels go down")
+        return [
+            Entry(0, ORDER["drug"], "drug", item.name, n, {"dose": dose, **same})
+            for n, dose in enumerate([*loading, amount, *reduced], 1)
+        ], len(loading)
+
+    def entries_of(self, item: Timed, ticks: Sequence[int], key: Key) -> list[Entry]:
+        """One entry per date."""
+        if isinstance(item, DrugTreatment):
+            return self.drug_entries(item, ticks, key)
+        data = procedure_data(item)
+        return [Entry(t, ORDER[item.kind], item.kind, item.name, n, data) for n, t in enumerate(ticks, 1)]
+
+
+def procedure_data(item: Timed) -> dict:
+    """What a reader of the calendar is told of a procedure, scan or visit; mg, mm and Gy."""
+    if isinstance(item, Tace):
+        load = None if item.drug_load is None else convert(item.drug_load.value, item.drug_load.unit, "mg")
+        drug = item.drug if item.drug is not None or item.technique == "bland" else "doxorubicin"
+        return {
+            "technique": item.technique, "selectivity": item.selectivity, "endpoint": item.endpoint,
+            "drug": drug, "drug_load": load, "targets": item.targets,
+        }  # fmt: skip
+    if isinstance(item, Ablation):
+        return {"technique": item.technique, "margin": convert(*item.margin, "mm"), "targets": item.targets}
+    if isinstance(item, Sbrt):
+        return {"dose": convert(*item.dose, "Gy"), "fractions": item.fractions, "targets": item.targets}
+    if isinstance(item, Radioembolisation):
+        return {
+            "material": item.material, "selectivity": item.selectivity, "dose": convert(*item.dose, "Gy"),
+            "targets": item.targets,
+        }  # fmt: skip
+    return {"method": item.method} if isinstance(item, Scan) else {}

@@ -1,0 +1,121 @@
+"""Phases resolved: fixed dates where they are known, and for the rest what the run waits for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tme_sim.diagnostics import quoted
+from tme_sim.protocol.calendar import Stretch
+from tme_sim.protocol.dates import END, TICKS_PER_DAY, When
+from tme_sim.protocol.dating import Dates, Dating, Refused
+
+
+def stretches(dating: Dating, resolved: Mapping[int, Dates]) -> list[Stretch]:
+    """The phases of a protocol; notes those that overlap or cannot be reached."""
+    made: dict[int, Stretch] = {}
+    for number in range(len(dating.phases)):
+        try:
+            _stretch(dating, resolved, number, made, [])
+        except Refused:
+            continue
+    _overlaps(dating, made)
+    return [made.get(i) or Stretch(p.name, None) for i, p in enumerate(dating.phases)]
+
+
+def _stretch(dating: Dating, resolved, number: int, made: dict[int, Stretch], path: list[int]) -> Stretch:
+    if number in made:
+        return made[number]
+    phase, key = dating.phases[number], dating.phase_keys[number]
+    if number in path:
+        dating.problems.add((*key, "follows"), f"{quoted(phase.name)} follows itself; give one of the phases a fixed start")
+        raise Refused
+    if not dating.by_rule(number):
+        start = dating.phase_start(number)
+        end = dating.phase_end(number) if phase.end is not None else None
+        if end is not None and end <= start:
+            dating.problems.add(
+                (*key, "end"), f"{quoted(phase.end)} is day {end / TICKS_PER_DAY:g}, not after its start on day "
+                f"{start / TICKS_PER_DAY:g}; move one of the two"
+            )  # fmt: skip
+            raise Refused
+        length = None if end is None else end - start
+        made[number] = Stretch(phase.name, start, -1, length, phase.until or (), nominal=start)
+        return made[number]
+    follows = dating.phase_number(phase.follows, (*key, "follows"))
+    before = _stretch(dating, resolved, follows, made, [*path, number])
+    length = dating.tick(phase.end, (*key, "end"), number) if phase.end is not None else None
+    if length is not None and length <= 0:
+        dating.problems.add((*key, "end"), f"{quoted(phase.end)} is not after its start; move it")
+        raise Refused
+    if before.length is None and not before.ends:
+        dating.never_ends(follows, number)
+    earliest = _earliest_end(dating, resolved, before)
+    wait = _wait(dating, resolved, phase.start, number, before)
+    if wait.get("tick") is not None:
+        earliest = max(earliest, wait["tick"])
+    made[number] = Stretch(phase.name, None, follows, length, phase.until or (), nominal=max(earliest, wait.pop("nominal", 0)), **wait)
+    return made[number]
+
+
+def _earliest_end(dating: Dating, resolved, before: Stretch) -> int:
+    """First tick at which a phase can end: its own date, or the first scan or blood test after its start."""
+    looks = sorted(t for i, d in resolved.items() if dating.items[i].kind in ("scan", "visit") for t in d.ticks)
+    ends = [t for t in looks if t > before.nominal][:1] if before.ends else []
+    if before.length is not None:
+        ends.append(before.nominal + before.length)
+    return min(ends, default=before.nominal)
+
+
+def _wait(dating: Dating, resolved, start: When | None, number: int, before: Stretch) -> dict:
+    """What a phase waits for besides the end of the one before."""
+    key = (*dating.phase_keys[number], "start")
+    if start is None:
+        return {}
+    if not start.phase and not start.which:
+        return {"tick": start.offset}
+    if start.phase:
+        target = dating.phase_number(start.anchor, key)
+        if target == number:
+            dating.problems.add(key, f"{quoted(start.text)} waits for itself")
+            raise Refused
+        if target != dating.phase_number(dating.phases[number].follows, key):
+            dating.problems.add(key, f"{quoted(start.text)}: only the phase that it follows can be named here")
+            raise Refused
+        return {"anchor": "end" if start.which == END else "start", "anchored": target, "offset": start.offset}
+    meant = dating.meant(start.anchor, key)
+    ruled = [i for i in meant if i in dating.ruled]
+    if not ruled:
+        return {"tick": dating.tick(start, key)}
+    if len(meant) > 1 or start.which not in (1, -1):
+        dating.problems.add(key, f"{quoted(start.text)}: only the first or last of one treatment that rules change can be waited for")
+        raise Refused
+    order = sorted(i for i in resolved if i in dating.ruled)
+    if meant[0] not in order:
+        raise Refused
+    nominal = resolved[meant[0]].ticks[0] + start.offset if resolved[meant[0]].base < 0 else 0
+    anchor = "first" if start.which == 1 else "last"
+    return {"anchor": anchor, "anchored": order.index(meant[0]), "offset": start.offset, "nominal": nominal}
+
+
+def _overlaps(dating: Dating, made: Mapping[int, Stretch]) -> None:
+    """Two phases with fixed dates that overlap, or two that follow the same one."""
+    fixed = sorted((s.start, i) for i, s in made.items() if s.start is not None)
+    for (start, a), (after, b) in zip(fixed, fixed[1:], strict=False):
+        length = made[a].length
+        if length is None or start + length > after:
+            until = "has no end date" if length is None else f"ends on day {(start + length) / TICKS_PER_DAY:g}"
+            dating.problems.add(
+                dating.phase_keys[b], f"{quoted(made[b].name)} starts on day {after / TICKS_PER_DAY:g}, but {quoted(made[a].name)} "
+                f'{until}: two phases overlap; write follows = "{made[a].name}", or end that one before'
+            )  # fmt: skip
+    taken: dict[int, int] = {}
+    for i, stretch in made.items():
+        if stretch.follows >= 0 and stretch.follows in taken:
+            other = made[taken[stretch.follows]].name
+            dating.problems.add(
+                (*dating.phase_keys[i], "follows"), f"{quoted(stretch.name)} and {quoted(other)} both follow "
+                f"{quoted(made[stretch.follows].name)}, so they overlap; let one follow the other, or join them"
+            )  # fmt: skip
+        taken[stretch.follows] = i
+
+
