@@ -202,8 +202,7 @@ class Scenario(Header):
             imaging=imaging, outputs=outputs,
         )  # fmt: skip
         scenario._raw, scenario._places, scenario._catalogue = raw, places, catalogue
-        drugs = dict.fromkeys(e.data["drug"] for e in calendar.entries if e.kind == "drug")
-        for drug in drugs:
+        for drug in calendar.drugs:
             warnings += catalogue.library.get(drug).outside(scenario.covariates())
         pooled = scenario.foci()[1]
         scenario._calendar = calendar

@@ -68,10 +68,15 @@ class _Resolver:
                 self.giving.too_close((), every, given[0].data["duration"], key)
         else:
             data = procedure_data(item)
-            given, every = [Entry(0, 20, item.kind, item.name, 1, data)], to_ticks(item.every, "every") if item.every else 0
+            given, every = (
+                [Entry(0, 20, item.kind, item.name, 1, data)],
+                to_ticks(item.every, "every") if item.every else 0,
+            )
         phase = self.dating.phase_of(item, (*key, "phase"))
         holds = [
-            HeldAround(number[j], to_ticks(hold.before, "before"), to_ticks(hold.after, "after"), hold.policy == "delay")
+            HeldAround(
+                number[j], to_ticks(hold.before, "before"), to_ticks(hold.after, "after"), hold.policy == "delay"
+            )
             for hold in getattr(item, "hold", ())
             for j in self.dating.named(hold.around)
             if j in number

@@ -15,7 +15,11 @@ from tme_sim import observe
 from tme_sim.compiler.model import CompiledModel, compile_model
 from tme_sim.engine import queue as queue_module
 from tme_sim.engine import run as engine
+from tme_sim.engine.signatures import no_decision
 from tme_sim.network import Mechanism, Network, compose
+from tme_sim.protocol import deciding
+from tme_sim.protocol.calendar import Calendar
+from tme_sim.protocol.rules import Visits
 from tme_sim.quantities import Parameter, to_display
 from tme_sim.therapies import dosing, session
 from tme_sim.therapies.drug import Drug
@@ -54,6 +58,7 @@ class Plan:
     hypotheses: Mapping[str, str] = field(default_factory=dict)
     drugs: Mapping[str, tuple[Drug, Mapping[str, float | str]]] = field(default_factory=dict)
     entries: Sequence = ()
+    calendar: Calendar = Calendar()  # what visits decide about; its dated entries are `entries`
     start: int = 0
     stop: int = 365 * TICKS_PER_DAY
     every: int = TICKS_PER_DAY
@@ -124,6 +129,8 @@ class SetUp:
     jumps: engine.Jumps
     queue: np.ndarray
     events: list[dict]
+    memory: np.ndarray
+    decide: object
     timings: dict[str, float]
 
 
@@ -150,8 +157,9 @@ def structures(announce: Callable[[str], None] | None = None) -> Callable[[Plan]
             known[key] = network, _timed(timings, "compile", compile_model, network, slots, announce)
         network, model = known[key]
         parameters, par, (y0, u0, th) = _timed(timings, "patient", _patient, plan, network, model)
-        jumps, queue, events = _timed(timings, "calendar", _calendar, plan, model, th)
-        return SetUp(model, parameters, par, y0, u0, th, jumps, queue, events, timings)
+        jumps, queue, events, memory = _timed(timings, "calendar", _calendar, plan, model, th)
+        decide = _timed(timings, "decisions", deciding.decide_for, model) if plan.calendar.ruled else no_decision
+        return SetUp(model, parameters, par, y0, u0, th, jumps, queue, events, memory, decide, timings)
 
     return make
 
@@ -245,7 +253,7 @@ def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
         data = entry.data
         if entry.kind == "tace":
             builder.tace(entry)
-            told |= {"what": f"{data['technique']} TACE, {data['selectivity']}, to {data['endpoint']}"}
+            told |= {"what": _words(entry)}
         elif entry.kind == "drug":
             slot, drug = by_name[data["drug"]]
             if id(entry) in averaged:
@@ -263,9 +271,24 @@ def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
                 builder.add(jump.tick, jump.order, builder.rows(jump.rows))
             told |= {"what": f"{drug.name} {data['dose']:g} mg", "drug": drug.name, "slot": slot}
         else:
-            told |= {"what": data.get("method", "scan")}
+            told |= {"what": data.get("method", entry.kind)}
         builder.events.append(told)
-    return builder.finish(plan)
+    if not plan.calendar.ruled:
+        return (*builder.finish(plan), np.zeros(1))
+
+    def parts_of(track, entry):
+        given = entry or track.given[0]
+        if given.kind != "drug":
+            return builder.session_parts(given)
+        slot, drug = by_name[given.data["drug"]]
+        return deciding.drug_parts(drug, kinetics[slot], track, entry, plan.oral, builder.group)
+
+    memory, more = deciding.prepare(
+        plan.calendar, model, th, parts_of, start=plan.start, stop=plan.stop, oral=plan.oral, visits=Visits(),
+    )  # fmt: skip
+    jumps, queue, events = builder.finish(plan, more)
+    deciding.open_queue(plan.calendar, memory, queue, plan.start, plan.stop)
+    return jumps, queue, events, memory
 
 
 def _daily_oral(plan: Plan) -> dict[int, tuple[float, int, int] | None]:
@@ -339,6 +362,23 @@ class _CalendarBuilder:
         """Queue one jump group."""
         self.queued.append((tick, order, self.jumps.group(rows)))
 
+    def group(self, changes) -> int:
+        """Number of a new jump group of the body, which a decision may queue."""
+        return self.jumps.group(self.rows(changes))
+
+    def session_parts(self, entry) -> list[tuple[int, int, int, int]]:
+        """Parts of a session that decisions date: (lesion from 0 or -1 for the body, delay in ticks, order, jump group)."""
+        data = entry.data
+        what = session.Session(data["technique"], data["endpoint"], data["selectivity"], data.get("drug_load") or 0.0)
+        out = []
+        if "injury" in self.place:  # not when the liver is switched off
+            out.append((-1, 0, entry.order, self.group(session.body_changes(what, self.value))))
+        for lesion in [int(t) for t in data.get("targets", ())] or range(1, self.model.layout.n_lesions + 1):
+            for delay, changes in session.lesion_changes(what, self.value):
+                group = self.jumps.group(self.rows(changes, lesion))
+                out.append((lesion - 1, round(delay * TICKS_PER_DAY), entry.order, group))
+        return out
+
     def tace(self, entry) -> None:
         """Queue an embolisation session: the body once, every treated lesion with its own lagged opening."""
         data = entry.data
@@ -358,9 +398,9 @@ class _CalendarBuilder:
         for delay, group in later.items():
             self.add(entry.tick + round(delay * TICKS_PER_DAY), entry.order, group)
 
-    def finish(self, plan: Plan):
-        """Engine jumps, queue and told events, in calendar order."""
-        queue = queue_module.new_queue(len(self.queued) + 64)
+    def finish(self, plan: Plan, more: int = 0):
+        """Engine jumps, queue with `more` places for decisions, and told events, in calendar order."""
+        queue = queue_module.new_queue(len(self.queued) + 64 + more)
         for tick, order, group in sorted(self.queued, key=lambda q: (q[0], q[1])):
             if tick <= plan.stop:
                 queue_module.append(queue, tick, order, queue_module.JUMP, group)
@@ -369,8 +409,8 @@ class _CalendarBuilder:
 
 def _integrate(plan: Plan, ready: SetUp, ticks: np.ndarray, records):
     model, y0, u0 = ready.model, ready.y0, ready.u0
-    functions = engine.Functions(rhs=model.rhs, jac=model.jac, program=model.elimination)
-    state = engine.new_state(y0, u0, ready.queue, start_tick=plan.start)
+    functions = engine.Functions(rhs=model.rhs, jac=model.jac, program=model.elimination, decide=ready.decide)
+    state = engine.new_state(y0, u0, ready.queue, start_tick=plan.start, memory=ready.memory)
     options = engine.Options(rtol=plan.rtol, atol=model.tolerances(plan.rtol), max_steps=plan.max_steps)
     out_y, out_u = np.full((ticks.size, y0.size), np.nan), np.full((ticks.size, u0.size), np.nan)
     code = engine.advance(
@@ -380,7 +420,22 @@ def _integrate(plan: Plan, ready: SetUp, ticks: np.ndarray, records):
     )
     if code != 0:
         raise SimulationError(f"{engine.message(state, model.state_names)}; {_fastest(model, state, ready.th)}")
+    if plan.calendar.ruled:
+        ready.events = _with_decisions(plan, ready.events, state.memory)
     return out_y, out_u, state.stats
+
+
+def _with_decisions(plan: Plan, events: list[dict], memory: np.ndarray) -> list[dict]:
+    """Events of a run whose calendar decides: the dated ones, and what was decided, in calendar order."""
+    slots = {drug.name: slot for slot, (drug, _) in plan.drugs.items()}
+    decided = deciding.told(plan.calendar, memory, plan.stop, plan.oral, slots, _words)
+    return sorted([*events, *decided], key=lambda e: (e["tick"], e["kind"] != "tace"))
+
+
+def _words(entry) -> str:
+    """A session in words."""
+    data = entry.data
+    return f"{data['technique']} TACE, {data['selectivity']}, to {data['endpoint']}"
 
 
 def _fastest(model: CompiledModel, state, th) -> str:
@@ -424,7 +479,7 @@ def plan_of(scenario) -> Plan:
             f'"{scenario.tissue}" is not in this version yet; write tissue = "density"')))
     library, covariates = scenario.catalogue.library, scenario.covariates()
     drugs: dict[str, tuple[Drug, Mapping[str, float | str]]] = {}
-    for name in dict.fromkeys(e.data["drug"] for e in scenario.calendar.entries if e.kind == "drug"):
+    for name in scenario.calendar.drugs:
         drug = library.get(name)
         if drug.slot in drugs and drugs[drug.slot][0].name != drug.name:
             raise InputError(Problem(scenario.name, "protocol", (
@@ -432,7 +487,7 @@ def plan_of(scenario) -> Plan:
                 "leave one out")))
         drugs[drug.slot] = (drug, covariates)
     entries = scenario.calendar.entries
-    start = min([0, *(e.tick for e in entries)])
+    start = scenario.calendar.first_tick
     every = max(1, round(_days(scenario.run.output_every) * TICKS_PER_DAY))
     return Plan(
         mechanisms=scenario.catalogue.sources,
@@ -442,6 +497,7 @@ def plan_of(scenario) -> Plan:
         hypotheses=scenario.biology.hypotheses,
         drugs=drugs,
         entries=_numbered_targets(entries, scenario.patient.lesion),
+        calendar=_numbered_calendar(scenario.calendar, scenario.patient.lesion),
         start=(start // every) * every,
         stop=scenario.stop_tick,
         every=every,
@@ -485,6 +541,14 @@ def _numbered_targets(entries, lesions):
             e = replace(e, data={**e.data, "targets": tuple(number[t] for t in e.data["targets"])})
         out.append(e)
     return out
+
+
+def _numbered_calendar(calendar: Calendar, lesions) -> Calendar:
+    """A calendar whose ruled sessions name lesions by number."""
+    from dataclasses import replace
+
+    tracks = [replace(t, given=tuple(_numbered_targets(t.given, lesions))) for t in calendar.tracks]
+    return replace(calendar, tracks=tuple(tracks))
 
 
 def simulate(scenario, *, announce: Callable[[str], None] | None = None):

@@ -1,7 +1,7 @@
 """Where compiled code is kept: a private folder per digest of the engine's sources, so that no stale code is loaded.
 
 numba does not notice an edit in a function that another file calls, so the folder's name carries a digest of all engine
-sources, of the versions of Python, numba and llvmlite, and of the processor's name.
+sources and of the decision step, of the versions of Python, numba and llvmlite, and of the processor's name.
 """
 
 import glob
@@ -19,6 +19,10 @@ def cache_root() -> Path:
         return Path(root)
     base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
     return Path(base) / "tme_sim"
+
+
+# of the package, beside the engine
+BESIDE = ("criteria.py", "imaging.py", "protocol/places.py", "protocol/seeing.py", "protocol/kernel.py")
 
 
 @cache
@@ -67,13 +71,21 @@ def mend_damaged_files(folder: Path) -> None:
     caching.IndexDataCacheFile.load = load_or_forget
 
 
+def compiled_digest() -> str:
+    """Hex digest (64 bit) of everything that is compiled once for all models: the engine and the decision step."""
+    h = hashlib.blake2b(source_digest().encode(), digest_size=8)
+    for name in BESIDE:
+        h.update((Path(__file__).parent.parent / name).read_bytes())
+    return h.hexdigest()
+
+
 def use_private_cache() -> Path:
     """Point numba at the private folder (mode 0700); called once when the engine is imported."""
     import numba
     from llvmlite import binding
 
     versions = f"{sys.version_info[:2]} {numba.__version__} {binding.llvm_version_info} {binding.get_host_cpu_name()}"
-    key = hashlib.blake2b((source_digest() + versions).encode(), digest_size=8).hexdigest()
+    key = hashlib.blake2b((compiled_digest() + versions).encode(), digest_size=8).hexdigest()
     folder = cache_root() / "engine" / key
     try:
         private_folder(folder)

@@ -115,6 +115,7 @@ class Stretch:
     anchored: int = -1
     offset: int = 0
     nominal: int = 0
+    new_baseline: bool = False
 
 
 @dataclass(frozen=True)

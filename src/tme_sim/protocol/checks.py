@@ -58,7 +58,9 @@ def _seen(dating: Dating, place: str, condition: Condition, key: Key, warnings: 
         if any(dating.items[i].kind in kinds for i in range(len(dating.items))):
             return  # its own dates were refused
         what = "scan" if condition.needs == "scan" else "visit"
-        dating.problems.add(key, f"{quoted(condition.text)} is read at a {what}, and this protocol has none; {REPAIRS[condition.needs]}")
+        dating.problems.add(
+            key, f"{quoted(condition.text)} is read at a {what}, and this protocol has none; {REPAIRS[condition.needs]}"
+        )
     elif len(looks) == 1 and condition.needs == "scan" and not condition.negated:
         warnings.append(f"{place}: {quoted(condition.text)} can hardly be seen at the only scan; repeat it with every")
 
@@ -80,7 +82,9 @@ def _reachable(dating: Dating, condition: Condition, key: Key) -> None:
             return
         most += float("inf") if found.open else len(found.ticks)
     if most < condition.bound or (condition.side == "above" and most == condition.bound):
-        dating.problems.add(key, f"{quoted(condition.text)} is never reached: there are at most {most:g} sessions of TACE; lower it")
+        dating.problems.add(
+            key, f"{quoted(condition.text)} is never reached: there are at most {most:g} sessions of TACE; lower it"
+        )
 
 
 def _contradicting(dating: Dating, item: Given, key: Key) -> None:
@@ -91,7 +95,8 @@ def _contradicting(dating: Dating, item: Given, key: Key) -> None:
             ends |= {str(c).lower() for c in rule.when}
         if rule.then == "skip" and isinstance(item, DrugTreatment) and dating.route(item) == "oral":
             dating.problems.add(
-                (*key, "rule", i, "then"), 'a drug taken every day is not left out dose by dose; write then = "interrupt"'
+                (*key, "rule", i, "then"),
+                'a drug taken every day is not left out dose by dose; write then = "interrupt"',
             )
     if item.in_phase:
         phase = next((p for p in dating.phases if p.name.lower() == item.in_phase.lower()), None)
@@ -100,11 +105,13 @@ def _contradicting(dating: Dating, item: Given, key: Key) -> None:
     for condition in demanded.when if demanded else ():
         if str(condition).lower() in ends:
             dating.problems.add(
-                (*key, "on_demand", "when"), f"{quoted(condition.text)} asks for a session and ends the treatment; keep one of the two"
+                (*key, "on_demand", "when"),
+                f"{quoted(condition.text)} asks for a session and ends the treatment; keep one of the two",
             )
     for i, rule in enumerate(item.rule):
         for condition in rule.when:
             if rule.then != "discontinue" and str(condition).lower() in ends:
                 dating.problems.add(
-                    (*key, "rule", i), f"{quoted(condition.text)} ends {quoted(item.name)} as well, so this rule never acts; remove it"
+                    (*key, "rule", i),
+                    f"{quoted(condition.text)} ends {quoted(item.name)} as well, so this rule never acts; remove it",
                 )

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from tme_sim.diagnostics import nearest, quoted
-from tme_sim.quantities import QuantityError, convert, parse_number_or_quantity, to_display
+from tme_sim.quantities import QuantityError, convert, parse_number_or_quantity
 
 # Measures: unit of the bound, what must have looked ("scan", "blood" or "" for the calendar itself), meaning.
 MEASURES: dict[str, tuple[str, str, str]] = {
@@ -36,7 +36,10 @@ CRITERIA = ("recist11", "mrecist", "recicl")
 READINGS: dict[str, tuple[tuple[str, ...], str]] = {
     "progression": (CRITERIA, "first progression by the criterion; recist11 when none is named"),
     "complete response": (CRITERIA, "complete response at the latest scan; mrecist when none is named"),
-    "refractory": (("jsh", "easl"), "TACE refractoriness: JSH and LCSGJ, or no objective response after two sessions (EASL)"),
+    "refractory": (
+        ("jsh", "easl"),
+        "TACE refractoriness: JSH and LCSGJ, or no objective response after two sessions (EASL)",
+    ),
     "untaceable": ((), "untreatable progression: growth by RECICL, vascular invasion, spread or Child-Pugh C"),
     "tace progression": ((), "untaceable, or refractory by jsh: the event of TACE-PFS"),
 }
@@ -48,7 +51,7 @@ _HELP = 'write a condition like "progression by mrecist", "viable area above 50 
 
 @dataclass(frozen=True)
 class Condition:
-    """One test.  `side` is one of SIDES for a measure with `bound` in internal units, "" for a reading by `criterion`."""
+    """One test.  `side` is one of SIDES for a measure, with `bound` in its unit; "" for a reading by `criterion`."""
 
     what: str
     side: str = ""
@@ -119,7 +122,7 @@ def shown(condition: Condition) -> str:
     if not condition.side:
         return str(condition)
     unit = MEASURES[condition.what][0]
-    return f"{condition.what} {condition.side} {to_display(condition.bound, unit):g}{'' if unit == '1' else ' ' + unit}"
+    return f"{condition.what} {condition.side} {condition.bound:g}{'' if unit == '1' else ' ' + unit}"
 
 
 def _listed(value: Any) -> tuple[Condition, ...]:

@@ -373,13 +373,16 @@ class Dating:
         for i in self.meant(hold.around, at):
             around = self.items[i]
             if not isinstance(around, Procedure):
-                self.problems.add(at, f"{quoted(around.name)} is no procedure; a treatment that rules change is held around one")
+                self.problems.add(
+                    at, f"{quoted(around.name)} is no procedure; a treatment that rules change is held around one"
+                )
                 raise Refused
             spacing = around.on_demand.minimum_interval if around.on_demand else around.every
             length = to_ticks(hold.before, "before") + to_ticks(hold.after, "after")
             if spacing is not None and around.every is not None and length >= to_ticks(spacing, "every"):
                 self.problems.add(
-                    at, f"lasts as long as the time between two of {quoted(around.name)}, which leaves no dosing day; shorten it"
+                    at,
+                    f"lasts as long as the time between two of {quoted(around.name)}, which leaves no dosing day; shorten it",
                 )
                 raise Refused
 

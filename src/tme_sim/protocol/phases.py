@@ -27,7 +27,9 @@ def _stretch(dating: Dating, resolved, number: int, made: dict[int, Stretch], pa
         return made[number]
     phase, key = dating.phases[number], dating.phase_keys[number]
     if number in path:
-        dating.problems.add((*key, "follows"), f"{quoted(phase.name)} follows itself; give one of the phases a fixed start")
+        dating.problems.add(
+            (*key, "follows"), f"{quoted(phase.name)} follows itself; give one of the phases a fixed start"
+        )
         raise Refused
     if not dating.by_rule(number):
         start = dating.phase_start(number)
@@ -39,7 +41,9 @@ def _stretch(dating: Dating, resolved, number: int, made: dict[int, Stretch], pa
             )  # fmt: skip
             raise Refused
         length = None if end is None else end - start
-        made[number] = Stretch(phase.name, start, -1, length, phase.until or (), nominal=start)
+        made[number] = Stretch(
+            phase.name, start, -1, length, phase.until or (), nominal=start, new_baseline=phase.new_baseline
+        )
         return made[number]
     follows = dating.phase_number(phase.follows, (*key, "follows"))
     before = _stretch(dating, resolved, follows, made, [*path, number])
@@ -53,7 +57,10 @@ def _stretch(dating: Dating, resolved, number: int, made: dict[int, Stretch], pa
     wait = _wait(dating, resolved, phase.start, number, before)
     if wait.get("tick") is not None:
         earliest = max(earliest, wait["tick"])
-    made[number] = Stretch(phase.name, None, follows, length, phase.until or (), nominal=max(earliest, wait.pop("nominal", 0)), **wait)
+    nominal = max(earliest, wait.pop("nominal", 0))
+    made[number] = Stretch(
+        phase.name, None, follows, length, phase.until or (), nominal=nominal, new_baseline=phase.new_baseline, **wait
+    )
     return made[number]
 
 
@@ -87,7 +94,9 @@ def _wait(dating: Dating, resolved, start: When | None, number: int, before: Str
     if not ruled:
         return {"tick": dating.tick(start, key)}
     if len(meant) > 1 or start.which not in (1, -1):
-        dating.problems.add(key, f"{quoted(start.text)}: only the first or last of one treatment that rules change can be waited for")
+        dating.problems.add(
+            key, f"{quoted(start.text)}: only the first or last of one treatment that rules change can be waited for"
+        )
         raise Refused
     order = sorted(i for i in resolved if i in dating.ruled)
     if meant[0] not in order:
@@ -117,5 +126,3 @@ def _overlaps(dating: Dating, made: Mapping[int, Stretch]) -> None:
                 f"{quoted(made[stretch.follows].name)}, so they overlap; let one follow the other, or join them"
             )  # fmt: skip
         taken[stretch.follows] = i
-
-

@@ -31,7 +31,12 @@ def read_protocol(table: Any, key: Key, problems: Problems) -> Protocol | None:
 
     def read(name: str, model: type[Model] | None) -> list[tuple[Key, Any]]:
         return [
-            (at, _read_treatment(item, at, problems) if model is None else check_table(model, _tuples(item), at, problems))
+            (
+                at,
+                _read_treatment(item, at, problems)
+                if model is None
+                else check_table(model, _tuples(item), at, problems),
+            )
             for at, item in _listed(table.get(name, []), (*key, name), problems)
         ]
 

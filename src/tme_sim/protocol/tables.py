@@ -39,7 +39,9 @@ def read_until(value: Any) -> When | tuple[Condition, ...]:
         try:
             return (parse_condition(value),)
         except QuantityError as no_condition:
-            looks_dated = any(word in value.split() for word in ("day", "days", "week", "weeks", "first", "last", "after"))
+            looks_dated = any(
+                word in value.split() for word in ("day", "days", "week", "weeks", "first", "last", "after")
+            )
             raise (no_date if looks_dated else no_condition) from None
 
 
@@ -111,7 +113,11 @@ class Timed(Model):
 
     @model_validator(mode="after")
     def _dated(self) -> Timed:
-        if self.at is not None and self.start is not None or (self.at is None and self.start is None and not self.in_phase):
+        if (
+            self.at is not None
+            and self.start is not None
+            or (self.at is None and self.start is None and not self.in_phase)
+        ):
             raise ValueError('give either "start" (one date, or a train with "every") or "at" (a list of dates)')
         if self.at is not None:
             if not self.at:
@@ -219,7 +225,9 @@ class Ablation(Procedure):
     kind: Literal["ablation"] = "ablation"
     name: Name = "ablation"
     technique: Literal["radiofrequency", "microwave"] = "radiofrequency"
-    margin: measured("mm", "ablated rim of liver around the lesion", least=0, most=30, example="5 mm") = Quantity(5.0, "mm")
+    margin: measured("mm", "ablated rim of liver around the lesion", least=0, most=30, example="5 mm") = Quantity(
+        5.0, "mm"
+    )
 
 
 class Sbrt(Procedure):
@@ -227,7 +235,9 @@ class Sbrt(Procedure):
 
     kind: Literal["sbrt"] = "sbrt"
     name: Name = "sbrt"
-    dose: measured("Gy", "dose to the lesion, of all fractions", above=0, most=100, example="50 Gy") = Quantity(50.0, "Gy")
+    dose: measured("Gy", "dose to the lesion, of all fractions", above=0, most=100, example="50 Gy") = Quantity(
+        50.0, "Gy"
+    )
     fractions: int = Field(5, ge=1, le=30, description="number of equal fractions")
 
 
@@ -240,7 +250,9 @@ class Radioembolisation(Procedure):
     selectivity: Literal["superselective", "segmental", "lobar"] = Field(
         "segmental", description="how much liver around the tumour takes part"
     )
-    dose: measured("Gy", "mean dose absorbed by the tumour", above=0, most=1000, example="205 Gy") = Quantity(205.0, "Gy")
+    dose: measured("Gy", "mean dose absorbed by the tumour", above=0, most=1000, example="205 Gy") = Quantity(
+        205.0, "Gy"
+    )
 
 
 class Scan(Timed):
@@ -269,7 +281,10 @@ class Phase(Model):
     start: date("its first day; with follows: not before") | None = None
     end: date("its last day") | None = None
     until: conditions("ends at the visit that sees any of these") | None = None
-    source: str = Field("", max_length=2000)
+    new_baseline: bool = Field(
+        False, description="scans are read afresh: the next one is the baseline, as in a new line"
+    )
+    source: str = Field("", max_length=2000, description="where this stands; or that it is assumed")
 
     @model_validator(mode="after")
     def _bounded(self) -> Phase:

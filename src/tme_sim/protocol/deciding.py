@@ -1,0 +1,145 @@
+"""Joins the decision step to a compiled model: where its observables stand, and the function that the engine calls."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from tme_sim.compiler.model import CompiledModel, load_part
+from tme_sim.engine import queue as q
+from tme_sim.engine.cache import compiled_digest
+from tme_sim.protocol import places as p
+from tme_sim.protocol.calendar import Calendar, Entry, Track
+from tme_sim.protocol.rules import Part, Signals, Visits, happened, memory_of, queue_size, steady
+from tme_sim.therapies import dosing
+from tme_sim.therapies.drug import Drug, Kinetics
+
+SOURCE = '''"""The decision step for one compiled model: observe, then decide.  Generated; do not edit."""
+import numba
+import numpy as np
+
+from tme_sim.compiler.model import load_part
+from tme_sim.engine.signatures import DECIDE_SIGNATURE, JIT_OPTIONS
+from tme_sim.protocol.kernel import decide_on
+
+observe = load_part({folder!r}, {digest!r}, "observe").observe
+
+
+@numba.njit(DECIDE_SIGNATURE, cache=True, **JIT_OPTIONS)
+def decide(code, tick, y, u, th, memory, queue):
+    """Observe the patient and take one decision of the calendar."""
+    out = np.zeros({size})
+    observe(y, u, th, out)
+    return decide_on(code, tick, y, u, th, out, memory, queue)
+'''
+BODY = ("child_pugh", "albi", "bilirubin", "albumin")
+
+
+def decide_for(model: CompiledModel):
+    """The compiled decision function of a model; written and compiled once per structure, not per protocol."""
+    text = SOURCE.format(folder=str(model.folder), digest=model.digest, size=len(model.node_names))
+    key = hashlib.blake2b((text + compiled_digest()).encode(), digest_size=8).hexdigest()
+    path = Path(model.folder) / f"decide_{key}.py"
+    if not path.exists():
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".py")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.replace(temporary, path)
+    return load_part(model.folder, model.digest, path.stem).decide
+
+
+def signals_of(model: CompiledModel, th: np.ndarray) -> Signals:
+    """Places of what visits look at; -1 where the model (with mechanisms switched off) does not have it."""
+
+    def place(names: list[str], name: str) -> float:
+        return float(names.index(name)) if name in names else -1.0
+
+    nodes, held, states, theta = model.node_names, model.held_names, model.state_names, model.theta_names
+    body = [place(nodes, name) for name in BODY]
+    body += [place(states, "AFP"), place(theta, "volume_floor"), place(theta, "rho_cell"), place(nodes, "invasion")]
+    lesions = []
+    for k in range(1, model.layout.n_lesions + 1):
+
+        def of(name: str, default: float, k: int = k) -> float:
+            return float(th[theta.index(f"{name}.{k}")]) if f"{name}.{k}" in theta else default
+
+        seen = [place(nodes, f"lesion_volume.{k}"), place(nodes, f"viable_cells.{k}"), place(held, f"active.{k}")]
+        lesions.append([*seen, of("extrahepatic", 0.0), 1.0 if of("arterial_share", 1.0) >= 0.5 else 0.0])
+    return Signals(body, lesions)
+
+
+def drug_parts(
+    drug: Drug, values: Kinetics, track: Track, entry: Entry | None, oral: str, group: Callable[[Sequence], int]
+) -> list[Part]:
+    """The jumps of one dose, of the start of a steady intake, or (entry None) of its end; `group` queues rows."""
+    data = (entry or track.given[0]).data
+    if steady(track, oral):
+        start, stop = dosing.averaged(drug, values, data["dose"], track.every / q.TICKS_PER_DAY, 0, 1)
+        return [(-1, 0, dosing.STOP_ORDER, group((start if entry else stop).rows))]
+    route = data["route"]
+    length = 0.0 if route == "oral" else data["duration"] / q.TICKS_PER_DAY
+    jumps = dosing.dose(drug, values, data["dose"], 0, route=route, infusion=length)
+    return [(-1, jump.tick, jump.order, group(jump.rows)) for jump in jumps]
+
+
+def prepare(
+    calendar: Calendar,
+    model: CompiledModel,
+    th: np.ndarray,
+    parts_of: Callable[[Track, Entry | None], Sequence[Part]],
+    *,
+    start: int,
+    stop: int,
+    oral: str,
+    visits: Visits,
+) -> tuple[np.ndarray, int]:
+    """Memory of a ruled calendar, and how many places its decisions need in the queue."""
+    memory = memory_of(calendar, signals_of(model, th), parts_of, start=start, stop=stop, oral=oral, visits=visits)
+    return memory, queue_size(calendar, memory, start, stop)
+
+
+def open_queue(calendar: Calendar, memory: np.ndarray, queue: np.ndarray, start: int, stop: int) -> None:
+    """Queue the visits and the first dates of everything that rules decide about."""
+    from tme_sim.protocol.kernel import open_calendar
+
+    kinds = {"scan": p.D_SCAN, "visit": p.D_BLOOD}
+    for entry in calendar.entries:
+        if entry.kind in kinds and start <= entry.tick <= stop:
+            q.append(queue, entry.tick, p.ORDER_LOOK, q.DECISION, kinds[entry.kind] * p.KIND)
+    queue[0, q.H_NOW] = start
+    open_calendar(memory, queue)
+
+
+def told(
+    calendar: Calendar, memory: np.ndarray, stop: int, oral: str, slots: Mapping[str, str], words: Callable
+) -> list[dict]:
+    """Events of a finished run: what was given, and every decision, each with its reason.
+
+    `words(entry)` says what a procedure was; `slots` maps drugs to their kinetic slots.
+    """
+    out = []
+    for one in happened(calendar, memory, stop, oral):
+        event = {
+            "tick": one.tick,
+            "day": one.tick / q.TICKS_PER_DAY,
+            "kind": "decision",
+            "treatment": one.target,
+            "number": one.number,
+            "what": one.what,
+        }
+        if one.entry is not None:
+            event["kind"] = one.entry.kind
+            if one.entry.kind == "drug":
+                drug = one.entry.data["drug"]
+                event |= {"what": f"{drug} {one.entry.data['dose']:g} mg", "drug": drug, "slot": slots[drug]}
+            else:
+                event["what"] = words(one.entry)
+        if one.reason:
+            event["reason"] = one.reason
+        out.append(event)
+    return out
