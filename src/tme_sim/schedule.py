@@ -18,6 +18,9 @@ from tme_sim.validation import Problems
 __all__ = ["Body", "Calendar", "Entry", "resolve"]
 
 
+TYPICAL = Body()
+
+
 class _Resolver:
     def __init__(self, protocol: Protocol, body: Body, library: Library, end: int, key: Key, problems: Problems):
         self.dating = Dating(protocol, body.weight, library, end, key, problems)
@@ -103,9 +106,10 @@ class _Resolver:
                 held = " and ".join(n for n, _ in drugs[:room])
                 number = {1: "one drug", 2: "two drugs"}[room]
                 self.problems.add(
-                    (*key, "drug"), f"{held} and {name} are {'both' if room == 1 else 'all'} {role}: a run holds {number} of "
-                    "this role; leave one out"
-                )  # fmt: skip
+                    (*key, "drug"),
+                    f"{held} and {name} are {'both' if room == 1 else 'all'} {role}: a run holds {number} of a role; "
+                    "leave one out",
+                )
 
     def clashes(self, entries: Sequence[Entry]) -> None:
         """Two entries that cannot both be meant: sessions within a day, one drug from two treatments within a day."""
@@ -147,7 +151,7 @@ def resolve(
     protocol: Protocol,
     *,
     end: int,
-    body: Body = Body(),
+    body: Body = TYPICAL,
     library: Library,
     problems: Problems | None = None,
     key: Key = (),

@@ -367,7 +367,7 @@ class _CalendarBuilder:
         return self.jumps.group(self.rows(changes))
 
     def session_parts(self, entry) -> list[tuple[int, int, int, int]]:
-        """Parts of a session that decisions date: (lesion from 0 or -1 for the body, delay in ticks, order, jump group)."""
+        """Parts of a session that decisions date: lesion from 0 (-1: the body), delay in ticks, order, jump group."""
         data = entry.data
         what = session.Session(data["technique"], data["endpoint"], data["selectivity"], data.get("drug_load") or 0.0)
         out = []

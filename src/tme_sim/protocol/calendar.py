@@ -65,8 +65,9 @@ class HeldAround:
 class Track:
     """A treatment whose dates or doses depend on what visits see.
 
-    It ends with phase number `phase` (-1: none).  `offsets` are its ticks from the start of phase number `base` (-1: from
-    day 0), and `every` continues them when `open`.  `given` are entries without meaning of their date: first the `loading` ones, then the usual one and its
+    It ends with phase number `phase` (-1: none).  `offsets` are its ticks from the start of phase number `base`
+    (-1: from day 0), and `every` continues them when `open`.  `given` are entries without meaning of their date: first
+    the `loading` ones, then the usual one and its
     reduced levels.  `until` (ticks from the base, or None) ends it.
     """
 
@@ -122,8 +123,8 @@ class Stretch:
 class Calendar:
     """All dated entries in the order they happen, what depends on visits, and what the user should know.
 
-    `planned` are the dates of `tracks` if every rule lets them go on and every phase starts as early as it can; a session on
-    demand stands there once.
+    `planned` are the dates of `tracks` if every rule lets them go on and every phase starts as early as it can; a
+    session on demand stands there once.
     """
 
     entries: tuple[Entry, ...] = ()

@@ -1,8 +1,8 @@
 """Conditions that rules test: what the latest scan or blood test saw, as a short text.
 
-A condition compares a measure with a bound (``"child-pugh at least 8"``, ``"viable area above 50 %"``) or names a reading of
-the scans (``"progression by mrecist"``, ``"refractory by jsh"``).  ``"not ..."`` turns one around.  A rule never reads the
-simulated body itself.
+A condition compares a measure with a bound (``"child-pugh at least 8"``, ``"viable area above 50 %"``) or names a
+reading of the scans (``"progression by mrecist"``, ``"refractory by jsh"``).  ``"not ..."`` turns one around.  A rule
+never reads the simulated body itself.
 """
 
 from __future__ import annotations
@@ -147,6 +147,7 @@ SCHEMA = {
 def conditions(description: str) -> Any:
     """The type of a key that holds one condition or a list, any of which is enough."""
     return Annotated[
-        tuple[Condition, ...], BeforeValidator(_listed), PlainSerializer(_plain), WithJsonSchema(SCHEMA | {"description": description}),
+        tuple[Condition, ...], BeforeValidator(_listed), PlainSerializer(_plain),
+        WithJsonSchema(SCHEMA | {"description": description}),
         Field(description=description),
     ]  # fmt: skip

@@ -37,7 +37,7 @@ def to_ticks(quantity: Quantity, what: str) -> int:
 
 @dataclass(frozen=True)
 class When:
-    """A date: `offset` ticks after day 0, after an entry of the treatment `anchor`, or after an end of the phase `anchor`."""
+    """A date: `offset` ticks after day 0, an entry of the treatment `anchor`, or an end of the phase `anchor`."""
 
     offset: int
     anchor: str = ""

@@ -1,8 +1,8 @@
 """Dates of a protocol: what each reference means, trains, holds, phases, and which dates only the run can know.
 
 A treatment is *ruled* when a rule may change it: it has conditions, belongs to a phase that one ends or starts, is held
-around sessions on demand, or is what a ruled treatment is held around.  In a phase that starts by rule, dates count from
-its start.
+around sessions on demand, or is what a ruled treatment is held around.  In a phase that starts by rule, dates count
+from its start.
 """
 
 from __future__ import annotations
@@ -180,8 +180,8 @@ class Dating:
         if base < 0:
             name = self.phases[other].name
             return (
-                f"{what} belongs to the phase {quoted(name)}, which starts only when the run decides; put this into that "
-                f"phase, or into one that follows it"
+                f"{what} belongs to the phase {quoted(name)}, which starts only when the run decides; put this into "
+                f"that phase, or into one that follows it"
             )
         name = self.phases[base].name
         return (
@@ -203,8 +203,8 @@ class Dating:
             demanded = any(getattr(self.items[i], "on_demand", None) for i in self.named(when.anchor))
             self.problems.add(
                 at,
-                f"{quoted(when.text)}: {quoted(when.anchor)} is repeated on demand, so only the run knows its last one; put "
-                'this into a [[phase]] with follows = "..." and start = "14 day after last tace"'
+                f"{quoted(when.text)}: {quoted(when.anchor)} is repeated on demand, so only the run knows its last; "
+                'put this into a [[phase]] with follows = "..." and start = "14 day after last tace"'
                 if demanded
                 else f"{quoted(when.text)}: {quoted(when.anchor)} repeats until the run ends and has no last one; "
                 'give it "times" or "until"',
@@ -258,8 +258,8 @@ class Dating:
         """Note that a phase is never reached."""
         self.problems.add(
             (*self.phase_keys[number], "follows"),
-            f"{quoted(self.phases[before].name)} never ends, so {quoted(self.phases[number].name)} never starts; give the "
-            'first an "end" or "until"',
+            f"{quoted(self.phases[before].name)} never ends, so {quoted(self.phases[number].name)} never starts; give "
+            'the first an "end" or "until"',
         )
         raise Refused
 
@@ -301,8 +301,8 @@ class Dating:
             end = f"{quoted(item.until)} is day" if isinstance(item.until, When) else "its phase ends on day"
             self.problems.add(
                 (*key, "until" if isinstance(item.until, When) else "start"),
-                f"{end} {until / TICKS_PER_DAY:g}, not after the start on day {start / TICKS_PER_DAY:g}, so nothing would "
-                "be given; move one of the two",
+                f"{end} {until / TICKS_PER_DAY:g}, not after the start on day {start / TICKS_PER_DAY:g}, so nothing "
+                "would be given; move one of the two",
             )
             raise Refused
         if every is None:
@@ -382,7 +382,8 @@ class Dating:
             if spacing is not None and around.every is not None and length >= to_ticks(spacing, "every"):
                 self.problems.add(
                     at,
-                    f"lasts as long as the time between two of {quoted(around.name)}, which leaves no dosing day; shorten it",
+                    f"lasts as long as the time between two of {quoted(around.name)}, which leaves no dosing day; "
+                    "shorten it",
                 )
                 raise Refused
 

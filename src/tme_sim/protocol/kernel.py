@@ -1,11 +1,11 @@
 """The decision step of a calendar: one compiled function for all protocols, single runs and batches.
 
-A visit looks at the patient (`look`), readings of scans come from :mod:`tme_sim.criteria`, and rules act on treatments and
-phases through the calendar queue.  Everything it knows and remembers lies in the memory vector; see
-:mod:`tme_sim.protocol.places`.
+Visits look at the patient in :mod:`tme_sim.protocol.seeing`, readings of scans come from :mod:`tme_sim.criteria`, and
+rules act on treatments and phases through the calendar queue.  Everything it knows and remembers lies in the memory
+vector; see :mod:`tme_sim.protocol.places`.
 
-What happens at one tick: scans and blood tests, phases, procedures, pauses, drugs.  Blood is also taken before each session
-and each dose that is given at a visit.  A dose level goes down at most once in four weeks.
+What happens at one tick: scans and blood tests, phases, procedures, pauses, drugs.  Blood is also taken before each
+session and each dose that is given at a visit.  A dose level goes down at most once in four weeks.
 """
 
 from numba import njit, types
@@ -37,7 +37,7 @@ def note(memory, queue, what, target, level, reason):
     memory[p.LOGGED] = row + 1
 
 
-# --- giving ---------------------------------------------------------------------------------------------------------------
+# --- giving --------------------------------------------------------------------------------------------------------
 
 
 @njit(FLAG(VECTOR, INT, INT), **OPTIONS)
@@ -108,7 +108,7 @@ def delays(memory, track):
     return False
 
 
-# --- scheduling -----------------------------------------------------------------------------------------------------------
+# --- scheduling ----------------------------------------------------------------------------------------------------
 
 
 @njit(types.void(VECTOR, TABLE, INT, REAL), **OPTIONS)
@@ -188,7 +188,7 @@ def go_on(memory, queue, track):
         schedule(memory, queue, track, tick)
 
 
-# --- what happens at dates --------------------------------------------------------------------------------------------------
+# --- what happens at dates -----------------------------------------------------------------------------------------
 
 
 @njit(types.void(VECTOR, TABLE, INT), **OPTIONS)
@@ -266,7 +266,7 @@ def session_due(memory, queue, track):
     go_on(memory, queue, track)
 
 
-# --- rules ------------------------------------------------------------------------------------------------------------------
+# --- rules ---------------------------------------------------------------------------------------------------------
 
 
 @njit(types.void(VECTOR, TABLE, INT, INT), **OPTIONS)

@@ -114,7 +114,8 @@ def _overlaps(dating: Dating, made: Mapping[int, Stretch]) -> None:
         if length is None or start + length > after:
             until = "has no end date" if length is None else f"ends on day {(start + length) / TICKS_PER_DAY:g}"
             dating.problems.add(
-                dating.phase_keys[b], f"{quoted(made[b].name)} starts on day {after / TICKS_PER_DAY:g}, but {quoted(made[a].name)} "
+                dating.phase_keys[b],
+                f"{quoted(made[b].name)} starts on day {after / TICKS_PER_DAY:g}, but {quoted(made[a].name)} "
                 f'{until}: two phases overlap; write follows = "{made[a].name}", or end that one before'
             )  # fmt: skip
     taken: dict[int, int] = {}

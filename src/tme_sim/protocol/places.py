@@ -1,7 +1,7 @@
 """Places in the memory that the decision step reads and writes: one float64 vector per patient.
 
-The header tells where each table begins; tables are rows of a fixed number of columns.  Rules are rows, so a new protocol
-never compiles anything.  Ticks that never came are NEVER.
+The header tells where each table begins; tables are rows of a fixed number of columns.  Rules are rows, so a new
+protocol never compiles anything.  Ticks that never came are NEVER.
 """
 
 NEVER = -1e15
@@ -10,12 +10,13 @@ OPEN = 1e15  # no end
 # header
 (
     LESIONS_N, TRACKS_N, PHASES_N, CONDITIONS_N, LINKS_N, HOLDS_N, STOP, SEED, PATIENT, ERROR, SCANS, BLOODS, SESSIONS,
-    SESSION_TICK, LOGGED, LOG_N, AT_SIGNALS, AT_SETTINGS, AT_CRITERIA, CRITERIA_N, AT_LESIONS, AT_CLINIC, AT_SITES, AT_VALUES,
-    AT_FIRST, AT_CONDITIONS, AT_LINKS, AT_TRACKS, AT_PHASES, AT_HOLDS, AT_OFFSETS, AT_GIVEN, AT_PARTS, AT_COUNTS, AT_LOG,
-) = range(35)  # fmt: skip
+    SESSION_TICK, LOGGED, LOG_N, AT_SIGNALS, AT_SETTINGS, AT_CRITERIA, CRITERIA_N, AT_LESIONS, AT_CLINIC,
+    AT_VALUES, AT_FIRST, AT_CONDITIONS, AT_LINKS, AT_TRACKS, AT_PHASES, AT_HOLDS, AT_OFFSETS, AT_GIVEN, AT_PARTS,
+    AT_COUNTS, AT_LOG,
+) = range(34)  # fmt: skip
 HEADER = 40
 
-# where the model keeps what visits look at: places in observables, states, held inputs and working vector (-1: not there)
+# where the model keeps what visits look at: places in its vectors (-1: not there)
 SIGNAL_BODY = 8
 S_CHILD_PUGH, S_ALBI, S_BILIRUBIN, S_ALBUMIN, S_AFP, S_FLOOR, S_DENSITY, S_INVASION = range(8)
 SIGNAL_LESION = 5
@@ -47,8 +48,8 @@ L_COLUMNS = 4
 END, SKIP, REDUCE, PAUSE, REPEAT = range(5)
 
 # a treatment: what it is
-(T_MODE, T_SITE, T_PHASE, T_BASE, T_EVERY, T_COUNT, T_OFFSETS, T_GIVEN, T_LOADING, T_LEVELS, T_LENGTH, T_ORDER, T_MAXIMUM,
- T_PER_LESION, T_INTERVAL, T_DELAY, T_DEMAND,
+(T_MODE, T_SITE, T_PHASE, T_BASE, T_EVERY, T_COUNT, T_OFFSETS, T_GIVEN, T_LOADING, T_LEVELS, T_LENGTH, T_ORDER,
+ T_MAXIMUM, T_PER_LESION, T_INTERVAL, T_DELAY, T_DEMAND,
  # and how it stands
  T_STATE, T_START, T_DUE, T_DONE, T_LEVEL, T_ROW, T_PENDING, T_LAST, T_EARLIEST, T_PAUSED, T_RUNNING, T_REDUCED,
  T_LIMITED) = range(30)  # fmt: skip

@@ -32,7 +32,7 @@ Part = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Signals:
-    """Where a model keeps what visits look at: places in its vectors, in the order of :mod:`tme_sim.protocol.places`."""
+    """Where a model keeps what visits look at: places in its vectors, ordered as in :mod:`tme_sim.protocol.places`."""
 
     body: Sequence[float]
     lesions: Sequence[Sequence[float]]
@@ -134,7 +134,8 @@ def memory_of(
         p.AT_SIGNALS: np.array([*signals.body, *(x for row in signals.lesions for x in row)], dtype=np.float64),
         p.AT_SETTINGS: settings, p.AT_CRITERIA: np.zeros(memory_size(n)), p.AT_LESIONS: np.zeros(n * LESION_COLUMNS),
         p.AT_CLINIC: np.zeros(CLINIC), p.AT_VALUES: np.full(p.VALUES, np.nan), p.AT_FIRST: np.zeros(p.FIRST),
-        p.AT_CONDITIONS: conditions.flat(), p.AT_LINKS: links.flat(), p.AT_TRACKS: rows.flat(), p.AT_PHASES: phases.flat(),
+        p.AT_CONDITIONS: conditions.flat(), p.AT_LINKS: links.flat(), p.AT_TRACKS: rows.flat(),
+        p.AT_PHASES: phases.flat(),
         p.AT_HOLDS: holds.flat(), p.AT_OFFSETS: offsets.flat(), p.AT_GIVEN: given.flat(), p.AT_PARTS: parts.flat(),
         p.AT_COUNTS: np.zeros(n * len(calendar.tracks)), p.AT_LOG: np.zeros(log_rows * p.J_COLUMNS),
     }  # fmt: skip
@@ -230,7 +231,7 @@ def queue_size(calendar: Calendar, memory: np.ndarray, start: int, stop: int) ->
     )
 
 
-# --- what happened, in words ----------------------------------------------------------------------------------------------
+# --- what happened, in words ---------------------------------------------------------------------------------------
 
 
 def log_of(memory: np.ndarray) -> np.ndarray:

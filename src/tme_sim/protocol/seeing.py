@@ -17,7 +17,7 @@ REAL = types.float64
 FLAG = types.boolean
 
 
-# --- reading the memory -------------------------------------------------------------------------------------------------
+# --- reading the memory --------------------------------------------------------------------------------------------
 
 
 @njit(INT(VECTOR, INT), **OPTIONS)
@@ -57,7 +57,7 @@ def reading(memory, what):
 
 @njit(FLAG(VECTOR, INT), **OPTIONS)
 def holds(memory, condition):
-    """Return whether a condition holds by the latest visits; what nobody has looked at does not, nor does its opposite."""
+    """Return whether a condition holds by the latest visits; of what nobody saw neither it nor its opposite does."""
     at = int(memory[p.AT_CONDITIONS]) + condition * p.C_COLUMNS
     what = int(memory[at + p.C_WHAT])
     turned = memory[at + p.C_NEGATED] != 0.0
@@ -96,7 +96,7 @@ def asked(memory, is_phase, target, action):
     return 0
 
 
-# --- what a visit sees ----------------------------------------------------------------------------------------------------
+# --- what a visit sees ---------------------------------------------------------------------------------------------
 
 
 @njit(REAL(VECTOR, REAL), **OPTIONS)

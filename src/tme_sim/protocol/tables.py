@@ -126,9 +126,10 @@ class Timed(Model):
             wrong += ["until"] if isinstance(self.until, When) else []
             if wrong:
                 raise ValueError(f'"{wrong[0]}" belongs to a train with "start"; with "at" each date is given')
-        elif self.every is None and not self.spaced_elsewhere:
-            if isinstance(self.until, When) or (self.times or 1) > 1:
-                raise ValueError('a train needs "every", such as every = "21 day"')
+        elif self.every is None and not self.spaced_elsewhere and (
+            isinstance(self.until, When) or (self.times or 1) > 1
+        ):  # fmt: skip
+            raise ValueError('a train needs "every", such as every = "21 day"')
         if self.every is not None and to_ticks(self.every, "every") < 1:
             raise ValueError('"every" must be at least one minute')
         return self
@@ -273,7 +274,7 @@ class Visit(Timed):
 class Phase(Model):
     """A stretch of the protocol; treatments that name it start and end with it.
 
-    It starts at `start`, or when the phase it `follows` has ended and `start`, counted from an entry before, has passed.
+    It starts at `start`, or when the phase it `follows` has ended and `start`, counted from an entry before, has come.
     """
 
     name: Name
