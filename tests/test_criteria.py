@@ -14,7 +14,7 @@ def lesion(whole, viable=None, *, present=1.0, outside=0.0, arterial=1.0):
     return [whole, whole if viable is None else viable, present, outside, arterial]
 
 
-def read(*visits, every=56, clinic=(), **settings):
+def read(*visits, every=56, start=0, clinic=(), **settings):
     """Memory after visits every 56 days; each is a list of lesions; `clinic` maps a visit's number to what else it saw."""
     chosen = k.default_settings()
     for name, value in settings.items():
@@ -25,7 +25,7 @@ def read(*visits, every=56, clinic=(), **settings):
         seen = np.array([0.0, 0.0, 5.0, 0.0, 10.0])
         for name, value in dict(clinic).get(number, {}).items():
             seen[getattr(k, name.upper())] = value
-        k.read_visit(number * every * DAY, np.array(lesions, dtype=float), seen, chosen, memory)
+        k.read_visit((start + number * every) * DAY, np.array(lesions, dtype=float), seen, chosen, memory)
         statuses.append([k.RESPONSES[int(memory[k.block(c) + k.STATUS])] for c in range(3)])
     return memory, [list(s) for s in zip(*statuses[1:], strict=True)] or [[], [], []]
 
@@ -55,6 +55,14 @@ def test_progression_counts_from_the_smallest_sum():
     assert statuses[RECIST] == ["PR", "PR", "PD"]
     assert progression_day(memory, RECIST) == 168 and of(memory, RECIST, "cause") == k.EXISTING
     assert of(memory, RECIST, "response_tick") == 56 * DAY
+
+
+def test_visits_before_day_0_are_visits_like_others():
+    memory, statuses = read([lesion(50)], [lesion(50)], [lesion(62)], start=-70)
+    assert statuses[RECIST] == ["SD", "PD"] and progression_day(memory, RECIST) == 42
+    memory, statuses = read([lesion(50)], [lesion(62)], start=-70)
+    assert statuses[RECIST] == ["PD"] and progression_day(memory, RECIST) == -14
+    assert of(memory, RECIST, "cause") == k.EXISTING
 
 
 def test_recist_asks_for_five_millimetres_and_mrecist_does_not():
@@ -138,7 +146,7 @@ def test_new_vascular_invasion_is_progression_and_that_at_baseline_is_not():
     memory, statuses = read([lesion(50)], [lesion(50)], clinic={1: {"invasion": 1.0}})
     assert statuses[RECIST] == ["PD"] and memory[k.UNTACEABLE_REASON] == k.VASCULAR
     memory, statuses = read([lesion(50)], [lesion(50)], clinic={0: {"invasion": 1.0}, 1: {"invasion": 1.0}})
-    assert statuses[RECIST] == ["SD"] and memory[k.UNTACEABLE_TICK] == -1
+    assert statuses[RECIST] == ["SD"] and memory[k.UNTACEABLE_TICK] == k.NEVER
 
 
 # --- mRECIST, RECICL ----------------------------------------------------------------------------------------------------
@@ -159,7 +167,7 @@ def test_recicl_reads_areas_against_baseline():
 def test_without_a_second_visit_nothing_is_evaluable():
     memory, _ = one(30)
     assert of(memory, MRECIST, "best") == k.NE and np.isnan(of(memory, MRECIST, "depth"))
-    assert of(memory, MRECIST, "progression_tick") == -1
+    assert of(memory, MRECIST, "progression_tick") == k.NEVER
 
 
 # --- the end of TACE ------------------------------------------------------------------------------------------------------
@@ -178,17 +186,17 @@ def after_sessions(sizes, afp=(10, 10, 10), gap=40):
 def test_two_insufficient_sessions_in_a_row_are_refractoriness():
     memory = after_sessions((60, 50, 45))
     assert memory[k.TACE_PFS_TICK] == 112 * DAY and memory[k.TACE_PFS_REASON] == k.REFRACTORY
-    assert memory[k.UNTACEABLE_TICK] == -1
-    assert after_sessions((60, 50, 30))[k.TACE_PFS_TICK] == -1  # the second one left a third
+    assert memory[k.UNTACEABLE_TICK] == k.NEVER
+    assert after_sessions((60, 50, 30))[k.TACE_PFS_TICK] == k.NEVER  # the second one left a third
 
 
 def test_a_session_is_judged_no_earlier_than_a_month_after_it():
-    assert after_sessions((60, 50, 45), gap=20)[k.TACE_PFS_TICK] == -1
+    assert after_sessions((60, 50, 45), gap=20)[k.TACE_PFS_TICK] == k.NEVER
 
 
 def test_afp_that_rises_through_two_sessions_is_refractoriness():
     assert after_sessions((60, 30, 15), afp=(100, 130, 170))[k.TACE_PFS_REASON] == k.REFRACTORY
-    assert after_sessions((60, 30, 15), afp=(100, 130, 140))[k.TACE_PFS_TICK] == -1
+    assert after_sessions((60, 30, 15), afp=(100, 130, 140))[k.TACE_PFS_TICK] == k.NEVER
 
 
 def test_growth_and_child_pugh_c_end_treatability():

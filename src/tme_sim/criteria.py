@@ -9,7 +9,8 @@ Order of calls
 1. ``memory = np.zeros(memory_size(n))`` for n lesion slots; a slice of a longer vector will do.
 2. At each visit, in time order: fill `lesions` (n, LESION_COLUMNS) and `clinic` (CLINIC) with what that visit saw, then
    ``read_visit(tick, lesions, clinic, settings, memory)``.  The first call is the baseline.
-3. Read the results: ``memory[block(criterion) + PROGRESSION_TICK]`` and so on.  Ticks that never came are -1.
+3. Read the results: ``memory[block(criterion) + PROGRESSION_TICK]`` and so on.  Ticks that never came are NEVER; those
+   before day 0 are negative.
 
 What a visit saw
 ----------------
@@ -75,6 +76,7 @@ CLINIC = 5
  JUDGED_FROM) = range(9)
 SETTINGS = 9
 
+NEVER = -1e15  # a tick that has not come
 RECIST11, MRECIST, RECICL = range(3)
 CRITERIA = ("recist11", "mrecist", "recicl")
 NE, CR, PR, SD, PD = range(5)
@@ -186,15 +188,15 @@ def begin(tick, lesions, clinic, settings, memory):
         memory[i] = 0.0
     memory[FIRST_TICK] = tick
     memory[INVASION_FIRST] = clinic[INVASION]
-    memory[UNTACEABLE_TICK] = -1.0
-    memory[TACE_PFS_TICK] = -1.0
+    memory[UNTACEABLE_TICK] = NEVER
+    memory[TACE_PFS_TICK] = NEVER
     memory[JUDGED] = clinic[SESSIONS]
     rank_lesions(lesions, settings, memory, WHOLE, RANK)
     rank_lesions(lesions, settings, memory, VIABLE, RANK_ENHANCING)
     for i in range(lesions.shape[0]):
         at = lesion_block(i)
         seen = lesions[i, PRESENT] != 0.0 and lesions[i, WHOLE] >= settings[DETECT_FLOOR]
-        memory[at + SEEN_TICK] = tick if seen else -1.0
+        memory[at + SEEN_TICK] = tick if seen else NEVER
         if seen:
             memory[at + FIRST_WHOLE] = lesions[i, WHOLE]
             memory[at + BASE_WHOLE] = lesions[i, WHOLE]
@@ -207,16 +209,16 @@ def begin(tick, lesions, clinic, settings, memory):
             if is_target(criterion, settings, memory, i):
                 total += size_of(criterion, lesions, settings, i)
                 memory[b + N_TARGETS] += 1.0
-            if memory[lesion_block(i) + SEEN_TICK] >= 0.0:
+            if memory[lesion_block(i) + SEEN_TICK] > NEVER:
                 burden += size_of(criterion, lesions, settings, i)
         memory[b + BASELINE] = total
         memory[b + NADIR] = total
         memory[b + SUM] = total
         memory[b + BURDEN_NADIR] = burden
         memory[b + DEPTH] = np.nan
-        memory[b + RESPONSE_TICK] = -1.0
-        memory[b + PROGRESSION_TICK] = -1.0
-        memory[b + CALLED_TICK] = -1.0
+        memory[b + RESPONSE_TICK] = NEVER
+        memory[b + PROGRESSION_TICK] = NEVER
+        memory[b + CALLED_TICK] = NEVER
 
 
 @njit(types.boolean(INT, INT, MATRIX, VECTOR, VECTOR), **OPTIONS)
@@ -240,7 +242,7 @@ def new_disease(tick, criterion, lesions, clinic, settings, memory):
     date = float(tick)
     for i in range(lesions.shape[0]):
         at = lesion_block(i)
-        if memory[at + SEEN_TICK] < 0.0 or memory[at + SEEN_TICK] == memory[FIRST_TICK]:
+        if memory[at + SEEN_TICK] == NEVER or memory[at + SEEN_TICK] == memory[FIRST_TICK]:
             continue
         if memory[at + COUNTED + criterion] == 0.0 and counts_as_new(criterion, i, lesions, settings, memory):
             memory[at + COUNTED + criterion] = 1.0
@@ -273,7 +275,7 @@ def read_criterion(tick, criterion, lesions, clinic, settings, memory):
     burden = 0.0  # of what was there at baseline
     for i in range(lesions.shape[0]):
         at = lesion_block(i)
-        if memory[at + SEEN_TICK] < 0.0:
+        if memory[at + SEEN_TICK] == NEVER:
             continue
         size = size_of(criterion, lesions, settings, i)
         left += size
@@ -303,7 +305,7 @@ def read_criterion(tick, criterion, lesions, clinic, settings, memory):
     memory[b + SUM] = total
     memory[b + NADIR] = min(memory[b + NADIR], total)
     memory[b + BURDEN_NADIR] = min(memory[b + BURDEN_NADIR], burden)
-    if memory[b + CALLED_TICK] >= 0.0:
+    if memory[b + CALLED_TICK] > NEVER:
         return
     if memory[b + BEST] == NE or status < memory[b + BEST]:
         memory[b + BEST] = status
@@ -311,7 +313,7 @@ def read_criterion(tick, criterion, lesions, clinic, settings, memory):
         change = total / memory[b + BASELINE] - 1.0
         if not change >= memory[b + DEPTH]:
             memory[b + DEPTH] = change
-    if status <= PR and memory[b + RESPONSE_TICK] < 0.0:
+    if status <= PR and memory[b + RESPONSE_TICK] == NEVER:
         memory[b + RESPONSE_TICK] = tick
     if status == PD:
         memory[b + CALLED_TICK] = tick
@@ -325,7 +327,7 @@ def judge_session(tick, lesions, clinic, settings, memory):
     viable = 0.0
     found = 0.0
     for i in range(lesions.shape[0]):
-        if lesions[i, EXTRAHEPATIC] == 0.0 and memory[lesion_block(i) + SEEN_TICK] >= 0.0:
+        if lesions[i, EXTRAHEPATIC] == 0.0 and memory[lesion_block(i) + SEEN_TICK] > NEVER:
             viable += size_of(RECICL, lesions, settings, i)
             found += 1.0
     pending = clinic[SESSIONS] > memory[JUDGED] and memory[VISITS] > 0.0
@@ -356,12 +358,12 @@ def end_of_tace(tick, lesions, clinic, memory):
                 reason = METASTATIC
     elif clinic[CHILD_PUGH] >= LIVER_C:
         reason = LIVER
-    if reason != NO_REASON and memory[UNTACEABLE_TICK] < 0.0:
+    if reason != NO_REASON and memory[UNTACEABLE_TICK] == NEVER:
         memory[UNTACEABLE_TICK] = tick
         memory[UNTACEABLE_REASON] = reason
     if reason == NO_REASON and max(memory[VIABLE_RUN], memory[LESION_RUN], memory[AFP_RUN]) >= IN_A_ROW:
         reason = REFRACTORY
-    if reason != NO_REASON and memory[TACE_PFS_TICK] < 0.0:
+    if reason != NO_REASON and memory[TACE_PFS_TICK] == NEVER:
         memory[TACE_PFS_TICK] = tick
         memory[TACE_PFS_REASON] = reason
 
@@ -374,7 +376,7 @@ def read_visit(tick, lesions, clinic, settings, memory):
     else:
         for i in range(lesions.shape[0]):
             at = lesion_block(i)
-            new = memory[at + SEEN_TICK] < 0.0 and lesions[i, PRESENT] != 0.0
+            new = memory[at + SEEN_TICK] == NEVER and lesions[i, PRESENT] != 0.0
             if new and lesions[i, WHOLE] >= settings[DETECT_FLOOR]:
                 memory[at + SEEN_TICK] = tick
                 memory[at + FIRST_WHOLE] = lesions[i, WHOLE]

@@ -22,8 +22,10 @@ from tme_sim.engine import codes
 from tme_sim.engine import queue as q
 from tme_sim.engine.batch import run_batch
 from tme_sim.engine.run import Functions, Options
+from tme_sim.engine.signatures import no_decision
 from tme_sim.network import NetworkError
-from tme_sim.simulation import TICKS_PER_DAY, Plan, SetUp, structures
+from tme_sim.protocol.rules import shift_groups
+from tme_sim.simulation import TICKS_PER_DAY, Plan, SetUp, structures, with_sessions
 
 BATCH = 256  # patients integrated before they are read; bounds memory
 
@@ -72,7 +74,7 @@ def run_rows(
 
 def _alike(plan: Plan, model: CompiledModel) -> tuple:
     """What plans must share to be integrated and read together."""
-    visits = observe.visit_ticks(plan.entries, plan.start, plan.stop)
+    visits = observe.visit_ticks(plan)
     imaging = (plan.imaging.criterion, plan.imaging.error, plan.imaging.settings.tobytes())
     return (model.digest, len(plan.lesions), plan.start, plan.stop, visits.tobytes(), imaging, plan.seed, plan.rtol,
             plan.max_steps, plan.wall_seconds)  # fmt: skip
@@ -81,11 +83,12 @@ def _alike(plan: Plan, model: CompiledModel) -> tuple:
 def _run(plans: Sequence[Plan], part: Sequence[tuple[int, SetUp]], threads: int | None) -> list[Row]:
     chosen = [plans[i] for i, _ in part]
     plan, model = chosen[0], part[0][1].model
-    jumps, queues = _joined([one for _, one in part])
+    jumps, queues, memory = _joined([one for _, one in part])
+    decide = next((one.decide for _, one in part if one.memory.size > 1), no_decision)
     ticks = observe.observation_ticks(plan)
     th = np.stack([one.th for _, one in part])
     result = run_batch(
-        Functions(rhs=model.rhs, jac=model.jac, program=model.elimination),
+        Functions(rhs=model.rhs, jac=model.jac, program=model.elimination, decide=decide),
         np.stack([one.y0 for _, one in part]),
         np.stack([one.u0 for _, one in part]),
         th,
@@ -93,6 +96,7 @@ def _run(plans: Sequence[Plan], part: Sequence[tuple[int, SetUp]], threads: int 
         plan.stop,
         Options(rtol=plan.rtol, atol=model.tolerances(plan.rtol), max_steps=plan.max_steps),
         jumps=jumps,
+        memory=memory,
         out_ticks=ticks,
         observe=model.observe,
         n_obs=len(model.node_names),
@@ -105,26 +109,34 @@ def _run(plans: Sequence[Plan], part: Sequence[tuple[int, SetUp]], threads: int 
     reached = np.flatnonzero(result.code == codes.OK)
     summaries: dict[int, dict] = {}
     if reached.size:
+        told = [with_sessions(chosen[r], result.memory[r]) for r in reached]
         columns, _ = observe.endpoints_of_batch(
-            model, [chosen[r] for r in reached], th[reached], ticks, result.out_y[reached], result.out_obs[reached])
+            model, told, th[reached], ticks, result.out_y[reached], result.out_obs[reached])
         summaries = dict(zip(reached.tolist(), observe.rows_of(columns), strict=True))
     return [Row(OK, "", summaries[r]) if r in summaries else _failed(model, result, r) for r in range(len(part))]
 
 
-def _joined(ready: Sequence[SetUp]) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-    """One table of jumps for all calendars, and each patient's queue (N, capacity + 1, columns) pointing into it."""
+def _joined(ready: Sequence[SetUp]) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
+    """One table of jumps for all calendars, and each patient's queue (N, capacity + 1, columns) and memory (N, places)
+    pointing into it.
+    """
     tables = [one.jumps.arrays() for one in ready]
     room = max(len(one.queue) for one in ready)
     queues = np.zeros((len(ready), room, q.COLUMNS), dtype=np.int64)
+    memory = np.zeros((len(ready), max(one.memory.size for one in ready)))
     ends, rows, groups = [], 0, 0
     for i, (one, (end, _, _)) in enumerate(zip(ready, tables, strict=True)):
         queues[i, : len(one.queue)] = one.queue
-        queues[i, 1 : one.queue[0, q.H_COUNT] + 1, q.REF] += groups
+        used = queues[i, 1 : one.queue[0, q.H_COUNT] + 1]
+        used[used[:, q.ACTION] == q.JUMP, q.REF] += groups
+        memory[i, : one.memory.size] = one.memory
+        if one.memory.size > 1:
+            shift_groups(memory[i], groups)
         ends.append(end + rows)
         rows += int(end[-1]) if len(end) else 0
         groups += len(end)
     places, values = (np.concatenate([t[k] for t in tables]) for k in (1, 2))
-    return (np.concatenate(ends), places, values), queues
+    return (np.concatenate(ends), places, values), queues, memory
 
 
 def _failed(model: CompiledModel, result, row: int) -> Row:

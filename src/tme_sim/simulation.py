@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from tme_sim.engine.signatures import no_decision
 from tme_sim.network import Mechanism, Network, compose
 from tme_sim.protocol import deciding
 from tme_sim.protocol.calendar import Calendar
-from tme_sim.protocol.rules import Visits
+from tme_sim.protocol.rules import Visits, happened
 from tme_sim.quantities import Parameter, to_display
 from tme_sim.therapies import dosing, session
 from tme_sim.therapies.drug import Drug
@@ -209,8 +209,8 @@ def _endpoints(plan: Plan, ready: SetUp, ticks: np.ndarray, states: np.ndarray, 
     for row in range(len(ticks)):
         ready.model.observe(np.ascontiguousarray(states[row]), np.ascontiguousarray(held[row]), ready.th, nodes[row])
     columns, history = observe.endpoints_of_batch(
-        ready.model, [plan], ready.th[None], ticks, states[None], nodes[None])
-    visits = observe.visit_ticks(plan.entries, plan.start, plan.stop)
+        ready.model, [with_sessions(plan, ready.memory)], ready.th[None], ticks, states[None], nodes[None])
+    visits = observe.visit_ticks(plan)
     ready.events = observe.told_scans(ready.events, visits, history[0])
     return observe.rows_of(columns)[0]
 
@@ -284,11 +284,20 @@ def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
         return deciding.drug_parts(drug, kinetics[slot], track, entry, plan.oral, builder.group)
 
     memory, more = deciding.prepare(
-        plan.calendar, model, th, parts_of, start=plan.start, stop=plan.stop, oral=plan.oral, visits=Visits(),
+        plan.calendar, model, th, parts_of, start=plan.start, stop=plan.stop, oral=plan.oral,
+        visits=_visits(plan, model, th),
     )  # fmt: skip
     jumps, queue, events = builder.finish(plan, more)
-    deciding.open_queue(plan.calendar, memory, queue, plan.start, plan.stop)
+    deciding.open_queue(plan.calendar, memory, queue, observe.visit_ticks(plan), plan.start, plan.stop)
     return jumps, queue, events, memory
+
+
+def _visits(plan: Plan, model: CompiledModel, th: np.ndarray) -> Visits:
+    """How the decisions of a run look at its patient: as its endpoints do."""
+    theta = model.layout.theta["body"]
+    invaded = "portal_invasion" in theta and th[theta.index("portal_invasion")] >= 1.0
+    at = float(observe.thresholds([plan], "invasion")[0])
+    return Visits(plan.imaging.settings, plan.imaging.error, plan.seed, plan.patient, invaded, at)
 
 
 def _daily_oral(plan: Plan) -> dict[int, tuple[float, int, int] | None]:
@@ -374,8 +383,9 @@ class _CalendarBuilder:
         if "injury" in self.place:  # not when the liver is switched off
             out.append((-1, 0, entry.order, self.group(session.body_changes(what, self.value))))
         for lesion in [int(t) for t in data.get("targets", ())] or range(1, self.model.layout.n_lesions + 1):
+            fed = self.of_lesion("arterial_share", lesion)
             for delay, changes in session.lesion_changes(what, self.value):
-                group = self.jumps.group(self.rows(changes, lesion))
+                group = self.jumps.group(self.rows(session.reached(changes, fed), lesion))
                 out.append((lesion - 1, round(delay * TICKS_PER_DAY), entry.order, group))
         return out
 
@@ -421,8 +431,17 @@ def _integrate(plan: Plan, ready: SetUp, ticks: np.ndarray, records):
     if code != 0:
         raise SimulationError(f"{engine.message(state, model.state_names)}; {_fastest(model, state, ready.th)}")
     if plan.calendar.ruled:
+        ready.memory = state.memory
         ready.events = _with_decisions(plan, ready.events, state.memory)
     return out_y, out_u, state.stats
+
+
+def with_sessions(plan: Plan, memory: np.ndarray) -> Plan:
+    """A plan whose entries hold the procedures that its decisions have given, for what reads sessions of a run."""
+    if not plan.calendar.ruled:
+        return plan
+    given = [h.entry for h in happened(plan.calendar, memory, plan.stop, plan.oral) if h.entry is not None]
+    return replace(plan, entries=(*plan.entries, *(e for e in given if e.kind != "drug")))
 
 
 def _with_decisions(plan: Plan, events: list[dict], memory: np.ndarray) -> list[dict]:
@@ -532,8 +551,6 @@ def _days(quantity) -> float:
 
 def _numbered_targets(entries, lesions):
     """Entries whose targets are lesion numbers (from 1) instead of names."""
-    from dataclasses import replace
-
     number = {one.name: i for i, one in enumerate(lesions, 1)}
     out = []
     for e in entries:
@@ -545,8 +562,6 @@ def _numbered_targets(entries, lesions):
 
 def _numbered_calendar(calendar: Calendar, lesions) -> Calendar:
     """A calendar whose ruled sessions name lesions by number."""
-    from dataclasses import replace
-
     tracks = [replace(t, given=tuple(_numbered_targets(t.given, lesions))) for t in calendar.tracks]
     return replace(calendar, tracks=tuple(tracks))
 

@@ -17,6 +17,7 @@ from tme_sim.observe import (
     visit_ticks,
 )
 from tme_sim.observe.endpoints import crossing_ticks
+from tme_sim.simulation import Plan
 
 DAY = 1440
 STOP = 300 * DAY
@@ -101,7 +102,7 @@ def entry(day, kind):
 
 
 def test_the_baseline_is_the_last_scan_before_treatment():
-    days = lambda *e: (visit_ticks(e, -30 * DAY, 200 * DAY) / DAY).tolist()  # noqa: E731
+    days = lambda *e: (visit_ticks(Plan([], [], entries=e, start=-30 * DAY, stop=200 * DAY)) / DAY).tolist()  # noqa: E731
     assert days(entry(56, "scan"), entry(0, "tace")) == [0.0, 56.0]
     assert days(entry(0, "scan"), entry(0, "tace"), entry(56, "scan")) == [0.0, 56.0]
     assert days(entry(-28, "scan"), entry(-7, "scan"), entry(0, "tace"), entry(40, "scan")) == [-7.0, 40.0]

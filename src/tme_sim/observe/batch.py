@@ -23,14 +23,16 @@ HYPERVASCULAR = 0.5  # arterial share of the inflow from which a nodule enhances
 FAR = 1e300  # later than any tick
 
 
-def visit_ticks(entries: Sequence, start: int, stop: int) -> np.ndarray:
-    """Ticks of the visits of a plan: its scans, the first of them the baseline.
+def visit_ticks(plan: Plan) -> np.ndarray:
+    """Ticks at which a plan is imaged: its scans, the first of them the baseline.
 
     The baseline is the last scan up to the first treatment; without one, a visit at day 0 or at the first treatment,
     whichever comes first.  Earlier scans are left out.
     """
-    scans = sorted({e.tick for e in entries if e.kind == "scan" and start <= e.tick <= stop})
-    treated = min((e.tick for e in entries if e.kind != "scan"), default=0)
+    start, stop = plan.start, plan.stop
+    scans = sorted({e.tick for e in plan.entries if e.kind == "scan" and start <= e.tick <= stop})
+    given = (*plan.entries, *plan.calendar.planned)
+    treated = min((e.tick for e in given if e.kind not in ("scan", "visit")), default=0)
     first = max(start, min(0, treated))
     baseline = max((t for t in scans if t <= max(first, treated)), default=first)
     return np.array(sorted({baseline, *(t for t in scans if t > baseline)}), dtype=np.int64)
@@ -40,7 +42,7 @@ def observation_ticks(plan: Plan) -> np.ndarray:
     """Ticks whose states the endpoints of a plan need: visits, landmarks, day 0, and each week for the hazards."""
     marks = [0, *(day * TICKS_PER_DAY for day in LANDMARKS)]
     weeks = range(plan.start, plan.stop + 1, WEEK)
-    visits = visit_ticks(plan.entries, plan.start, plan.stop)
+    visits = visit_ticks(plan)
     chosen = {plan.start, plan.stop, *visits.tolist(), *weeks, *marks}
     return np.array(sorted(t for t in chosen if plan.start <= t <= plan.stop), dtype=np.int64)
 
@@ -66,12 +68,12 @@ def endpoints_of_batch(
     first = plans[0]
     lesions = len(first.lesions)
     course = _Course(model, states, nodes)
-    visits = visit_ticks(first.entries, first.start, first.stop)
+    visits = visit_ticks(first)
     seen = np.searchsorted(ticks, visits)
     floor, rho = (th[:, model.index("theta", name)][:, None, None] for name in ("volume_floor", "rho_cell"))
     viable = course.lesions("viable_cells", lesions) / rho
     whole = np.maximum(course.lesions("lesion_volume", lesions) - floor, 0.0)
-    death = crossing_ticks(ticks, course.body("death_hazard"), _thresholds(plans, "death"))
+    death = crossing_ticks(ticks, course.body("death_hazard"), thresholds(plans, "death"))
     there = Visits(
         visits,
         whole[:, seen],
@@ -80,7 +82,7 @@ def endpoints_of_batch(
         (_flags(model, th, "arterial_share", lesions) >= HYPERVASCULAR).astype(np.float64),
         _flags(model, th, "infiltrative", lesions),
         _clinic(plans, visits, seen, course, th, model, crossing_ticks(
-            ticks, course.body("invasion_hazard"), _thresholds(plans, "invasion"))),
+            ticks, course.body("invasion_hazard"), thresholds(plans, "invasion"))),
         _parameter(model, th, "liver_volume"),
         np.where(np.isfinite(death), death, FAR),
     )  # fmt: skip
@@ -134,7 +136,7 @@ def _flags(model, th, name: str, count: int) -> np.ndarray:
     return np.stack([th[:, model.index("theta", name, b)] for b in range(count)], axis=1)
 
 
-def _thresholds(plans: Sequence[Plan], purpose: str) -> np.ndarray:
+def thresholds(plans: Sequence[Plan], purpose: str) -> np.ndarray:
     """What a cumulative hazard must reach to strike each patient: its median, or a draw of the patient's own."""
     number = np.uint64(PURPOSES[purpose])
     zero = np.uint64(0)

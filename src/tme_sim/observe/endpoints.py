@@ -34,18 +34,18 @@ def endpoint_columns(visits: Visits, imaging: Imaging, stop: int, seed: int, pat
         out[f"orr_{name}"] = ((best == k.CR) | (best == k.PR)).astype(np.int64)
         out[f"dcr_{name}"] = ((best >= k.CR) & (best <= k.SD)).astype(np.int64)
     at = k.block(k.CRITERIA.index(imaging.criterion))
-    called, when = memory[:, at + k.CALLED_TICK] >= 0, memory[:, at + k.PROGRESSION_TICK]
+    called, when = memory[:, at + k.CALLED_TICK] > k.NEVER, memory[:, at + k.PROGRESSION_TICK]
     out["depth"] = memory[:, at + k.DEPTH]
     until = np.where(called, when, np.where(died, death, last))
     answered = memory[:, at + k.RESPONSE_TICK]
-    out["dor"] = np.where(answered >= 0, until - answered, 0.0) / DAY
+    out["dor"] = np.where(answered > k.NEVER, until - answered, 0.0) / DAY
     out |= _timed("ttp", np.where(called, when, last), called)
     out |= _timed("pfs", until, called | died)
     cause = np.where(called, memory[:, at + k.CAUSE], np.where(died, k.DEATH, k.NOTHING)).astype(np.int64)
     out["first_pd"] = np.array(k.CAUSES, dtype=object)[cause]
-    failed, tick = memory[:, k.TACE_PFS_TICK] >= 0, memory[:, k.TACE_PFS_TICK]
+    failed, tick = memory[:, k.TACE_PFS_TICK] > k.NEVER, memory[:, k.TACE_PFS_TICK]
     out |= _timed("tace_pfs", np.where(failed, tick, np.where(died, death, last)), failed | died)
-    ended, tick = memory[:, k.UNTACEABLE_TICK] >= 0, memory[:, k.UNTACEABLE_TICK]
+    ended, tick = memory[:, k.UNTACEABLE_TICK] > k.NEVER, memory[:, k.UNTACEABLE_TICK]
     out |= _timed("untaceable", np.where(ended, tick, last), ended)
     out |= _timed("os", death, died)
     fit = history[:, :, 6] == 1.0

@@ -61,7 +61,8 @@ def signals_of(model: CompiledModel, th: np.ndarray) -> Signals:
 
     nodes, held, states, theta = model.node_names, model.held_names, model.state_names, model.theta_names
     body = [place(nodes, name) for name in BODY]
-    body += [place(states, "AFP"), place(theta, "volume_floor"), place(theta, "rho_cell"), place(nodes, "invasion")]
+    body += [place(states, "AFP"), place(theta, "volume_floor"), place(theta, "rho_cell")]
+    body.append(place(states, "invasion_hazard"))
     lesions = []
     for k in range(1, model.layout.n_lesions + 1):
 
@@ -103,14 +104,16 @@ def prepare(
     return memory, queue_size(calendar, memory, start, stop)
 
 
-def open_queue(calendar: Calendar, memory: np.ndarray, queue: np.ndarray, start: int, stop: int) -> None:
-    """Queue the visits and the first dates of everything that rules decide about."""
+def open_queue(
+    calendar: Calendar, memory: np.ndarray, queue: np.ndarray, scans: np.ndarray, start: int, stop: int
+) -> None:
+    """Queue scans (at these ticks), blood tests, and the first dates of everything that rules decide about."""
     from tme_sim.protocol.kernel import open_calendar
 
-    kinds = {"scan": p.D_SCAN, "visit": p.D_BLOOD}
-    for entry in calendar.entries:
-        if entry.kind in kinds and start <= entry.tick <= stop:
-            q.append(queue, entry.tick, p.ORDER_LOOK, q.DECISION, kinds[entry.kind] * p.KIND)
+    looks = [(int(tick), p.D_SCAN) for tick in scans]
+    looks += [(e.tick, p.D_BLOOD) for e in calendar.entries if e.kind == "visit" and start <= e.tick <= stop]
+    for tick, kind in looks:
+        q.append(queue, tick, p.ORDER_LOOK, q.DECISION, kind * p.KIND)
     queue[0, q.H_NOW] = start
     open_calendar(memory, queue)
 

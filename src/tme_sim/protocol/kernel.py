@@ -52,6 +52,9 @@ def targeted(memory, track, lesion):
     if memory[p.SCANS] == 0.0:
         return True
     at = int(memory[p.AT_LESIONS]) + lesion * cr.LESION_COLUMNS
+    read = int(memory[p.AT_CRITERIA])
+    if memory[read + cr.VISITS] > 0.0 and memory[read + cr.lesion_block(lesion) + cr.SEEN_TICK] == cr.NEVER:
+        return False
     floor = memory[int(memory[p.AT_SETTINGS]) + cr.FOLLOW_FLOOR]
     return memory[at + cr.PRESENT] != 0.0 and memory[at + cr.EXTRAHEPATIC] == 0.0 and memory[at + cr.VIABLE] >= floor
 
@@ -417,7 +420,7 @@ def decide_on(code, tick, y, u, th, out, memory, queue):
     if kind == p.D_SCAN or kind == p.D_BLOOD:
         take_blood(tick, y, out, memory)
         if kind == p.D_SCAN:
-            scan(tick, u, th, out, memory)
+            scan(tick, y, u, th, out, memory)
         apply_rules(memory, queue, kind == p.D_SCAN)
     elif kind == p.D_DUE:
         t = track_at(memory, number)

@@ -46,6 +46,8 @@ class Visits:
     error: float = 0.0
     seed: int = 1
     patient: int = 0
+    invaded: bool = False  # macroscopic vascular invasion at entry
+    invasion_at: float = np.inf  # cumulative hazard at which it comes
 
 
 def steady(track: Track, oral: str = "averaged") -> bool:
@@ -144,6 +146,7 @@ def memory_of(
     head[[p.CONDITIONS_N, p.LINKS_N, p.HOLDS_N]] = len(conditions.rows), len(links.rows), len(holds.rows)
     head[[p.STOP, p.SEED, p.PATIENT, p.ERROR]] = stop, visits.seed, visits.patient, visits.error
     head[[p.CRITERIA_N, p.LOG_N, p.SESSION_TICK]] = memory_size(n), log_rows, p.NEVER
+    head[[p.INVADED, p.INVASION_AT]] = visits.invaded, visits.invasion_at
     at, out = p.HEADER, [head]
     for place, table in tables.items():
         head[place] = at
@@ -152,6 +155,12 @@ def memory_of(
     memory = np.concatenate(out)
     memory[int(head[p.AT_VALUES]) + p.V_SESSIONS] = 0.0
     return memory
+
+
+def shift_groups(memory: np.ndarray, by: int) -> None:
+    """Let a memory point into a table of jump groups that begins `by` groups later, as batches join them."""
+    parts, end = int(memory[p.AT_PARTS]), int(memory[p.AT_COUNTS])
+    memory[parts + p.G_GROUP : end : p.G_COLUMNS] += by
 
 
 def _condition(condition: Condition) -> tuple[float, ...]:

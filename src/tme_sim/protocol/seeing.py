@@ -40,7 +40,7 @@ def reading(memory, what):
     if found[cr.VISITS] < 2.0:
         return False
     if what < p.READ_COMPLETE:
-        return found[cr.block(what - p.READ_PROGRESSION) + cr.CALLED_TICK] >= 0.0
+        return found[cr.block(what - p.READ_PROGRESSION) + cr.CALLED_TICK] > cr.NEVER
     if what < p.READ_JSH:
         return found[cr.block(what - p.READ_COMPLETE) + cr.STATUS] == cr.CR
     if what == p.READ_JSH:
@@ -51,8 +51,8 @@ def reading(memory, what):
         best = found[cr.block(cr.MRECIST) + cr.BEST]
         return memory[p.SESSIONS] >= 2.0 and late and best != cr.CR and best != cr.PR
     if what == p.READ_UNTACEABLE:
-        return found[cr.UNTACEABLE_TICK] >= 0.0
-    return found[cr.TACE_PFS_TICK] >= 0.0
+        return found[cr.UNTACEABLE_TICK] > cr.NEVER
+    return found[cr.TACE_PFS_TICK] > cr.NEVER
 
 
 @njit(FLAG(VECTOR, INT), **OPTIONS)
@@ -127,7 +127,7 @@ def keep_measures(lesions, settings, read, memory):
     area, volume, viable, whole, new, number = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(lesions.shape[0]):
         seen = read[cr.lesion_block(i) + cr.SEEN_TICK]
-        if seen < 0.0 and read[cr.VISITS] > 1.0 or lesions[i, cr.PRESENT] == 0.0:
+        if seen == cr.NEVER and read[cr.VISITS] > 1.0 or lesions[i, cr.PRESENT] == 0.0:
             continue
         if lesions[i, cr.WHOLE] < settings[cr.FOLLOW_FLOOR]:
             continue
@@ -152,8 +152,8 @@ def keep_measures(lesions, settings, read, memory):
     memory[v + p.V_LESIONS] = number
 
 
-@njit(types.void(INT, VECTOR, VECTOR, VECTOR, VECTOR), **OPTIONS)
-def scan(tick, u, th, out, memory):
+@njit(types.void(INT, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR), **OPTIONS)
+def scan(tick, y, u, th, out, memory):
     """Image the lesions, read them by the criteria, and keep what conditions compare."""
     n = int(memory[p.LESIONS_N])
     s = int(memory[p.AT_SIGNALS])
@@ -171,15 +171,15 @@ def scan(tick, u, th, out, memory):
     lesions = memory[first : first + n * cr.LESION_COLUMNS].reshape((n, cr.LESION_COLUMNS))
     seed, patient, visit = np.uint64(memory[p.SEED]), np.uint64(memory[p.PATIENT]), np.uint64(memory[p.SCANS])
     imaging.see_lesions(whole, viable, present, spread, arterial, memory[p.ERROR], seed, patient, visit, lesions)
-    v, c = int(memory[p.AT_VALUES]), int(memory[p.AT_CLINIC])
+    c = int(memory[p.AT_CLINIC])
     clinic = memory[c : c + cr.CLINIC]
     clinic[cr.SESSIONS] = memory[p.SESSIONS]
     clinic[cr.SESSION_TICK] = memory[p.SESSION_TICK]
-    points = memory[v + p.V_CHILD_PUGH]
-    clinic[cr.CHILD_PUGH] = 0.0 if np.isnan(points) else points
-    invasion = taken(out, memory[s + p.S_INVASION])
-    clinic[cr.INVASION] = 0.0 if np.isnan(invasion) else invasion
-    afp = memory[v + p.V_AFP]
+    points = taken(out, memory[s + p.S_CHILD_PUGH])
+    clinic[cr.CHILD_PUGH] = 5.0 if np.isnan(points) else points
+    hazard = taken(y, memory[s + p.S_INVASION])
+    clinic[cr.INVASION] = 1.0 if memory[p.INVADED] != 0.0 or hazard >= memory[p.INVASION_AT] else 0.0
+    afp = taken(y, memory[s + p.S_AFP])
     clinic[cr.AFP] = 0.0 if np.isnan(afp) else afp
     settings_at, criteria_at = int(memory[p.AT_SETTINGS]), int(memory[p.AT_CRITERIA])
     settings = memory[settings_at : settings_at + cr.SETTINGS]
