@@ -125,7 +125,7 @@ class _Resolver:
             if before is None or entry.tick - before.tick >= TICKS_PER_DAY:
                 continue
             pair = (before.treatment, entry.treatment)
-            if pair in told or (entry.kind == "drug" and pair[0] == pair[1]):
+            if pair in told or (entry.kind == "drug" and (pair[0] == pair[1] or self.meant_together(index, *pair))):
                 continue
             told.add(pair)
             self.problems.add(
@@ -133,6 +133,15 @@ class _Resolver:
                 f"{quoted(entry.treatment)} on day {entry.day:g} comes within a day of {quoted(before.treatment)} "
                 f'({"two sessions" if what in PROCEDURES else what + " twice"}); move one, or end one with "until"',
             )
+
+    def meant_together(self, index: dict[str, int], first: str, second: str) -> bool:
+        """Whether one of two treatments is dated from the other, as an infusion from its bolus."""
+        for one, other in ((first, second), (second, first)):
+            start = self.items[index[one]].start
+            dated = start is not None and not start.phase and start.which
+            if dated and index[other] in self.dating.named(start.anchor):
+                return True
+        return False
 
     def endless(self) -> None:
         """Treatments that nothing ends but the run."""

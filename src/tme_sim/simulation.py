@@ -499,7 +499,7 @@ def plan_of(scenario) -> Plan:
     library, covariates = scenario.catalogue.library, scenario.covariates()
     drugs: dict[str, tuple[Drug, Mapping[str, float | str]]] = {}
     for name in scenario.calendar.drugs:
-        drug = library.get(name)
+        drug = library.get(name).in_place(drugs)
         if drug.slot in drugs and drugs[drug.slot][0].name != drug.name:
             raise InputError(Problem(scenario.name, "protocol", (
                 f"{drugs[drug.slot][0].name} and {drug.name} are both {drug.role}: one run holds one drug of a role; "

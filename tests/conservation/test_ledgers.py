@@ -19,7 +19,7 @@ from tme_sim.therapies.session import Session, body_changes, lesion_changes
 
 pytestmark = pytest.mark.timeout(900)  # the first test of a fresh machine compiles the network
 DAYS, TIGHT = 180, 1e-11
-SLOTS = ("trap", "tki", "pd1", "ctla4", "chemo")
+SLOTS = ("trap", "tki", "pd1", "ctla4", "chemo", "chemo2")
 CLONES = ("", "_resistant", "_unseen")
 
 

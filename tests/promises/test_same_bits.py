@@ -140,7 +140,7 @@ def test_arms_share_the_patient_and_their_draws():
     first = setups["untreated"]
     seeds = {golden.scenario(name).seed for name in golden.SCENARIOS}
     assert len(seeds) == 1
-    drugs = ("trap_", "tki_", "pd1_", "ctla4_", "chemo_")
+    drugs = ("trap_", "tki_", "pd1_", "ctla4_", "chemo_", "chemo2_")
     mine = [i for i, n in enumerate(first.model.parameter_names) if not n.startswith(drugs)]
     bodies = [i for i, n in enumerate(first.model.state_names) if not n.startswith(drugs)]
     assert len(mine) > 200

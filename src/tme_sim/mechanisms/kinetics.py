@@ -1,4 +1,4 @@
-"""Drug kinetics: five generic slots (trap, tki, pd1, ctla4, chemo) that share one set of laws.
+"""Drug kinetics: six generic slots (trap, tki, pd1, ctla4, chemo, chemo2) that share one set of laws.
 
 Biology.  A drug enters plasma by infusion, or a gut depot that empties by first order; it spreads into up to two
 peripheral compartments and leaves by linear clearance and, for some antibodies, by a saturable way besides.
@@ -29,7 +29,9 @@ SLOTS = {
     "pd1": "PD-1 or PD-L1 antibody",
     "ctla4": "CTLA-4 antibody",
     "chemo": "cytotoxic drug",
+    "chemo2": "second cytotoxic drug",
 }
+CYTOTOXIC = {slot: words for slot, words in SLOTS.items() if slot.startswith("chemo")}
 EMPTY = "value of an empty slot, by construction; a drug of the library replaces it"
 
 
@@ -227,6 +229,30 @@ def _effect(name, value, unit, note, low=None, high=None) -> Parameter:
     return Parameter(name=name, value=value, unit=unit, source=EMPTY, grade="high", low=low, high=high, note=note)
 
 
+def _cytotoxic_parameters(s: str, words: str) -> tuple[Parameter, ...]:
+    return (
+        _effect(f"{s}_molar_mass", 130.0, "g/mol", f"{words}: molar mass of what is measured in plasma", 50.0, 1e3),
+        _effect(f"{s}_extraction", 0.0, "1", f"{words}: share of an arterial dose that the liver takes up", 0.0, 1.0),
+        _effect(f"{s}_regional_gain", 1.0, "1", f"{words}: liver exposure, artery against vein", 1.0, 20.0),
+        _effect(f"{s}_kill_max", 0.0, "1/day", f"{words}: largest hazard of death", 0.0, 5.0),
+        _effect(f"{s}_kill_IC50", 1.0, "umol/L", f"{words}: concentration for half of that", 1e-3, 1e3),
+        _effect(f"{s}_kill_hill", 1.0, "1", f"{words}: steepness", 0.5, 4.0),
+    )
+
+
+def _cytotoxic_signals(s: str, words: str) -> tuple[Signal, ...]:
+    return (
+        Signal(f"{s}_regional", regional, "mg/L", f"{words} in liver tumours", where="body",
+               bind={"plasma": f"{s}_plasma", "arterial": f"{s}_arterial", "CL": f"{s}_CL",
+                     "extraction": f"{s}_extraction", "regional_gain": f"{s}_regional_gain"}),
+        Signal(f"{s}_tumour", molar, "umol/L", f"{words} in liver tumours, molar", where="body",
+               bind={"plasma": f"{s}_regional", "molar_mass": f"{s}_molar_mass"}),
+        Signal(f"{s}_kill", kill_by_drug, "1/day", f"hazard of death of sensitive cells by {words}", where="body",
+               bind={"tumour": f"{s}_tumour", "kill_max": f"{s}_kill_max", "kill_IC50": f"{s}_kill_IC50",
+                     "kill_hill": f"{s}_kill_hill"}),
+    )
+
+
 MECHANISM = Mechanism(
     name="kinetics",
     text=__doc__,
@@ -244,19 +270,13 @@ MECHANISM = Mechanism(
         _effect("pd1_engaged_max", 1.0, "1", "PD-1 or PD-L1 antibody: engagement at saturation", 0.0, 1.0),
         _effect("ctla4_EC50", 0.5, "mg/L", "CTLA-4 antibody: plasma concentration that engages half", 1e-4, 10.0),
         _effect("ctla4_engaged_max", 1.0, "1", "CTLA-4 antibody: engagement at saturation", 0.0, 1.0),
-        _effect("chemo_molar_mass", 130.0, "g/mol", "cytotoxic drug: molar mass of what is measured in plasma", 50.0,
-                1e3),
-        _effect("chemo_extraction", 0.0, "1", "cytotoxic drug: share of an arterial dose that the liver takes up", 0.0,
-                1.0),
-        _effect("chemo_regional_gain", 1.0, "1", "cytotoxic drug: liver exposure, artery against vein", 1.0, 20.0),
-        _effect("chemo_kill_max", 0.0, "1/day", "cytotoxic drug: largest hazard of death", 0.0, 5.0),
-        _effect("chemo_kill_IC50", 1.0, "umol/L", "cytotoxic drug: concentration for half of that", 1e-3, 1e3),
-        _effect("chemo_kill_hill", 1.0, "1", "cytotoxic drug: steepness", 0.5, 4.0),
+        *(item for slot, words in CYTOTOXIC.items() for item in _cytotoxic_parameters(slot, words)),
     ),
     species=_each(_slot_species),
     held=(
         *_each(_slot_held),
-        Held("chemo_arterial", "mg/day", "infusion of cytotoxic drug into the hepatic artery"),
+        *(Held(f"{slot}_arterial", "mg/day", f"infusion of {words} into the hepatic artery")
+          for slot, words in CYTOTOXIC.items()),
     ),
     signals=(
         *(_slot_signal(s, words) for s, words in SLOTS.items()),
@@ -272,19 +292,14 @@ MECHANISM = Mechanism(
                bind={"plasma": "pd1_plasma", "EC50": "pd1_EC50", "engaged_max": "pd1_engaged_max"}),
         Signal("ctla4_engaged", engage, "1", "share of CTLA-4 engaged", where="body",
                bind={"plasma": "ctla4_plasma", "EC50": "ctla4_EC50", "engaged_max": "ctla4_engaged_max"}),
-        Signal("chemo_regional", regional, "mg/L", "cytotoxic drug in liver tumours", where="body",
-               bind={"plasma": "chemo_plasma", "arterial": "chemo_arterial", "CL": "chemo_CL",
-                     "extraction": "chemo_extraction", "regional_gain": "chemo_regional_gain"}),
-        Signal("chemo_tumour", molar, "umol/L", "cytotoxic drug in liver tumours, molar", where="body",
-               bind={"plasma": "chemo_regional", "molar_mass": "chemo_molar_mass"}),
-        Signal("chemo_kill", kill_by_drug, "1/day", "hazard of death of sensitive cells", where="body",
-               bind={"tumour": "chemo_tumour", "kill_max": "chemo_kill_max", "kill_IC50": "chemo_kill_IC50",
-                     "kill_hill": "chemo_kill_hill"}),
+        *(item for slot, words in CYTOTOXIC.items() for item in _cytotoxic_signals(slot, words)),
     ),
     processes=(
         *_each(_slot_processes),
-        arrival("chemo_infused_by_artery", "chemo_central", infuse_artery, "arterial infusion reaching the circulation",
-                where="body", bind={"arterial": "chemo_arterial", "extraction": "chemo_extraction"}),
+        *(arrival(f"{slot}_infused_by_artery", f"{slot}_central", infuse_artery,
+                  f"arterial infusion of {words} reaching the circulation", where="body",
+                  bind={"arterial": f"{slot}_arterial", "extraction": f"{slot}_extraction"})
+          for slot, words in CYTOTOXIC.items()),
     ),
     modulations=tuple(_slot_arrow(s, words) for s, words in SLOTS.items()),
 )

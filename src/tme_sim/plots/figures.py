@@ -105,7 +105,7 @@ def priming_and_tcells(run, _treatments) -> list[Panel]:
 # --- 5: drugs -------------------------------------------------------------------------------------------------
 
 
-SLOTS = ("trap", "tki", "pd1", "ctla4", "chemo")
+SLOTS = ("trap", "tki", "pd1", "ctla4", "chemo", "chemo2")
 
 
 def drugs(run, treatments: Treatments) -> list[Panel]:

@@ -48,7 +48,8 @@ COLOURS = {
     "CD8": "#0072B2", "CD8_exhausted": "#8FB8DE", "CD8_stem": "#00304D",
     "PDL1": "#7B61C9", "bonds": "#32206B", "pd1": "#7B61C9", "ctla4": "#B46BD6",
     # chemotherapy and embolisation
-    "chemo": "#B59A00", "doxorubicin": "#B59A00", "tace": "#1A1A1A", "scan": "#9A9A9A", "other": "#666666",
+    "chemo": "#B59A00", "chemo2": "#7A5C00",
+    "doxorubicin": "#B59A00", "tace": "#1A1A1A", "scan": "#9A9A9A", "other": "#666666",
     # liver and markers
     "albi": "#7A4A00", "albi_reserve": "#D2A679", "IL6": "#B59A00", "NLR": "#1A1A1A", "AFP": "#A84300",
     # response

@@ -29,6 +29,7 @@ EFFECTS = {
               "regional_gain": "chemo_regional_gain", "kill_maximum": "chemo_kill_max", "kill_ic50": "chemo_kill_IC50",
               "kill_hill": "chemo_kill_hill"},
 }
+EFFECTS["chemo2"] = {field: name.replace("chemo_", "chemo2_") for field, name in EFFECTS["chemo"].items()}
 BLOCKS = {"trap": "Bmax_trap", "tki": "Bmax_tki"}
 
 
@@ -220,9 +221,9 @@ def dose(
         held = f"{slot}_infusion" if values.zero_order_into_central else f"{slot}_intake"
         return _running(held, slow, tick, ticks(values.zero_order_duration), rows, label, overlapping)
     if route == "hepatic_artery":
-        if slot != "chemo":
+        if slot not in kinetics.CYTOTOXIC:
             raise ValueError(f"{drug.name} ({drug.role}) cannot be infused into the hepatic artery; use intravenous")
-        return _running("chemo_arterial", amount, tick, ticks(infusion), (on,), label, overlapping)
+        return _running(f"{slot}_arterial", amount, tick, ticks(infusion), (on,), label, overlapping)
     if route != "intravenous":
         raise ValueError(f'route "{route}" is not known; use intravenous, oral or hepatic_artery')
     if infusion == 0.0:
@@ -259,6 +260,6 @@ def averaged(drug: Drug, values: Kinetics, milligrams: float, interval: float, f
 def discontinue(slot: str, tick: int) -> Jump:
     """Jump that takes a patient off the drug in `slot` for good: inputs stop, and the clock of its clearance holds."""
     rows = [set_to(f"{slot}_{held}", 0.0) for held in ("infusion", "intake", "on")]
-    if slot == "chemo":
-        rows.append(set_to("chemo_arterial", 0.0))
+    if slot in kinetics.CYTOTOXIC:
+        rows.append(set_to(f"{slot}_arterial", 0.0))
     return Jump(tick, tuple(rows), f"{kinetics.SLOTS[slot]} stopped")

@@ -7,8 +7,8 @@ the unit it was written in.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tme_sim.quantities import GRADES, Parameter, parse_number_or_quantity
@@ -185,11 +185,18 @@ class Drug:
     published: tuple[Published, ...]
     path: Path
     formula: str | None = None
+    place: str = ""
 
     @property
     def slot(self) -> str:
-        """Name of the kinetic slot that this drug's role occupies."""
-        return rules.SLOTS[self.role]
+        """Name of the kinetic slot that this drug occupies: its own place, or the first of its role."""
+        return self.place or rules.SLOTS[self.role]
+
+    def in_place(self, taken: Collection[str]) -> Drug:
+        """This drug in the first slot of its role that is not taken; in the last one when all are."""
+        places = rules.PLACES[self.role]
+        free = [slot for slot in places if slot not in taken]
+        return replace(self, place=(free or places[-1:])[0])
 
     def parameters(self) -> list[Parameter]:
         """Return every graded value of the file, in file order."""

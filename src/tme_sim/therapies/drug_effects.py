@@ -13,9 +13,12 @@ from tme_sim.mechanisms.tumour import CLONES
 from tme_sim.network import Mechanism, Modulation, death
 
 
-def die_of_cytotoxic_drug(chemo_kill):
-    """Hazard of sensitive cells at the drug's tumour concentration (Emax form; see the kinetics of the slot)."""
-    return chemo_kill
+def die_of_cytotoxic_drugs(chemo_kill, chemo2_kill):
+    """Hazard of sensitive cells at the drugs' tumour concentrations (Emax form; see the kinetics of the slots).
+
+    Two drugs act independently, so their hazards add; synergy of platinum and fluorouracil is not in it.
+    """
+    return chemo_kill + chemo2_kill
 
 
 def kinase_block_slows_division(tki_antitumour):
@@ -29,8 +32,8 @@ MECHANISM = Mechanism(
     name="drug_effects",
     text=__doc__,
     processes=tuple(
-        death(f"cytotoxic_{cells}", cells, die_of_cytotoxic_drug,
-              f"{cells.replace('_', ', ')} cells killed by a cytotoxic drug",
+        death(f"cytotoxic_{cells}", cells, die_of_cytotoxic_drugs,
+              f"{cells.replace('_', ', ')} cells killed by cytotoxic drugs",
               into="dying")
         for cells in SENSITIVE
     ),
