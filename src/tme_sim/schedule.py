@@ -189,7 +189,8 @@ def resolve(
     tracks = resolver.tracks(ruled) if len(collected.found) == before else []
     if problems is None and collected:
         raise InputError(collected.found)
-    late = sorted({e.treatment for e in (*entries, *planned) if e.tick > end})
+    known = [*entries, *(e for e in planned if e.treatment in fixed)]
+    late = sorted({e.treatment for e in known if e.tick > end})
     warnings = [
         *resolver.dating.warnings, *resolver.giving.warnings,
         *(f"{name}: dates after the end of the run are left out" for name in late),
