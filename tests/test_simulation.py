@@ -89,6 +89,38 @@ def test_only_the_lesion_aimed_at_is_embolised():
     assert at(done, "occluded_core", 0, 1) == 0.0 and at(done, "occluded_core", 0, 2) > 0.3
 
 
+def occluded(*lesions, values=(), targets=()):
+    """Occluded core of each lesion right after a session on day 0."""
+    from limits.full_model import all_mechanisms
+
+    from tme_sim.simulation import Plan, run_plan
+
+    plan = Plan(all_mechanisms(), lesions, values=dict(values), entries=[tace(0, targets=targets)], stop=1440)
+    done = run_plan(plan)
+    return [at(done, "occluded_core", 0, b) for b in range(1, len(lesions) + 1)]
+
+
+def test_a_session_treats_what_imaging_shows_in_the_liver():
+    first, second = occluded({}, {"diameter": 8.0})
+    assert first > 0.3 and second == 0.0
+    assert occluded({}, {"diameter": 8.0}, targets=(1, 2))[1] > 0.3
+    assert occluded({}, {"diameter": 30.0, "extrahepatic": 1.0})[1] == 0.0
+
+
+def test_portal_feeding_and_portal_invasion_take_from_a_session():
+    whole, half = occluded({}, {"diameter": 30.0, "arterial_share": 0.5})
+    assert half == pytest.approx(0.5 * whole)
+    assert occluded({}, {}, values={"portal_invasion": 1.0})[0] == pytest.approx(0.7 * whole)
+
+
+def test_few_sizes_of_models_hold_all_numbers_of_lesions():
+    from tme_sim.simulation import SLOTS, slots_for
+
+    assert [slots_for(n) for n in (0, 1, 2, 3, 12)] == [1, 1, 2, 4, 12] and SLOTS[-1] == 12
+    with pytest.raises(ValueError, match="at most 12"):
+        slots_for(13)
+
+
 def test_run_out_of_steps_names_state_day_and_fastest_process():
     with pytest.raises(SimulationError, match=r"step budget used up at day .*; the largest error is in .*; the fastest process"):
         run(tace(0), days=60, max_steps=15)

@@ -346,6 +346,13 @@ class _CalendarBuilder:
         """A lesion parameter of the working vector; lesions count from 1."""
         return float(self.th[self.model.index("theta", name, lesion - 1)])
 
+    def fed(self, lesion: int) -> float:
+        """How much of a session reaches a lesion: what the artery feeds, less what an invaded portal vein costs."""
+        share = self.of_lesion("arterial_share", lesion)
+        if "portal_invasion" in self.model.layout.theta["body"]:  # not when fate is switched off
+            share *= 1.0 - self.value("invasion_shunt") * self.value("portal_invasion")
+        return share
+
     @property
     def known_lesions(self) -> list[int]:
         """Lesions in the liver that imaging shows at entry: what a session without named targets treats."""
@@ -383,7 +390,7 @@ class _CalendarBuilder:
         if "injury" in self.place:  # not when the liver is switched off
             out.append((-1, 0, entry.order, self.group(session.body_changes(what, self.value))))
         for lesion in [int(t) for t in data.get("targets", ())] or range(1, self.model.layout.n_lesions + 1):
-            fed = self.of_lesion("arterial_share", lesion)
+            fed = self.fed(lesion)
             for delay, changes in session.lesion_changes(what, self.value):
                 group = self.jumps.group(self.rows(session.reached(changes, fed), lesion))
                 out.append((lesion - 1, round(delay * TICKS_PER_DAY), entry.order, group))
@@ -397,7 +404,7 @@ class _CalendarBuilder:
         rows = self.rows(session.body_changes(what, self.value)) if "injury" in self.place else []  # liver switched off
         later: dict[float, list] = {}
         for lesion in lesions:
-            fed = self.of_lesion("arterial_share", lesion)
+            fed = self.fed(lesion)
             for delay, changes in session.lesion_changes(what, self.value):
                 changes = session.reached(changes, fed)
                 if delay == 0.0:

@@ -7,9 +7,11 @@ portal vein shortens survival several-fold.
 Simplified.  Both are cumulative hazards, so a run keeps one course for every patient it stands for: invasion has
 happened with probability 1 - exp(-H), survival is exp(-H).  An event is read from them where one is needed: in a
 single run the median (H = ln 2), in a cohort a draw of the patient's own.  Hazards follow what is alive of the tumour,
-so treatment lowers them at once.  The course itself does not change at an event drawn.
+so treatment lowers them at once.  The course itself does not change at an event drawn.  Invasion at entry takes a
+share of every embolisation; invasion later ends TACE only where a protocol says so.
 
-Not included.  Grades of portal invasion (Vp1-4), variceal bleeding, infection, toxicity, death from a procedure.
+Not included.  Grades of portal invasion (Vp1-4), the greater harm of embolisation to a liver without portal flow,
+variceal bleeding, infection, toxicity, death from a procedure.
 """
 
 from tme_sim.laws import exp, power
@@ -78,6 +80,9 @@ MECHANISM = Mechanism(
                   "low", 0.1, 0.5, "cumulative hazard of portal vein invasion of a lesion of 50 mm"),
         Parameter("invasion_size", 0.47, "1", f"{PREVALENCE}; the middles of the groups are ours", "low", 0.3, 0.7,
                   "power of the volume"),
+        Parameter("invasion_shunt", 0.3, "1",
+                  "no source found; arterioportal shunts and tumour fed from the portal side",
+                  "assumed", 0.0, 0.8, "share of an embolisation that is lost if the portal vein is invaded at entry"),
         Parameter("capsule_guard", 0.5, "1", "no source found", "assumed", 0.0, 0.9,
                   "share of the hazard that a complete capsule takes away"),
         Parameter("death_tumour", 2.2e-4, "1/day",
