@@ -1,0 +1,74 @@
+"""What is kept of a run: its saved columns, and how it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from tme_sim.quantities import to_display
+from tme_sim.simulation import TICKS_PER_DAY, Outcome, observe_all
+from tme_sim.therapies import session
+
+
+def columns_of(outcome: Outcome, wanted: Sequence[str]):
+    """Times and saved columns in display units: every state, held input, signal and total, or those asked for.
+
+    Saved values at a date are those after what happened then; when something happens at the very start, a row one
+    minute earlier shows the untreated body.
+    """
+    model, plan = outcome.model, outcome.plan
+    labels = {i.name: i.label for i in (*model.network.species, *model.network.held, *model.network.signals,
+                                        *model.network.totals)}
+    time, tables = outcome.time, (outcome.states, outcome.held, outcome.nodes)
+    if any(e["tick"] == plan.start for e in outcome.events):
+        y0, u0, th = model.start(outcome.par)
+        before = (y0, u0, observe_all(model, y0[None, :], u0[None, :], th)[0])
+        time = np.concatenate([[(plan.start - 1) / TICKS_PER_DAY], time])
+        tables = tuple(np.vstack([row, table]) for row, table in zip(before, tables, strict=True))
+    columns, units, names = {}, {}, {}
+    for source, table in zip((model.state_names, model.held_names, model.node_names), tables, strict=True):
+        for i, full in enumerate(source):
+            base = full.split(".")[0]
+            if base.startswith(("rate_", "mean_")) or (wanted and base not in wanted):
+                continue
+            if full != base and int(full.rpartition(".")[2]) > max(1, len(plan.lesions)):
+                continue  # a slot without a lesion
+            unit = model.units.get(base, "1")
+            columns[full], units[full] = to_display(table[:, i], unit), unit
+            names[full] = labels.get(base, labels.get(base.rpartition("_")[0], base))
+    return time, columns, units, names
+
+
+def manifest_of(outcome: Outcome, scenario) -> dict:
+    """How the run was made: versions, digests, seed, warnings, sources (weakest grade first), timings, counts."""
+    from contextlib import suppress
+    from importlib.metadata import PackageNotFoundError, version
+    from platform import python_version
+
+    from tme_sim import __version__
+    from tme_sim.quantities import GRADES
+
+    versions = {"tme_sim": __version__, "python": python_version()}
+    for package in ("numpy", "numba", "scipy", "sympy"):
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    used = [*outcome.parameters.values()]
+    if any(e["kind"] == "tace" for e in outcome.events):
+        used += session.all_parameters()
+    sources = [
+        {"name": p.name, "value": p.value, "unit": p.unit, "grade": p.grade, "source": p.source}
+        for p in sorted(used, key=lambda p: (GRADES.index(p.grade), p.name))
+        if not p.name.startswith("gain_")
+    ]
+    return {
+        "scenario": {"name": scenario.name, "digest": scenario.digest},
+        "model_digest": outcome.model.digest,
+        "own_mechanisms": dict(scenario.catalogue.own),
+        "seed": scenario.seed,
+        "versions": versions,
+        "warnings": list(scenario.warnings),
+        "timings": outcome.timings,
+        "stats": outcome.stats,
+        "sources": sources,
+    }
