@@ -10,7 +10,8 @@ from shell_toys import toy_catalogue
 
 from tme_sim.diagnostics import InputError
 from tme_sim.protocol import dose_basis, parse_when
-from tme_sim.protocol_view import calendar_text, dosing_table, draw_calendar
+from tme_sim.protocol.dosing_table import dosing_table
+from tme_sim.protocol.view import calendar_text, draw_calendar
 from tme_sim.quantities import QuantityError
 from tme_sim.scenario import Scenario
 from tme_sim.schedule import Body
@@ -308,13 +309,10 @@ def test_the_calendar_as_text_joins_equal_intervals():
 
 def test_the_dosing_table_gives_what_the_calendar_gives():
     calendar = scenario(TACE + drug(start="day 1", every="3 weeks", times=4)).calendar
-    rows = list(csv.DictReader(io.StringIO(dosing_table(calendar))))
-    given = [e for e in calendar.entries if e.kind == "drug"]
-    table = [r for r in rows if r["EVID"] == "1"]
-    assert [float(r["TIME"]) for r in table] == [e.day for e in given]
-    assert [float(r["AMT"]) for r in table] == [e.data["dose"] for e in given]
-    assert all(float(r["AMT"]) / float(r["RATE"]) * 1440 == pytest.approx(90, rel=1e-12) for r in table)
-    assert sum(r["EVID"] == "2" for r in rows) == 3
+    tace, dose = list(csv.DictReader(io.StringIO(dosing_table(calendar))))
+    assert (float(dose["TIME"]), float(dose["II"]), int(dose["ADDL"]), dose["EVID"]) == (1, 21, 3, "1")
+    assert float(dose["AMT"]) == 1050 and float(dose["AMT"]) / float(dose["RATE"]) * 1440 == pytest.approx(90)
+    assert (tace["EVID"], tace["AMT"], int(tace["ADDL"]), tace["KIND"]) == ("2", "0", 2, "tace")
 
 
 def test_the_calendar_is_drawn(tmp_path):

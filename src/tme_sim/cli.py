@@ -507,7 +507,7 @@ def protocol_show(file: str, out: str | None, changes: tuple[str, ...]) -> None:
     \b
     tme-sim protocol show configs/protocols/emerald1_durva_bev.toml --out calendar.png
     """
-    from tme_sim.protocol_view import calendar_text, draw_calendar
+    from tme_sim.protocol.view import calendar_text, draw_calendar
 
     scenario = _calendar(file, changes)
     click.echo(calendar_text(scenario.calendar), nl=False)
@@ -518,24 +518,44 @@ def protocol_show(file: str, out: str | None, changes: tuple[str, ...]) -> None:
 
 @protocol.command("table")
 @click.argument("file")
-@click.option("--out", metavar="FILE.csv", help="Write it there instead of printing it.")
+@click.option("--out", metavar="FILE", help="Write it there instead of printing it.")
 @changes
 @guarded
 def protocol_table(file: str, out: str | None, changes: tuple[str, ...]) -> None:
-    """Print the doses as a table with NONMEM columns.
+    """Print the doses as a table with NONMEM columns, or turn such a table (FILE.csv) into a protocol.
 
     \b
     tme-sim protocol table configs/emerald1.toml --out doses.csv
+    tme-sim protocol table doses.csv --out my_protocol.toml
     """
-    from tme_sim.protocol_view import dosing_table
+    from tme_sim.protocol.dosing_table import dosing_table
     from tme_sim.results import write_file
 
-    text = dosing_table(_calendar(file, changes).calendar)
+    is_table = file.lower().endswith(".csv")
+    text = _protocol_of_table(file) if is_table else _table_of(_calendar(file, changes), dosing_table)
     if out:
         write_file(out, text.encode())
         click.echo(f"written to {out}")
     else:
         click.echo(text, nl=False)
+
+
+def _table_of(scenario: Any, dosing_table: Callable) -> str:
+    planned = len(scenario.calendar.planned)
+    if planned:
+        announce(f"note: {planned} dates depend on what visits see; they stand as planned (COND 1)")
+    return dosing_table(scenario.calendar)
+
+
+def _protocol_of_table(file: str) -> str:
+    from pathlib import Path
+
+    from tme_sim.catalogue import load_catalogue
+    from tme_sim.diagnostics import read_text
+    from tme_sim.protocol.dosing_table import protocol_text, read_dosing_table
+
+    calendar = read_dosing_table(read_text(file), file, load_catalogue(()).library)
+    return protocol_text(calendar, "".join(c if c.isalnum() else "_" for c in Path(file).stem)[:60] or "table")
 
 
 RUN_KINDS = ("csv", "parquet", "xarray")

@@ -103,7 +103,7 @@ class Stretch:
     """A phase resolved: `start` is its tick, None if it follows phase number `follows`; `length` ticks or None.
 
     Not before `tick` when `anchor` is "": else `offset` ticks after the first or last entry of track `anchored`
-    ("first", "last"), or after the start or end of phase `anchored` ("start", "end").  `nominal` is its earliest tick.
+    ("first", "last"), or after the start or end of phase `anchored` ("start", "end").  `nominal` is its planned tick.
     """
 
     name: str
@@ -123,8 +123,8 @@ class Stretch:
 class Calendar:
     """All dated entries in the order they happen, what depends on visits, and what the user should know.
 
-    `planned` are the dates of `tracks` if every rule lets them go on and every phase starts as early as it can; a
-    session on demand stands there once.
+    `planned` are the dates of `tracks` if no rule acts; a phase without an end of its own gives way at the first look,
+    and a session on demand stands there once.
     """
 
     entries: tuple[Entry, ...] = ()

@@ -117,14 +117,6 @@ def _number(text: str) -> float | str:
         return text
 
 
-def shown(condition: Condition) -> str:
-    """A condition with its bound in the unit of its measure, for tables."""
-    if not condition.side:
-        return str(condition)
-    unit = MEASURES[condition.what][0]
-    return f"{condition.what} {condition.side} {condition.bound:g}{'' if unit == '1' else ' ' + unit}"
-
-
 def _listed(value: Any) -> tuple[Condition, ...]:
     items: Sequence[Any] = value if isinstance(value, (list, tuple)) else (value,)
     if not items:

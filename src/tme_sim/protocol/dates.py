@@ -50,7 +50,7 @@ class When:
 
 
 _WHICH = r"(?P<which>first|last|[1-9]\d{0,2}(?:st|nd|rd|th))"
-_FIXED = re.compile(r"day\s+(?P<day>[+-]?\d{1,6}(?:\.\d{1,6})?)", re.ASCII)
+_FIXED = re.compile(r"day\s+(?P<day>[+-]?\d{1,6}(?:\.\d{1,12})?)", re.ASCII)
 _RELATIVE = re.compile(
     rf"(?:(?P<offset>\S.{{0,30}}?)\s+(?P<side>after|before)\s+|(?:at|with)\s+)?{_WHICH}\s+(?P<name>\S.*)"
 )

@@ -53,24 +53,23 @@ def _stretch(dating: Dating, resolved, number: int, made: dict[int, Stretch], pa
         raise Refused
     if before.length is None and not before.ends:
         dating.never_ends(follows, number)
-    earliest = _earliest_end(dating, resolved, before)
+    planned = _planned_end(dating, resolved, before)
     wait = _wait(dating, resolved, phase.start, number, before)
     if wait.get("tick") is not None:
-        earliest = max(earliest, wait["tick"])
-    nominal = max(earliest, wait.pop("nominal", 0))
+        planned = max(planned, wait["tick"])
+    nominal = max(planned, wait.pop("nominal", 0))
     made[number] = Stretch(
         phase.name, None, follows, length, phase.until or (), nominal=nominal, new_baseline=phase.new_baseline, **wait
     )
     return made[number]
 
 
-def _earliest_end(dating: Dating, resolved, before: Stretch) -> int:
-    """First tick at which a phase can end: its own date, or the first scan or blood test after its start."""
-    looks = sorted(t for i, d in resolved.items() if dating.items[i].kind in ("scan", "visit") for t in d.ticks)
-    ends = [t for t in looks if t > before.nominal][:1] if before.ends else []
+def _planned_end(dating: Dating, resolved, before: Stretch) -> int:
+    """Tick at which a phase ends if no visit ends it: its own date, or without one the first look after its start."""
     if before.length is not None:
-        ends.append(before.nominal + before.length)
-    return min(ends, default=before.nominal)
+        return before.nominal + before.length
+    looks = sorted(t for i, d in resolved.items() if dating.items[i].kind in ("scan", "visit") for t in d.ticks)
+    return next((t for t in looks if t > before.nominal), before.nominal)
 
 
 def _wait(dating: Dating, resolved, start: When | None, number: int, before: Stretch) -> dict:

@@ -1,0 +1,179 @@
+"""Phases, rules and conditions: what is read, what is refused with place, reason and repair, what is warned of."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from protocol.scripted import SCAN, scenario
+
+from tme_sim.diagnostics import InputError
+from tme_sim.protocol import parse_condition, parse_when
+from tme_sim.protocol.dates import END, START
+from tme_sim.protocol.view import calendar_text, draw_calendar
+from tme_sim.quantities import QuantityError
+
+TACE = '[[protocol.treatment]]\nkind = "tace"\nstart = "day 0"\n'
+DEMAND = '[protocol.treatment.on_demand]\nwhen = "viable area above 50 %"\n'
+DRUG = '[[protocol.treatment]]\ndrug = "durvalumab"\ndose = "1500 mg"\n'
+TABLET = '[[protocol.treatment]]\ndrug = "lenvatinib"\ndose = "8 mg"\nstart = "day 0"\nevery = "1 day"\n'
+
+
+def phase(name="one", **more):
+    return f'[[protocol.phase]]\nname = "{name}"\n' + "".join(f'{k} = "{v}"\n' for k, v in more.items())
+
+
+# --- conditions --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "side", "bound", "criterion"),
+    [
+        ("Child-Pugh at least 8", "child-pugh", "at least", 8, ""),
+        ("child pugh above 7", "child-pugh", "above", 7, ""),
+        ("viable area above 50 %", "viable area", "above", 0.5, ""),
+        ("new lesion above 1 cm", "new lesion", "above", 10, ""),
+        ("bilirubin below 0.05 mmol/L", "bilirubin", "below", 50, ""),
+        ("albi at most -1.39", "albi", "at most", -1.39, ""),
+        ("new lesion", "new lesion", "above", 0, ""),
+        ("progression", "progression", "", 0, "recist11"),
+        ("progression by mrecist", "progression", "", 0, "mrecist"),
+        ("refractory", "refractory", "", 0, "jsh"),
+        ("untaceable", "untaceable", "", 0, ""),
+    ],
+)
+def test_conditions(text, what, side, bound, criterion):
+    found = parse_condition(text)
+    assert (found.what, found.side, found.criterion) == (what, side, criterion) and found.bound == pytest.approx(bound)
+    assert parse_condition(f"not {text}").negated and str(parse_condition(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("progresion", 'did you mean "progression"'),
+        ("progression by resist", 'did you mean "mrecist"'),
+        ("untaceable by kudo", 'write "untaceable" alone'),
+        ("bilirubin above 51", 'needs a unit: write "51 umol/L"'),
+        ("bilirubin above 3 mm", "the bound of bilirubin"),
+        ("bilirubn above 51 umol/L", 'did you mean "bilirubin"'),
+        ("MDSC above 3", "is no measure of a visit"),
+        ("", "is no condition"),
+        (7, "is no condition"),
+    ],
+)
+def test_what_is_no_condition(text, says):
+    with pytest.raises(QuantityError) as caught:
+        parse_condition(text)
+    assert says in str(caught.value)
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_any_text_is_a_condition_or_refused(text):
+    try:
+        assert parse_condition(text).what
+    except QuantityError as error:
+        assert str(error)
+
+
+def test_dates_from_phases():
+    start, end = parse_when("7 day after start of TACE phase"), parse_when("1 week before end of one")
+    assert (start.offset, start.anchor, start.which, start.phase) == (7 * 1440, "TACE phase", START, True)
+    assert (end.offset, end.anchor, end.which) == (-7 * 1440, "one", END)
+
+
+# --- phases with fixed dates ---------------------------------------------------------------------------------------
+
+
+def test_treatments_of_a_dated_phase_start_and_end_with_it():
+    text = phase("one", start="day 10", end="day 60") + phase("two", follows="one", end="day 100")
+    text += DRUG + 'name = "a"\nphase = "one"\nevery = "21 day"\n' + DRUG + 'name = "b"\nphase = "two"\nevery = "21 day"\n'
+    text += DRUG.replace("durvalumab", "bevacizumab") + 'name = "c"\nphase = "two"\nstart = "7 day after start of two"\n'
+    found = scenario(text).calendar
+    assert not found.ruled and [e.day for e in found.of("a")] == [10, 31, 52]
+    assert [e.day for e in found.of("b")] == [60, 81] and [e.day for e in found.of("c")] == [67]
+
+
+def test_a_protocol_with_a_rule_separates_what_is_certain():
+    found = scenario(SCAN + DRUG + 'start = "day 0"\nevery = "28 day"\nuntil = "progression"\n').calendar
+    assert found.ruled and {e.kind for e in found.entries} == {"scan"}
+    assert [e.day for e in found.planned][:3] == [0, 28, 56] and found.drugs == ("durvalumab",)
+
+
+# --- refused -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (DRUG + 'start = "day 0"\nevery = "28 day"\nuntil = "progression"\n',
+         '"progression" is read at a scan, and this protocol has none; give scans'),
+        (DRUG + 'start = "day 0"\nevery = "28 day"\nrule = [{ when = "albi above -1.39", then = "skip" }]\n',
+         "is read at a visit, and this protocol has none"),
+        (SCAN + phase(start="day 0", end="day 60") + phase("two", start="day 50") + DRUG + 'phase = "two"\n',
+         '"two" starts on day 50, but "one" ends on day 60: two phases overlap; write follows = "one"'),
+        (SCAN + phase(start="day 0", until="progression") + phase("two", follows="one") + phase("three", follows="one"),
+         '"three" and "two" both follow "one", so they overlap'),
+        (SCAN + phase(start="day 0") + phase("two", follows="one"), '"one" never ends, so "two" never starts'),
+        (SCAN + phase(start="day 0", until="untaceable") + phase("two", follows="on"), 'is no phase of this protocol, did you mean "one"'),
+        (SCAN + DRUG + 'phase = "one"\n', '"one" is no phase of this protocol; write one as [[phase]]'),
+        (SCAN + phase(end="day 7"), 'a phase needs a "start", or "follows"'),
+        (SCAN + phase(start="day 9", end="day 7"), "not after its start on day 9"),
+        (SCAN + phase(start="day 0", until="progression") + phase("two", follows="one") + DRUG + 'phase = "two"\nstart = "day 70"\n',
+         'is dated by itself, but the phase "two" starts only when the run decides; count from its start'),
+        (SCAN + phase(start="day 0", until="progression") + phase("two", follows="one") + DRUG + 'name = "x"\nphase = "two"\n'
+         + DRUG + 'start = "7 day after first x"\n', 'put this into that phase, or into one that follows it'),
+        (SCAN + TACE + DEMAND + DRUG + 'start = "14 day after last tace"\n', "is repeated on demand, so only the run knows its last"),
+        (SCAN + TACE + 'every = "28 day"\n' + DEMAND, 'is repeated on demand, so give one "start"'),
+        (SCAN + TACE + DEMAND + "maximum = 1\n", "must be at least 2"),
+        (SCAN + TACE + 'until = "sessions at least 5"\n' + DEMAND + "maximum = 4\n",
+         "is never reached: there are at most 4 sessions of TACE; lower it"),
+        (SCAN + TACE + 'until = "viable area above 50 %"\n' + DEMAND, "asks for a session and ends the treatment; keep one"),
+        (SCAN + TACE + 'until = "untaceable"\nrule = [{ when = "untaceable", then = "skip" }]\n', "so this rule never acts; remove it"),
+        (SCAN + TACE + 'rule = [{ when = "untaceable", then = "reduce" }]\n', "a procedure has no dose levels"),
+        (SCAN + TABLET + 'rule = [{ when = "untaceable", then = "reduce" }]\n', "so give the reduced doses: levels"),
+        (SCAN + TABLET + 'levels = ["12 mg"]\nuntil = "untaceable"\n', "12 mg is no reduction of 8 mg; levels go down"),
+        (SCAN + TABLET + 'rule = [{ when = "untaceable", then = "skip" }]\n', 'is not left out dose by dose; write then = "interrupt"'),
+        (SCAN + TABLET + 'rule = [{ when = "untaceable", then = "stop" }]\n', '"stop" is not one of skip, reduce, interrupt, discontinue'),
+        (SCAN + TABLET + 'until = "untaceable"\nhold = [{ around = "tace", before = "10 day", after = "20 day" }]\n' + TACE
+         + 'every = "28 day"\ntimes = 3\n', "leaves no dosing day; shorten it"),
+        (SCAN + TABLET + 'until = "untaceable"\nhold = [{ around = "durvalumab", after = "2 day" }]\n' + DRUG + 'start = "day 0"\n',
+         "is no procedure; a treatment that rules change is held around one"),
+        (SCAN + DRUG + 'start = "day 0"\nuntil = "progresion"\nevery = "9 day"\n', 'did you mean "progression"'),
+        (SCAN + DRUG.replace("durvalumab", "durvalumob") + 'start = "day 0"\nuntil = "progression"\nevery = "9 day"\n',
+         'did you mean "durvalumab"'),
+        (SCAN + '[[protocol.treatment]]\nkind = "sbrt"\nstart = "day 0"\ndose = "500 Gy"\n', "must be at most 100 Gy"),
+        (SCAN + '[[protocol.treatment]]\nkind = "ablate"\nstart = "day 0"\n', 'did you mean "ablation"'),
+        ("[protocol]\nphase = 3\n", "write [[phase]] with double brackets"),
+    ],
+)  # fmt: skip
+def test_rules_that_cannot_work_are_refused_with_place_and_repair(text, says):
+    with pytest.raises(InputError) as caught:
+        scenario(text)
+    assert says in str(caught.value) and str(caught.value).startswith("p.toml:")
+
+
+def test_all_mistakes_are_told_at_once():
+    text = DRUG + 'start = "day 0"\nuntil = "progression"\nevery = "9 day"\n' + phase(start="day 9", end="day 7")
+    with pytest.raises(InputError) as caught:
+        scenario(text)
+    assert len(caught.value.problems) == 2
+
+
+def test_what_is_odd_is_a_warning():
+    assert any("goes on until the run ends" in w for w in scenario(DRUG + 'start = "day 0"\nevery = "9 day"\n').warnings)
+    once = SCAN.replace('every = "56 day"\n', "") + DRUG + 'start = "day 0"\nevery = "9 day"\nuntil = "progression"\n'
+    assert any("can hardly be seen at the only scan" in w for w in scenario(once).warnings)
+    assert "phase one: nothing belongs to it" in scenario(phase(start="day 0", end="day 9")).warnings
+
+
+# --- shown -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_text_says_what_visits_decide(tmp_path):
+    text = SCAN + phase(start="day 0", until="progression") + TACE + 'phase = "one"\n' + DEMAND + "maximum = 4\n"
+    calendar = scenario(text + TABLET + 'until = "untaceable"\nhold = [{ around = "tace", before = "2 day", after = "3 day" }]\n').calendar
+    shown = calendar_text(calendar)
+    assert "phase one: from day 0, until progression" in shown
+    assert "tace: again 14 d after a scan with viable area above 50 %, 28 d apart, at most 4 in all" in shown
+    assert "lenvatinib: until untaceable" in shown and "off from 2 d before to 3 d after each tace" in shown
+    assert draw_calendar(calendar, tmp_path / "c.png", "t").read_bytes().startswith(b"\x89PNG")
