@@ -1,8 +1,7 @@
 """A patient whose lesions and blood follow a script: the decision step without a model behind it."""
 
-from shell_toys import toy_catalogue
-
 import numpy as np
+from shell_toys import toy_catalogue
 
 from tme_sim.criteria import default_settings
 from tme_sim.engine import queue as q

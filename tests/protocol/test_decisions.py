@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from protocol.scripted import SCAN, Course
 
 TACE = '[[protocol.treatment]]\nkind = "tace"\n'

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from protocol.scripted import SCAN, scenario
 
+from protocol.scripted import SCAN, scenario
 from tme_sim.diagnostics import InputError
 from tme_sim.protocol import parse_condition, parse_when
 from tme_sim.protocol.dates import END, START
