@@ -57,3 +57,11 @@ def test_draws_belong_to_the_patient():
     assert len({d for d in days if d < 100.0}) > 20
     died = sum(d < 100.0 for d in days) / 60
     assert died == pytest.approx(1 - 2.718281828 ** -1.0, abs=4 * (0.63 * 0.37 / 60) ** 0.5)  # four standard errors
+
+
+def test_an_integration_that_fails_after_death_still_tells_of_the_patient():
+    steps = run_plan(plan(tace(0))).stats["steps"]
+    short = {"max_steps": int(0.8 * steps)}
+    lives, dies = run_rows([plan(tace(0), **short), plan(tace(0), values={"death_other": 0.3}, **short)])
+    assert lives.status == FAILED and dies.status == OK and dies.message.startswith("after death, ")
+    assert dies.summary["os"] < 3.0 and dies.summary["first_pd"] == "death" and dies.summary["n_tace"] == 1

@@ -10,17 +10,17 @@ from tme_sim.quantities import Quantity
 
 def test_foci_depend_on_seed_and_patient_only():
     settings = Occult()
-    assert draw_foci(settings, 1, 5, 160.0) == draw_foci(settings, 1, 5, 160.0)
-    drawn = {str(draw_foci(Occult(liver=9.0), s, p, 160.0)) for s in (1, 2) for p in range(5)}
+    assert draw_foci(settings, 1, 5, 160.0, 0.7) == draw_foci(settings, 1, 5, 160.0, 0.7)
+    drawn = {str(draw_foci(Occult(liver=9.0), s, p, 160.0, 0.7)) for s in (1, 2) for p in range(5)}
     assert len(drawn) == 10
-    one, more = draw_foci(settings, 1, 5, 160.0), draw_foci(Occult(extrahepatic=3.0), 1, 5, 160.0)
+    one, more = draw_foci(settings, 1, 5, 160.0, 0.7), draw_foci(Occult(extrahepatic=3.0), 1, 5, 160.0, 0.7)
     inside = sum(f["extrahepatic"] == 0.0 for f in one)
     assert one[:inside] == more[:inside], "foci in the liver do not change with the number outside"
 
 
 def test_numbers_and_sizes_follow_the_settings():
     settings = Occult(liver=2.0, extrahepatic=0.5, diameter=Quantity(4.0, "mm"), spread=0.3)
-    foci = [draw_foci(settings, 7, p, 160.0) for p in range(1500)]
+    foci = [draw_foci(settings, 7, p, 160.0, 0.7) for p in range(1500)]
     inside = [sum(f["extrahepatic"] == 0.0 for f in one) for one in foci]
     outside = [sum(f["extrahepatic"] == 1.0 for f in one) for one in foci]
     assert np.mean(inside) == pytest.approx(2.0, abs=4 * (2.0 / 1500) ** 0.5)
@@ -30,6 +30,8 @@ def test_numbers_and_sizes_follow_the_settings():
     assert np.std(np.log([f["doubling_time"] for f in flat])) == pytest.approx(0.3, rel=0.06)
     assert np.mean([f["arterial_share"] for f in flat]) == pytest.approx(0.5, abs=0.03)
     assert max(f["diameter"] for f in flat) <= LARGEST
+    losses = [f["cell_loss_factor"] / (1 - f["cell_loss_factor"]) / f["doubling_time"] for f in flat]
+    assert losses == pytest.approx([0.7 / 0.3 / 160.0] * len(flat)), "all lose cells at one rate"
 
 
 def focus(diameter, outside=0.0):

@@ -6,6 +6,8 @@ engine together, so variants of one protocol on one structure are the fast case;
 order or number of threads, and the same as :func:`tme_sim.simulation.run_plan` gives for the plan alone.
 
 A plan that cannot be set up, or whose integration fails, costs only its own row: `status` says which, `message` why.
+Where the integration fails after the patient's death (a lesion left to grow for years beyond it, say), the row is read
+all the same: it is "ok", its message tells, and landmarks after the failure are NaN.
 """
 
 from __future__ import annotations
@@ -106,14 +108,27 @@ def _run(plans: Sequence[Plan], part: Sequence[tuple[int, SetUp]], threads: int 
         wall_seconds=plan.wall_seconds,
         chunk=4,
     )
-    reached = np.flatnonzero(result.code == codes.OK)
+    reached = np.flatnonzero((result.code == codes.OK) | _dead(model, chosen, ticks, result.out_y))
     summaries: dict[int, dict] = {}
     if reached.size:
         told = [with_sessions(chosen[r], result.memory[r]) for r in reached]
         columns, _ = observe.endpoints_of_batch(
             model, told, th[reached], ticks, result.out_y[reached], result.out_obs[reached])
         summaries = dict(zip(reached.tolist(), observe.rows_of(columns), strict=True))
-    return [Row(OK, "", summaries[r]) if r in summaries else _failed(model, result, r) for r in range(len(part))]
+    rows = []
+    for r in range(len(part)):
+        told = "" if result.code[r] == codes.OK else _ended(model, result, r)
+        status = OK if r in summaries else FAILED
+        rows.append(Row(status, f"after death, {told}" if told and status == OK else told, summaries.get(r, {})))
+    return rows
+
+
+def _dead(model: CompiledModel, plans: Sequence[Plan], ticks: np.ndarray, states: np.ndarray) -> np.ndarray:
+    """Whether each patient (N) has died by the last state (N, T, n) that the integration reached."""
+    if "death_hazard" not in model.state_names:
+        return np.zeros(len(plans), dtype=bool)
+    hazard = states[:, :, model.index("states", "death_hazard")]
+    return np.isfinite(observe.crossing_ticks(ticks, hazard, observe.thresholds(plans, "death")))
 
 
 def _joined(ready: Sequence[SetUp]) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:
@@ -139,13 +154,13 @@ def _joined(ready: Sequence[SetUp]) -> tuple[tuple[np.ndarray, ...], np.ndarray,
     return (np.concatenate(ends), places, values), queues, memory
 
 
-def _failed(model: CompiledModel, result, row: int) -> Row:
+def _ended(model: CompiledModel, result, row: int) -> str:
     carry = result.carry_i[row]
     day = carry[codes.NOW] / TICKS_PER_DAY + result.carry_f[row, codes.S]
     bad = int(carry[codes.BAD_STATE])
     where = f"; the state in question is {model.state_names[bad]}" if 0 <= bad < len(model.state_names) else ""
     name = codes.NAMES[int(carry[codes.CODE])].lower().replace("_", " ")
-    return Row(FAILED, f"the integration ended at day {day:.6g}: {name}{where}")
+    return f"the integration ended at day {day:.6g}: {name}{where}"
 
 
 __all__ = ["BAD_INPUT", "BATCH", "FAILED", "OK", "Row", "run_rows"]

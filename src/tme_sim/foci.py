@@ -15,11 +15,12 @@ SIZE, GROWTH, FEEDING = range(3)  # draws of a focus
 Focus = dict[str, float]
 
 
-def draw_foci(occult: Occult, seed: int, patient: int, doubling_time: float) -> list[Focus]:
+def draw_foci(occult: Occult, seed: int, patient: int, doubling_time: float, cell_loss_factor: float) -> list[Focus]:
     """Lesion parameters (internal units) of the foci of one patient, in the liver first.
 
     Numbers are Poisson, diameters and doubling times log-normal, the arterial share uniform around its mean.  They
-    depend on (seed, patient) and the settings alone.
+    depend on (seed, patient) and the settings alone.  A focus divides faster or slower than the first lesion, whose
+    doubling time and cell loss factor are given, and loses cells at the same rate; so its own loss factor follows.
     """
     import numpy as np
 
@@ -36,10 +37,13 @@ def draw_foci(occult: Occult, seed: int, patient: int, doubling_time: float) -> 
     for number in range(sum(counts)):
         size = median * exp(occult.spread * draw(normal, number + 1, SIZE))
         slower = doubling_time * exp(occult.growth_spread * draw(normal, number + 1, GROWTH))
+        slower = min(max(slower, DOUBLING[0]), DOUBLING[1])
+        share = cell_loss_factor * slower
         reach = min(occult.arterial, 1.0 - occult.arterial)
         out.append({
             "diameter": min(max(size, SMALLEST), LARGEST),
-            "doubling_time": min(max(slower, DOUBLING[0]), DOUBLING[1]),
+            "doubling_time": slower,
+            "cell_loss_factor": share / (share + (1.0 - cell_loss_factor) * doubling_time),
             "arterial_share": occult.arterial + reach * (2.0 * draw(uniform, number + 1, FEEDING) - 1.0),
             "extrahepatic": 0.0 if number < counts[0] else 1.0,
         })  # fmt: skip

@@ -244,11 +244,12 @@ class Scenario(Header):
         """Occult foci drawn for this patient, as lesion parameters; and a warning if some had to be pooled, or ""."""
         if self.patient.occult is None:
             return [], ""
-        first = self.patient.lesion[0].parameters.get("doubling_time") if self.patient.lesion else None
-        first = first or self.parameters.get("doubling_time")
-        declared = self._catalogue.lesion_parameters["doubling_time"].internal
-        doubling = float(internal(*first)) if first else declared
-        drawn = draw_foci(self.patient.occult, self.seed, self.patient.number, doubling)
+        given = {**self.parameters, **(self.patient.lesion[0].parameters if self.patient.lesion else {})}
+        doubling, loss = (
+            float(internal(*given[name])) if name in given else self._catalogue.lesion_parameters[name].internal
+            for name in ("doubling_time", "cell_loss_factor")
+        )
+        drawn = draw_foci(self.patient.occult, self.seed, self.patient.number, doubling, loss)
         return pool(drawn, MAX_LESIONS - len(self.patient.lesion))
 
     def covariates(self) -> dict[str, str]:

@@ -26,7 +26,7 @@ from tme_sim.therapies.drug import Drug
 from tme_sim.thresholds import DETECT
 
 TICKS_PER_DAY = queue_module.TICKS_PER_DAY
-SLOTS = (1, 2, 4, 8, 12)  # numbers of lesions for which a model is compiled
+SLOTS = (1, 3, 6, 12)  # numbers of lesions for which a model is compiled
 
 PHASES = (
     ("compose", "join the mechanisms, leave out those switched off, choose hypotheses"),
