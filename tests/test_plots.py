@@ -38,6 +38,7 @@ BODY = {
     "trap_plasma": ("mg/L", 200.0), "pd1_plasma": ("mg/L", 250.0), "tki_plasma": ("mg/L", 0.0),
     "pd1_engaged": ("1", 0.9), "vegf_free_share": ("1", 0.2), "ctla4_engaged": ("1", 0.0),
     "albi": ("1", -2.4), "albi_reserve": ("1", -2.5), "IL6": ("1", 3.0), "NLR": ("1", 2.5), "AFP": ("ng/mL", 200.0),
+    "death_hazard": ("1", 0.3), "invaded": ("1", 0.2),
 }  # fmt: skip
 LESION = {
     "oxygen_mean": ("mmHg", 9.0), "hypoxic_share": ("1", 0.6), "anoxic_viable": ("1", 0.1), "HIF1": ("1", 0.6),
@@ -433,7 +434,7 @@ def test_wide_ranges_are_logarithmic_and_narrow_ones_start_at_zero():
     wide[300:] *= 1000
     run.columns["AFP"] = wide
     axes = panels_of(run_figures(run, ["liver_and_markers"])["liver_and_markers"])
-    assert [a.get_yscale() for a in axes[-2:]] == ["log", "log"] and axes[2].get_ylim()[0] == 0.0
+    assert [a.get_yscale() for a in axes[-4:-2]] == ["log", "log"] and axes[2].get_ylim()[0] == 0.0
 
 
 def test_small_first_weeks_get_an_axis_of_their_own_that_is_labelled():
@@ -609,3 +610,10 @@ def test_the_same_run_gives_the_same_picture(tmp_path):
         save_figure(run_figures(a_run(days=60), ["drugs"])["drugs"], tmp_path / f"{n}.png").read_bytes() for n in "ab"
     )
     assert one == two
+
+
+def test_responses_end_with_the_patient():
+    run = a_run(summary={"os": 400.0, "os_event": 1})
+    panel = panels_of(run_figures(run, ["calendar_and_lesion"])["calendar_and_lesion"])[1]
+    ends = [p.get_x() + p.get_width() for p in panel.patches if (p.get_gid() or "").startswith("response:")]
+    assert max(ends) == pytest.approx(400.0 / 30.4375)

@@ -144,7 +144,7 @@ def _used(run, name: str, label: str, colour: str, change=None) -> list[Line]:
 
 
 def liver_and_markers(run, _treatments) -> list[Panel]:
-    """Liver function with its grades, inflammation, and the tumour marker."""
+    """Liver function with its grades, inflammation, the tumour marker, and what becomes of the patient."""
     grade = [Reference(-2.60, "grade 1 below, 2 above"), Reference(-1.39, "grade 3 above", include=False)]
     return [
         Panel("Liver function: ALBI score (higher is worse)", "score", [
@@ -153,6 +153,9 @@ def liver_and_markers(run, _treatments) -> list[Panel]:
         Panel("Interleukin-6 after liver injury", "× untreated", curve(run, "IL6", "IL-6", "IL6")),
         Panel("Neutrophil-to-lymphocyte ratio", "ratio", curve(run, "NLR", "NLR", "NLR")),
         Panel("Alpha-fetoprotein", unit_of(run, "AFP"), curve(run, "AFP", "AFP", "AFP"), scale="auto"),
+        Panel("Probability to be alive, and to have portal vein invasion", "%", [
+            *curve(run, "death_hazard", "alive", "alive", factor=PERCENT, change=lambda hazard: np.exp(-hazard)),
+            *curve(run, "invaded", "invasion", "invaded", factor=PERCENT)], limits=(0.0, 104.0)),
     ]  # fmt: skip
 
 
@@ -172,6 +175,6 @@ FIGURES = (
     FigureOfRun("drugs", "How much drug is there, and what does it engage?",
             "Plasma concentrations, engagement of targets, doxorubicin in the tumour.", drugs),
     FigureOfRun("liver_and_markers", "What does treatment cost the liver, and what does blood show?",
-            "ALBI score with its grades, interleukin-6, neutrophil-to-lymphocyte ratio, alpha-fetoprotein.",
+            "ALBI score with its grades, interleukin-6, neutrophil-to-lymphocyte ratio, alpha-fetoprotein, survival.",
             liver_and_markers),
 )  # fmt: skip

@@ -33,7 +33,7 @@ def calendar_and_lesion(run, treatments: Treatments) -> list[Panel]:
     """Calendar with the reading of the scans, volumes, change of the sum of diameters, and every lesion by itself."""
     volumes = lesion_volumes(run)
     readings = scan_readings(run)
-    panels = [calendar_panel(treatments, readings)]
+    panels = [calendar_panel(treatments, readings, end_of_life(run, treatments.end))]
     if volumes is None:
         return panels
     names = lesion_names(run)
@@ -59,7 +59,12 @@ def scan_readings(run) -> list[tuple[str, Reading]]:
     return out
 
 
-def calendar_panel(treatments: Treatments, readings) -> Panel:
+def end_of_life(run, end: float) -> float:
+    """Day on which the patient of a run dies, at the latest `end`."""
+    return min(end, float(run.summary["os"])) if run.summary.get("os_event") else end
+
+
+def calendar_panel(treatments: Treatments, readings, last: float) -> Panel:
     """What was given and seen when: sessions, courses with their doses, scans, and the response read from them."""
     rows: list[tuple[str, str, Callable]] = []
     if treatments.tace:
@@ -72,7 +77,7 @@ def calendar_panel(treatments: Treatments, readings) -> Panel:
         rows.append((label, course.colour, _course(course, treatments.end)))
     if treatments.scans:
         rows.append(("scans", COLOURS["scan"], _scans(treatments.scans)))
-    rows += [(name, MUTED, _responses(reading, treatments.end)) for name, reading in readings]
+    rows += [(name, MUTED, _responses(reading, last)) for name, reading in readings]
     if not rows:
         return Panel("")
 

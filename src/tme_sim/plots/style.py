@@ -52,6 +52,8 @@ COLOURS = {
     "doxorubicin": "#B59A00", "tace": "#1A1A1A", "scan": "#9A9A9A", "other": "#666666",
     # liver and markers
     "albi": "#7A4A00", "albi_reserve": "#D2A679", "IL6": "#B59A00", "NLR": "#1A1A1A", "AFP": "#A84300",
+    # fate
+    "alive": "#1A1A1A", "invaded": "#882255",
     # response
     "CR": "#009E73", "PR": "#8FD3BF", "SD": "#E4E4E4", "PD": "#F0A37A",
 }  # fmt: skip
