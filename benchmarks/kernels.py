@@ -14,7 +14,7 @@ from benchmarks import native
 from benchmarks.measure import Goal, cpu
 from benchmarks.peers import Ours
 from benchmarks.problem import Problem
-from tme_sim.engine.linear import PROGRAM, factor, solve
+from tme_sim.engine.linear import FACTOR, PROGRAM, SOLVE
 from tme_sim.engine.rodas import GAMMA, stages
 from tme_sim.engine.signatures import RHS
 
@@ -33,21 +33,21 @@ def loops():
         for _ in range(n):
             f(y, u, th, out)
 
-    @njit(types.void(PROGRAM, v, types.float64, v, i), **options)
-    def factors(program, jv, shift, lu, n):
+    @njit(types.void(FACTOR, PROGRAM, v, types.float64, v, i), **options)
+    def factors(factor, program, jv, shift, lu, n):
         for _ in range(n):
             factor(program, jv, shift, lu)
 
-    @njit(types.void(PROGRAM, v, v, v, i), **options)
-    def solves(program, lu, b, start, n):
+    @njit(types.void(SOLVE, PROGRAM, v, v, v, i), **options)
+    def solves(solve, program, lu, b, start, n):
         for _ in range(n):
             b[:] = start
             solve(program, lu, b)
 
-    @njit(types.void(RHS, PROGRAM, v, v, v, v, v, types.float64, v, m, v, v, i), **options)
-    def steps(f, program, lu, y, u, th, lower, h, f0, k, held, y_new, n):
+    @njit(types.void(RHS, SOLVE, PROGRAM, v, v, v, v, v, types.float64, v, m, m, v, v, i), **options)
+    def steps(f, solve, program, lu, y, u, th, lower, h, f0, k, s, held, y_new, n):
         for _ in range(n):
-            stages(f, program, lu, y, u, th, lower, h, f0, k, held, y_new)
+            stages(f, solve, program, lu, y, u, th, lower, h, f0, k, s, held, y_new)
 
     @njit(types.void(v, v, v, v), **options)
     def nothing(y, u, th, out):
@@ -74,24 +74,27 @@ def run(problem: Problem, *, quick: bool, say) -> dict:
     number, repeats = (2000, 2) if quick else (20000, 9)
     y, ours = states(problem)
     middle, u, th = y[len(y) // 2].copy(), problem.source.u0.copy(), ours.th
-    program, layout = problem.functions.program, problem.model.layout
+    program, factor, solve = problem.functions.program, problem.functions.factor, problem.functions.solve
     model, factors, solves, steps, nothing = loops()
-    dy, jv, lu = np.zeros(problem.n), np.zeros(len(layout.rows)), np.zeros(int(program[2]))
+    dy, jv, lu = np.zeros(problem.n), np.zeros(int(program[1]) + 1), np.zeros(int(program[2]))
     problem.model.rhs(middle, u, th, dy)
     problem.model.jac(middle, u, th, jv)
     shift = 1.0 / (GAMMA * 0.1)
     if factor(program, jv, shift, lu) != 0:
         raise RuntimeError("the matrix of the timing point is singular")
     b, k, lower = np.zeros(problem.n), np.zeros((8, problem.n)), np.zeros(problem.n)
+    s = np.zeros((8, problem.n))
     held, y_new = middle.copy(), middle.copy()
     out, scratch, scratch_lu = np.zeros(problem.n), np.zeros(jv.size), lu.copy()
     ns = {
         "rhs": per_call(lambda n: model(problem.model.rhs, middle, u, th, out, n), number, repeats),
         "jac": per_call(lambda n: model(problem.model.jac, middle, u, th, scratch, n), number, repeats),
-        "factor": per_call(lambda n: factors(program, jv, shift, scratch_lu, n), number, repeats),
-        "solve": per_call(lambda n: solves(program, lu, b, dy, n), number, repeats),
+        "factor": per_call(lambda n: factors(factor, program, jv, shift, scratch_lu, n), number, repeats),
+        "solve": per_call(lambda n: solves(solve, program, lu, b, dy, n), number, repeats),
         "stages_without_rhs": per_call(
-            lambda n: steps(nothing, program, lu, middle, u, th, lower, 0.1, dy, k, held, y_new, n), number, repeats
+            lambda n: steps(nothing, solve, program, lu, middle, u, th, lower, 0.1, dy, k, s, held, y_new, n),
+            number,
+            repeats,
         ),
     }
     seconds = min(cpu(lambda: ours.solve(1e-6))[0] for _ in range(repeats))

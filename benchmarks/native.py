@@ -27,6 +27,7 @@ NAMES = {
     "abs": "fabs",
     "floor": "floor",
     "max": "fmax_",
+    "min": "fmin_",
 }
 ELEMENTARY = ("to_bits", "from_bits", "upper_half", "exp_sum", "exp", "log", "power")
 RETURNS = {"to_bits": "int64_t"}
@@ -34,6 +35,7 @@ PRELUDE = """#include <math.h>
 #include <stdint.h>
 #include <string.h>
 static inline double fmax_(double a, double b) { return b > a ? b : a; }
+static inline double fmin_(double a, double b) { return b < a ? b : a; }
 static inline int64_t own_to_bits(double x) { int64_t i; memcpy(&i, &x, 8); return i; }
 static inline double own_from_bits(int64_t i) { double x; memcpy(&x, &i, 8); return x; }
 """

@@ -15,7 +15,6 @@ import numpy as np
 from tme_sim.compiler.model import CompiledModel, compile_model
 from tme_sim.engine import queue as q
 from tme_sim.engine import run as engine
-from tme_sim.engine.linear import build_program
 from tme_sim.export.source import Affine, Source, apply_jump, calendar_of, source_of_scenario
 from tme_sim.scenario import Scenario
 
@@ -103,11 +102,8 @@ def load(days: float | None = None, announce=None) -> Problem:
     jumps = tuple(j for j in source.jumps if j[0] < stop)
     source = replace(source, jumps=jumps, days=(stop - source.start) / TICKS_PER_DAY)
     model = compile_model(source.network, source.layout.n_lesions)
-    layout = model.layout
-    program = build_program(np.array(layout.rows), np.array(layout.cols), source.y0.size)
     first, later = calendar_of(source)
-    functions = engine.Functions(rhs=model.rhs, jac=model.jac, program=program)
-    return Problem(model, source, functions, model.tolerances(1.0), first, tuple(later), stop)
+    return Problem(model, source, model.functions, model.tolerances(1.0), first, tuple(later), stop)
 
 
 def relative_error(y: np.ndarray, reference: np.ndarray) -> float:

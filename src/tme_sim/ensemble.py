@@ -13,7 +13,7 @@ all the same: it is "ok", its message tells, and landmarks after the failure are
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from tme_sim.diagnostics import InputError
 from tme_sim.engine import codes
 from tme_sim.engine import queue as q
 from tme_sim.engine.batch import run_batch
-from tme_sim.engine.run import Functions, Options
+from tme_sim.engine.run import Options
 from tme_sim.engine.signatures import no_decision
 from tme_sim.network import NetworkError
 from tme_sim.protocol.rules import shift_groups
@@ -90,7 +90,7 @@ def _run(plans: Sequence[Plan], part: Sequence[tuple[int, SetUp]], threads: int 
     ticks = observe.observation_ticks(plan)
     th = np.stack([one.th for _, one in part])
     result = run_batch(
-        Functions(rhs=model.rhs, jac=model.jac, program=model.elimination, decide=decide),
+        replace(model.functions, decide=decide),
         np.stack([one.y0 for _, one in part]),
         np.stack([one.u0 for _, one in part]),
         th,
@@ -106,7 +106,6 @@ def _run(plans: Sequence[Plan], part: Sequence[tuple[int, SetUp]], threads: int 
         keep_y=True,
         threads=threads,
         wall_seconds=plan.wall_seconds,
-        chunk=4,
     )
     reached = np.flatnonzero((result.code == codes.OK) | _dead(model, chosen, ticks, result.out_y))
     summaries: dict[int, dict] = {}

@@ -426,7 +426,7 @@ class _CalendarBuilder:
 
 def _integrate(plan: Plan, ready: SetUp, ticks: np.ndarray, records):
     model, y0, u0 = ready.model, ready.y0, ready.u0
-    functions = engine.Functions(rhs=model.rhs, jac=model.jac, program=model.elimination, decide=ready.decide)
+    functions = replace(model.functions, decide=ready.decide)
     state = engine.new_state(y0, u0, ready.queue, start_tick=plan.start, memory=ready.memory)
     options = engine.Options(rtol=plan.rtol, atol=model.tolerances(plan.rtol), max_steps=plan.max_steps)
     out_y, out_u = np.full((ticks.size, y0.size), np.nan), np.full((ticks.size, u0.size), np.nan)

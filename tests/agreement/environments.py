@@ -11,7 +11,6 @@ from compiler.toy_network import BODY, TUMOUR
 from agreement.population import Environment
 from tme_sim.compiler.model import CompiledModel, compile_model
 from tme_sim.engine import queue, run
-from tme_sim.engine.linear import build_program
 from tme_sim.mechanisms.registry import all_mechanisms
 from tme_sim.network import Network, compose
 from tme_sim.quantities import internal
@@ -47,8 +46,7 @@ def model(name: str) -> CompiledModel:
 
 def functions(compiled: CompiledModel) -> run.Functions:
     """Functions of the engine for a compiled model."""
-    layout = compiled.layout
-    return run.Functions(compiled.rhs, compiled.jac, build_program(layout.rows, layout.cols, len(compiled.state_names)))
+    return compiled.functions
 
 
 def integrate(compiled: CompiledModel, y, u, th, days: float, rtol: float = 1e-6):

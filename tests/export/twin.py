@@ -27,7 +27,7 @@ def ours(model, source, ticks, rtol=1e-11):
     jumps, queue = engine.Jumps(), queue_module.new_queue(len(source.jumps) + 1)
     for order, (tick, rows) in enumerate(source.jumps):
         queue_module.append(queue, tick, order, queue_module.JUMP, jumps.group(rows))
-    functions = engine.Functions(rhs=model.rhs, jac=model.jac, program=model.elimination)
+    functions = model.functions
     y0 = source.y0
     state = engine.new_state(y0, source.u0, queue, start_tick=source.start)
     options = engine.Options(rtol=rtol, atol=model.tolerances(rtol) * 1e-3, max_steps=2_000_000)

@@ -55,7 +55,7 @@ def case(scenario: str = "configs/emerald1.toml", days: int = 120) -> Case:
         one = ready.parameters[name.split(".")[0]]
         free[i] &= one.low < one.high and one.name != "present"
         bounds[i] = [internal(end, one.unit) if np.isfinite(end) else end for end in one.physical]
-    functions = run.Functions(rhs=ready.model.rhs, jac=ready.model.jac, program=ready.model.elimination)
+    functions = ready.model.functions
     return Case(plan, ready, functions, free, *bounds.T)
 
 

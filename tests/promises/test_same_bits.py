@@ -75,7 +75,8 @@ def test_a_batch_gives_the_same_bits_for_any_threads_chunks_and_neighbours():
     case, ready = some_patients()
     base = d.go(case, ready, threads=1)
     assert np.sum(base.code == codes.OK) >= 18
-    for options in ({"threads": 2, "chunk": 1}, {"threads": 4, "chunk": 3}, {"threads": 1, "chunk": 512}):
+    for options in ({"threads": 2, "chunk": 1}, {"threads": 4, "chunk": 3}, {"threads": 1, "chunk": 512},
+                    {"threads": 1, "lanes": True}, {"threads": 2, "lanes": True, "chunk": 5}):
         other = d.go(case, ready, **options)
         for name in COMPARED:
             assert np.array_equal(getattr(base, name), getattr(other, name), equal_nan=True), (options, name)

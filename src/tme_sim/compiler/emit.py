@@ -1,4 +1,4 @@
-"""Writes the generated module: readable numba source with one line per signal, rate and derivative.
+"""Writes the generated modules: readable Python with one line per signal, rate and derivative.
 
 Memory layout (all float64):
 
@@ -22,10 +22,19 @@ from tme_sim.compiler.symbolic import Model
 HEADER = '''"""{what}  Generated from {title}; {n} states.  Do not edit: change the mechanism; it is written again."""
 from math import sqrt
 
-import numba
-
+from tme_sim.compiler.native import compiled
 from tme_sim.engine.elementary import exp as exp_, log as log_, power as pow_
-from tme_sim.engine.signatures import JIT_OPTIONS, PREPARE_SIGNATURE, RHS_SIGNATURE
+from tme_sim.engine.signatures import PREPARE_SIGNATURE, RHS_SIGNATURE
+'''
+ELIMINATION = '''"""The elimination of the Jacobian, written out for its pattern."""
+from tme_sim.compiler.native import elimination
+
+factor, solve = elimination(__file__, __name__)
+'''
+LANES = '''"""Right-hand side, Jacobian and elimination for lanes of patients side by side."""
+from tme_sim.compiler import native
+
+lanes = native.lanes(__file__, __name__)
 '''
 
 WHAT = {
@@ -37,7 +46,7 @@ WHAT = {
 
 
 def write(model: Model, n_lesions: int, title: str = "") -> tuple[dict[str, str], Layout]:
-    """Source texts of the generated modules (prepare, rhs, jac, observe) and their layout.
+    """Source texts of the generated modules (prepare, rhs, jac, observe, elimination, lanes) and their layout.
 
     Raises:
         NetworkError: from the baseline program (circles, balances that are not linear).
@@ -50,7 +59,8 @@ def write(model: Model, n_lesions: int, title: str = "") -> tuple[dict[str, str]
     parts = {"prepare": writer.prepare(statements), "rhs": writer.rhs(), "jac": writer.jacobian(locals_),
              "observe": writer.observe()}
     size = layout.size(layout.states)
-    return {n: HEADER.format(what=WHAT[n], title=title, n=size) + "\n\n" + t + "\n" for n, t in parts.items()}, layout
+    texts = {n: HEADER.format(what=WHAT[n], title=title, n=size) + "\n\n" + t + "\n" for n, t in parts.items()}
+    return texts | {"elimination": ELIMINATION, "lanes": LANES}, layout
 
 
 def layout_of(model: Model, statements, n_lesions: int) -> Layout:
@@ -128,7 +138,7 @@ class _Writer:
         return ["    " + line for line in lines]
 
     def _function(self, signature: str, name: str, args: str, doc: str, body: list[str]) -> str:
-        head = f'@numba.njit({signature}, cache=True, **JIT_OPTIONS)\ndef {name}({args}):\n    """{doc}"""\n'
+        head = f'@compiled({signature})\ndef {name}({args}):\n    """{doc}"""\n'
         return head + "\n".join(self._indent(body or ["pass"]))
 
     # -- phases ----------------------------------------------------------------------------------------------------

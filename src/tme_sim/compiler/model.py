@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -27,8 +28,7 @@ from tme_sim.engine.cache import cache_root, private_folder, source_digest
 from tme_sim.network import Network
 from tme_sim.quantities import internal, to_display
 
-PARTS = ("jac", "observe", "prepare", "rhs")  # the slowest to compile first
-WORTH_A_PROCESS = 800  # lines of generated source above which parts are compiled side by side
+PARTS = ("jac", "observe", "prepare", "rhs")
 
 
 class BaselineError(ValueError):
@@ -93,6 +93,18 @@ class CompiledModel:
 
         rows, cols = (np.array(x, dtype=np.int32) for x in (self.layout.rows, self.layout.cols))
         return build_program(rows, cols, len(self.state_names))
+
+    @cached_property
+    def functions(self):
+        """What the integrator needs of the model (:class:`tme_sim.engine.run.Functions`)."""
+        from tme_sim.engine.run import Functions
+
+        part = load_part(self.folder, self.digest, "elimination")
+        return Functions(self.rhs, self.jac, self.elimination, factor=part.factor, solve=part.solve, lanes=self.lanes)
+
+    def lanes(self):
+        """The model for many patients side by side; compiled when first asked for (a few seconds, then cached)."""
+        return load_part(self.folder, self.digest, "lanes").lanes
 
     def defaults(self) -> np.ndarray:
         """Parameter vector with every parameter at its declared value, internal units."""
@@ -253,10 +265,10 @@ def compile_model(network: Network, n_lesions: int = 1, announce=None) -> Compil
     except Exception:  # a damaged cache entry is rebuilt once, whatever is wrong with it
         shutil.rmtree(folder, ignore_errors=True)
     if announce:
-        announce("writing and compiling the model (once per structure, about half a minute)")
-    _write(network, n_lesions, folder)
-    _compile_beside(folder, digest)
-    return _load(network, digest, folder)
+        announce("writing and compiling the model (once per structure, about ten seconds)")
+    with _engine_beside():
+        _write(network, n_lesions, folder)
+        return _load(network, digest, folder)
 
 
 def _write(network: Network, n_lesions: int, folder: Path) -> None:
@@ -279,22 +291,18 @@ def _write(network: Network, n_lesions: int, folder: Path) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _compile_beside(folder: Path, digest: str) -> None:
-    """Compile the parts of a new model in processes of their own, while this one compiles the integrator.
+@contextmanager
+def _engine_beside():
+    """Compile the integrator in a process of its own while this one writes and compiles the model.
 
-    A part that fails here is compiled (and its error raised) when it is loaded.
+    Once it is done, this process reads the result from the cache; whatever fails there is compiled, and its error
+    raised, when it is first used here.
     """
-    command = "from tme_sim.compiler.model import load_part; import sys; load_part(*sys.argv[1:4])"
-    if sum(len((folder / f"{part}.py").read_text().splitlines()) for part in PARTS) < WORTH_A_PROCESS:
-        return
-    jobs = [
-        subprocess.Popen([sys.executable, "-c", command, str(folder), digest, part], stdout=subprocess.DEVNULL,
-                         stderr=subprocess.DEVNULL)
-        for part in PARTS
-    ]
-    import tme_sim.engine.run  # noqa: F401  (compiles the integrator on first import)
-
-    for job in jobs:
+    command = [sys.executable, "-c", "import tme_sim.engine.run"]
+    job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
         job.wait()
 
 

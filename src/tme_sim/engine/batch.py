@@ -11,7 +11,10 @@ from numba import njit, types
 
 from tme_sim.engine import codes as c
 from tme_sim.engine.integrate import INTEGRATE, integrate
-from tme_sim.engine.linear import PROGRAM
+from tme_sim.engine.lane_arrays import LANES, lane_array
+from tme_sim.engine.lanes import run_lanes
+from tme_sim.engine.linear import FACTOR, PROGRAM, SOLVE
+from tme_sim.engine.pieces import begin
 from tme_sim.engine.rodas import OPTIONS, hold
 from tme_sim.engine.run import NEVER, Jumps
 from tme_sim.engine.signatures import DECIDE, GUARDS, JAC, OBSERVE, PREPARE, RHS
@@ -23,6 +26,10 @@ INTS = types.int64[::1]
 TABLE = types.int64[:, ::1]
 TABLES = types.int64[:, :, ::1]
 INT = types.int64
+
+ENOUGH_FOR_LANES = 64  # patients from which it pays to load (or make) the functions for lanes
+FEW = 16  # patients that a thread takes at a time; in lanes several for each, so that no lane stands idle for long
+CHUNKS_PER_THREAD = 4
 
 
 @njit(types.void(PREPARE, MATRIX, MATRIX), **OPTIONS)
@@ -39,14 +46,30 @@ def observe_many(observe, out_y, out_u, th, out):
         observe(out_y[row], out_u[row], th, out[row])
 
 
+@njit(types.void(OBSERVE, MATRIX, VECTOR, BLOCKS, BLOCKS, TABLE, BLOCKS, INT), **OPTIONS)
+def observe_range(observe, th, lower, out_y, out_u, carry_i, out_obs, first):
+    """Fill out_obs of patients first, first + 1, ... from out_y, out_u of these; NaN where a run did not get to."""
+    held = np.empty(out_y.shape[2])
+    for row in range(out_y.shape[0]):
+        p = first + row
+        for i in range(out_y.shape[1]):
+            if i < carry_i[p, c.OUT_NEXT]:
+                hold(out_y[row, i], lower, held)  # as the right-hand side and a lone run see the states
+                observe(held, out_u[row, i], th[p], out_obs[p, i])
+            else:
+                for j in range(out_obs.shape[2]):
+                    out_obs[p, i, j] = np.nan
+
+
 @njit(
     types.void(
         types.FunctionType(INTEGRATE),
         RHS,
         JAC,
+        FACTOR,
+        SOLVE,
         GUARDS,
         DECIDE,
-        OBSERVE,
         PROGRAM,
         MATRIX,
         MATRIX,
@@ -56,14 +79,14 @@ def observe_many(observe, out_y, out_u, th, out):
         VECTOR,
         INTS,
         TABLES,
-        INTS,
-        TABLE,
-        BLOCKS,
-        TABLE,
-        INTS,
-        BLOCKS,
-        BLOCKS,
         TABLES,
+        INTS,
+        TABLE,
+        BLOCKS,
+        TABLE,
+        INTS,
+        BLOCKS,
+        BLOCKS,
         TABLE,
         MATRIX,
         MATRIX,
@@ -73,13 +96,14 @@ def observe_many(observe, out_y, out_u, th, out):
     ),
     **OPTIONS,
 )
-def integrate_range(
+def run_one_by_one(
     run_one,
     rhs,
     jac,
+    factor,
+    solve,
     guards,
     decide,
-    observe,
     program,
     y,
     u,
@@ -88,6 +112,7 @@ def integrate_range(
     limits,
     control,
     budget,
+    templates,
     queues,
     jump_end,
     jump_place,
@@ -95,8 +120,7 @@ def integrate_range(
     guard_table,
     out_ticks,
     out_y,
-    out_obs,
-    queue_out,
+    out_u,
     carry_i,
     carry_f,
     ledger,
@@ -104,69 +128,19 @@ def integrate_range(
     first,
     last,
 ):
-    """Run patients first .. last - 1; arrays have the patient in front (one row for all where the first length is 1).
+    """Run patients first .. last - 1; arguments after `program` as those of `lanes.run_lanes` after `places`.
 
     run_one is `integrate`, handed over as a pointer so that it is not compiled a second time into this loop.
     """
-    n, m, k = y.shape[1], u.shape[1], out_ticks.size
-    scratch_y = np.empty((k, n))
-    scratch_u = np.empty((k, m))
-    queue = np.empty((queues.shape[1], queues.shape[2]), dtype=np.int64)
-    no_t = np.empty((0, c.REC_COLUMNS))
-    no_y = np.empty((0, c.REC_ROWS, n))
-    no_u = np.empty((0, m))
-    held = np.empty(n)
+    n, m = y.shape[1], u.shape[1]
+    no_t, no_y, no_u = np.empty((0, c.REC_COLUMNS)), np.empty((0, c.REC_ROWS, n)), np.empty((0, m))
     for p in range(first, last):
-        template = queues[p if queues.shape[0] > 1 else 0]
-        for i in range(queue.shape[0]):
-            for j in range(queue.shape[1]):
-                queue[i, j] = template[i, j]
-        rows = out_y[p] if out_y.shape[0] > 0 else scratch_y
-        for i in range(k):
-            for j in range(n):
-                rows[i, j] = np.nan
-        run_one(
-            rhs,
-            jac,
-            guards,
-            decide,
-            program,
-            y[p],
-            u[p],
-            th[p],
-            memory[p],
-            limits,
-            control,
-            budget,
-            queue,
-            jump_end,
-            jump_place,
-            jump_values[p if jump_values.shape[0] > 1 else 0],
-            guard_table,
-            events[p],
-            out_ticks,
-            rows,
-            scratch_u,
-            no_t,
-            no_y,
-            no_u,
-            carry_i[p],
-            carry_f[p],
-            ledger[p],
-        )
-        if out_obs.shape[0] > 0:
-            reached = carry_i[p, c.OUT_NEXT]
-            for i in range(k):
-                if i < reached:
-                    hold(rows[i], limits[c.LOWER], held)  # as the right-hand side and a lone run see the states
-                    observe(held, scratch_u[i], th[p], out_obs[p, i])
-                else:
-                    for j in range(out_obs.shape[2]):
-                        out_obs[p, i, j] = np.nan
-        if queue_out.shape[0] > 0:
-            for i in range(queue.shape[0]):
-                for j in range(queue.shape[1]):
-                    queue_out[p, i, j] = queue[i, j]
+        own = p - first
+        begin(templates, p, queues, own, out_y[own])
+        values = jump_values[p if jump_values.shape[0] > 1 else 0]
+        run_one(rhs, jac, factor, solve, guards, decide, program, y[p], u[p], th[p], memory[p], limits, control, budget,
+                queues[own], jump_end, jump_place, values, guard_table, events[p], out_ticks, out_y[own], out_u[own],
+                no_t, no_y, no_u, carry_i[p], carry_f[p], ledger[p])
 
 
 @dataclass
@@ -211,13 +185,16 @@ def run_batch(
     max_events=0,
     threads=None,
     wall_seconds=None,
-    chunk=16,
+    chunk=None,
+    lanes=None,
 ):
-    """Run N patients and return a BatchResult; bits do not depend on threads, chunk, order or the other patients.
+    """Run N patients and return a BatchResult; bits do not depend on threads, chunk, lanes, order or other patients.
 
     y0 (N, n), u0 (N, m) or (m,), th (N, n_th). queues: one queue for all or (N, capacity + 1, columns). jumps: Jumps
     or its arrays; jump_values (N, rows, 2) replaces their values per patient. memory (N, n_memory). observe with
-    n_obs: out_obs is filled at out_ticks. wall_seconds: patients not begun by then get WALL_LIMIT.
+    n_obs: out_obs is filled at out_ticks. wall_seconds: patients not begun by then get WALL_LIMIT. lanes: whether to
+    run patients side by side, if the model can (default: when there are enough of them). chunk: patients that a
+    thread takes at a time.
     """
     y = np.array(y0, dtype=np.float64, ndmin=2)
     number, n = y.shape
@@ -252,43 +229,33 @@ def run_batch(
     budget = np.array([stop_tick, NEVER, NEVER, options.max_steps], dtype=np.int64)
     limits, control = options.limits(n), options.control()
     limit = None if wall_seconds is None else time.monotonic() + wall_seconds
+    threads = threads or len(os.sched_getaffinity(0))
+    if lanes is None:
+        lanes = number >= ENOUGH_FOR_LANES
+    side_by_side = functions.lanes() if lanes and functions.lanes is not None else None
+    if chunk is None:
+        share = -(-number // (CHUNKS_PER_THREAD * threads))
+        chunk = FEW if side_by_side is None else max(LANES * FEW // 2, share)
+    f, r = functions, result
 
     def work(first):
         if limit is not None and time.monotonic() > limit:
             return
-        integrate_range(
-            integrate,
-            functions.rhs,
-            functions.jac,
-            functions.guards,
-            functions.decide,
-            observe or functions.rhs,
-            functions.program,
-            result.y,
-            result.u,
-            th,
-            result.memory,
-            limits,
-            control,
-            budget,
-            queues,
-            ends,
-            places,
-            values,
-            guard_table,
-            ticks,
-            result.out_y,
-            result.out_obs,
-            result.queue,
-            result.carry_i,
-            result.carry_f,
-            result.ledger,
-            result.events,
-            first,
-            min(first + chunk, number),
-        )
+        last = min(first + chunk, number)
+        out_y = r.out_y[first:last] if keep_y else np.empty((last - first, ticks.size, n))
+        out_u = np.empty((last - first, ticks.size, u.shape[1]))
+        queue = r.queue[first:last] if keep_queue else np.empty((last - first, *queues.shape[1:]), dtype=np.int64)
+        arrays = (y, u, th, r.memory, limits, control, budget, queues, queue, ends, places, values, guard_table, ticks,
+                  out_y, out_u, r.carry_i, r.carry_f, r.ledger, r.events, first, last)
+        if side_by_side is None:
+            run_one_by_one(integrate, f.rhs, f.jac, f.factor, f.solve, f.guards, f.decide, f.program, *arrays)
+        else:
+            v = side_by_side
+            w = lane_array(v.places[-1])
+            run_lanes(v.start, v.rate, v.factor, v.solve, f.guards, f.decide, f.program, w, v.places, *arrays)
+        if observe is not None:
+            observe_range(observe, th, limits[c.LOWER], out_y, out_u, r.carry_i, r.out_obs, first)
 
-    threads = threads or len(os.sched_getaffinity(0))
     starts = range(0, number, chunk)
     if threads == 1 or len(starts) == 1:
         for first in starts:

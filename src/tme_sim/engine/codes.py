@@ -38,7 +38,8 @@ BUDGET = 4
 # limits (float64, rows of length n)
 ATOL, LOWER, UPPER = range(3)
 
-# carry_i (int64): where the run stands and what it has cost
+# carry_i (int64): where the run stands and what it has cost; the last five describe the step that is being tried: tick
+# it heads for, whether it ends there, is shorter than the error asks for, was tried longer before, tries below bounds
 (
     PHASE,
     NOW,
@@ -60,14 +61,20 @@ ATOL, LOWER, UPPER = range(3)
     N_DECISIONS,
     FIRST_STEP,
     N_JUMPS,
-) = range(20)
-CARRY_I = 24
+    TARGET,
+    LAST,
+    SHORTENED,
+    REJECTED,
+    NEGATIVES,
+) = range(25)
+CARRY_I = 28
 AT_TICK, RUNNING, ENDED = 0, 1, 2  # phases
+ACCEPT, RETRY, LIFT, GO_ON = -1, -2, -3, -4  # verdicts of `steps` beside the codes
 
 # carry_f (float64): days since tick NOW, next step, last accepted step and log error, value of the state
-# that ended the run
-S, H_NEXT, H_ACCEPTED, LOG_ERROR, BAD_VALUE = range(5)
-CARRY_F = 8
+# that ended the run; of the step that is being tried: its length, the day of its target since NOW, its log error
+S, H_NEXT, H_ACCEPTED, LOG_ERROR, BAD_VALUE, H, END, LOG_NOW = range(8)
+CARRY_F = 10
 
 # guard_table (int64, one row per guard): direction (+1 rising, -1 falling, 0 both), action, reference
 G_DIRECTION, G_ACTION, G_REF = range(3)

@@ -49,25 +49,25 @@ def _log_table():
 LOG_TABLE = _log_table()
 
 
-@njit("int64(float64)", cache=True, nogil=True)
+@njit("int64(float64)", cache=True, nogil=True, forceinline=True)
 def to_bits(x):
     """Return the 64 bits of the double x as an integer."""
     return np.float64(x).view(np.int64)
 
 
-@njit("float64(int64)", cache=True, nogil=True)
+@njit("float64(int64)", cache=True, nogil=True, forceinline=True)
 def from_bits(i):
     """Return the double whose 64 bits are the integer i."""
     return np.int64(i).view(np.float64)
 
 
-@njit("float64(float64)", cache=True, nogil=True)
+@njit("float64(float64)", cache=True, nogil=True, forceinline=True)
 def upper_half(x):
     """Return x with the lower 27 bits of its significand cleared, so that products of two such numbers are exact."""
     return from_bits(to_bits(x) & np.int64(UPPER_HALF))
 
 
-@njit("float64(float64, float64)", cache=True, nogil=True, error_model="numpy")
+@njit("float64(float64, float64)", cache=True, nogil=True, error_model="numpy", forceinline=True)
 def exp_sum(x, low):
     """Return exp(x + low) for a small correction `low` (abs(low) < 1e-10 max(1, abs(x))), error below 1 ulp in
     normal range.
@@ -111,6 +111,8 @@ def exp_sum(x, low):
 @njit("float64(float64)", cache=True, nogil=True, error_model="numpy")
 def exp(x):
     """Return e to the power x (error below 1 ulp; dimensionless)."""
+    if x == 0.0:  # terms of drugs that are not given
+        return 1.0
     return exp_sum(x, 0.0)
 
 

@@ -16,15 +16,26 @@ Layout of the program (one uint32 array, so that the kernels need no signed inde
     op_end   n_pairs  end of the pair's operations
     op_dst   n_ops    lu[dst] -= lu[l] * lu[src]; the sources follow the pivot of row k in lu
     fwd_*, bwd_*      forward and backward substitution: row, end, place in lu, column
+    own      n        number k of the Jacobian nonzero on the diagonal of row i
+    row, col nnz      where Jacobian nonzero k stands
 Source: Markowitz, doi 10.1287/mnsc.3.3.255; Duff, Erisman and Reid, "Direct Methods for Sparse Matrices".
 """
 
 import numpy as np
 from numba import njit, types
 
-HEADER = 16
+HEADER = 20
 PROGRAM = types.uint32[::1]
 VECTOR = types.float64[::1]
+REAL = types.float64
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+# how the integrator calls an elimination: the functions below, or those written out for a pattern (`tape_linear`), for
+# which jv has one place more than there are nonzeros
+FACTOR_SIGNATURE = types.int64(PROGRAM, VECTOR, REAL, VECTOR)
+SOLVE_SIGNATURE = types.void(PROGRAM, VECTOR, VECTOR)
+FACTOR = types.FunctionType(FACTOR_SIGNATURE)
+SOLVE = types.FunctionType(SOLVE_SIGNATURE)
+LOST = 1e13  # how much smaller than its diagonal a pivot may become
 
 
 def markowitz(rows, cols, n):
@@ -128,20 +139,40 @@ def build_program(rows, cols, n):
         [x for pair in zip(fwd_lu, fwd_col, strict=True) for x in pair],
         [x for pair in zip(bwd_row, bwd_end, strict=True) for x in pair],
         [x for pair in zip(bwd_lu, bwd_col, strict=True) for x in pair],
+        np.flatnonzero(rows == cols)[np.argsort(rows[rows == cols])].tolist(),
+        rows.tolist(),
+        cols.tolist(),
     ]
     header = [n, rows.size, len(place), len(pair_l), len(op_dst), len(fwd_row)]
     start = HEADER
     for section in sections:
         header.append(start)
         start += len(section)
-    flat = header + [x for section in sections for x in section]
+    flat = header + [0] * (HEADER - len(header)) + [x for section in sections for x in section]
     return np.array(flat, dtype=np.uint32)
 
 
-@njit(types.int64(PROGRAM, VECTOR, types.float64, VECTOR), cache=True, nogil=True, error_model="numpy")
+@njit(types.boolean(REAL, REAL), forceinline=True, **OPTIONS)
+def pivot_holds(diagonal, inverse):
+    """Return whether a pivot, given as its inverse, is finite, not zero and not lost against the diagonal it was."""
+    return abs(diagonal) * abs(inverse) < LOST and abs(inverse) > 0.0
+
+
+@njit(FACTOR_SIGNATURE, **OPTIONS)
+def bad_pivot(program, jv, shift, lu):
+    """Return 1 + the first row whose pivot in the factors lu is of no use, 0 when there is none."""
+    n = np.int64(program[0])
+    diag = np.int64(program[6])
+    own = np.int64(program[16])
+    for i in range(n):
+        if not pivot_holds(-jv[program[own + i]] + shift, lu[program[diag + i]]):
+            return 1 + i
+    return 0
+
+
+@njit(FACTOR_SIGNATURE, **OPTIONS)
 def factor(program, jv, shift, lu):
-    """Factor W = shift I - J into lu (n_lu = program[2]); pivots are stored inverted. Return 0, or 1 + row of a bad
-    pivot.
+    """Factor W = shift I - J into lu; pivots are stored inverted. Return 0, or 1 + row of a bad pivot.
 
     jv: Jacobian nonzeros in pattern order. lu: work array of length program[2].
     """
@@ -153,7 +184,8 @@ def factor(program, jv, shift, lu):
     order = np.int64(program[9])
     pairs = np.int64(program[10])
     ops = np.int64(program[11])
-    lu[:] = 0.0
+    for k in range(lu.size):
+        lu[k] = 0.0
     for k in range(nnz):
         lu[program[place + k]] = -jv[k]
     for i in range(n):
@@ -161,9 +193,6 @@ def factor(program, jv, shift, lu):
     p = 0
     q = 0
     for r in range(n):
-        i = program[order + r]
-        d = program[diag + np.int64(i)]
-        scale = abs(lu[d])
         p_end = np.int64(program[row_end + r])
         for pair in range(p, p_end):
             at = pairs + 3 * pair
@@ -175,14 +204,12 @@ def factor(program, jv, shift, lu):
                 lu[program[ops + o]] -= factor_l * lu[src + o]
             q = stop
         p = p_end
-        pivot = lu[d]
-        if not (abs(pivot) > 1e-13 * scale and abs(pivot) < np.inf):
-            return 1 + np.int64(i)
-        lu[d] = 1.0 / pivot
-    return 0
+        d = program[diag + np.int64(program[order + r])]
+        lu[d] = 1.0 / lu[d]
+    return bad_pivot(program, jv, shift, lu)
 
 
-@njit(types.void(PROGRAM, VECTOR, VECTOR), cache=True, nogil=True, error_model="numpy")
+@njit(SOLVE_SIGNATURE, **OPTIONS)
 def solve(program, lu, b):
     """Solve W x = b in place with the factors of `factor`."""
     n = np.int64(program[0])
@@ -210,3 +237,15 @@ def solve(program, lu, b):
             value -= lu[program[bwd_ops + 2 * q]] * b[program[bwd_ops + 2 * q + 1]]
             q += 1
         b[i] = value * lu[program[diag + np.int64(i)]]
+
+
+@njit(types.void(PROGRAM, VECTOR, VECTOR, VECTOR), **OPTIONS)
+def multiply(program, jv, x, out):
+    """Write J x into out (n), row by row in pattern order."""
+    nnz = np.int64(program[1])
+    row = np.int64(program[17])
+    col = np.int64(program[18])
+    for k in range(out.size):
+        out[k] = 0.0
+    for k in range(nnz):
+        out[program[row + k]] += jv[k] * x[program[col + k]]

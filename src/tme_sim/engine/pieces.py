@@ -9,13 +9,15 @@ from numba import njit, types
 from tme_sim.engine import codes as c
 from tme_sim.engine import queue as q
 from tme_sim.engine.elementary import exp, log
+from tme_sim.engine.linear import PROGRAM, multiply
 from tme_sim.engine.rodas import OPTIONS, dense_value
-from tme_sim.engine.signatures import DECIDE, GUARDS, RHS
+from tme_sim.engine.signatures import DECIDE, GUARDS
 
 VECTOR = types.float64[::1]
 MATRIX = types.float64[:, ::1]
 INTS = types.int64[::1]
 TABLE = types.int64[:, ::1]
+TABLES = types.int64[:, :, ::1]
 INT = types.int64
 REAL = types.float64
 
@@ -48,6 +50,27 @@ def apply_jump(y, u, jump_end, jump_place, jump_value, group, old):
             u[dest - n] += change
 
 
+@njit(types.void(TABLES, INT, TABLES, INT, MATRIX), **OPTIONS)
+def begin(templates, p, queues, own, out_y):
+    """Give a patient its calendar, queues[own], from templates (one for all, or one each), and values not reached yet:
+    NaN.
+    """
+    of = p if templates.shape[0] > 1 else 0
+    for i in range(templates.shape[1]):
+        for j in range(templates.shape[2]):
+            queues[own, i, j] = templates[of, i, j]
+    for i in range(out_y.shape[0]):
+        for j in range(out_y.shape[1]):
+            out_y[i, j] = np.nan
+
+
+@njit(types.void(VECTOR, VECTOR), **OPTIONS)
+def copy(values, out):
+    """Copy values into out, of the same length."""
+    for i in range(values.size):
+        out[i] = values[i]
+
+
 @njit(types.void(MATRIX, INT, VECTOR), **OPTIONS)
 def put_row(table, row, values):
     """Copy values (n) into a row of table (rows, n)."""
@@ -55,18 +78,24 @@ def put_row(table, row, values):
         table[row, i] = values[i]
 
 
+@njit(REAL(REAL, REAL, REAL, REAL, REAL), forceinline=True, **OPTIONS)
+def scaled_error(error, y, y_new, atol, rtol):
+    """Return abs(error) / (atol + rtol max(abs(y), abs(y_new))) of one state."""
+    a = abs(y)
+    b = abs(y_new)
+    return abs(error) / (atol + rtol * (a if a > b else b))
+
+
 @njit(REAL(VECTOR, VECTOR, VECTOR, VECTOR, REAL), **OPTIONS)
 def error_norm(error, y, y_new, atol, rtol):
-    """Return the largest abs(error) / (atol + rtol max(abs(y), abs(y_new))); NaN when any of them is NaN.
+    """Return the largest scaled error of all states; NaN when any of them is NaN.
 
     The largest, not the mean square: among many states a mean would let a single one pass its tolerance unseen.
     """
     worst = 0.0
     broken = False
     for i in range(y.size):
-        a = abs(y[i])
-        b = abs(y_new[i])
-        e = abs(error[i]) / (atol[i] + rtol * (a if a > b else b))
+        e = scaled_error(error[i], y[i], y_new[i], atol[i], rtol)
         worst = e if e > worst else worst
         broken = broken or e != e
     return np.nan if broken else worst
@@ -123,40 +152,37 @@ def worst_state(error, y, y_new, atol, rtol):
     worst = 0
     size = -1.0
     for i in range(y.size):
-        a = abs(y[i])
-        b = abs(y_new[i])
-        e = abs(error[i]) / (atol[i] + rtol * (a if a > b else b))
+        e = scaled_error(error[i], y[i], y_new[i], atol[i], rtol)
         if e > size:
             size = e
             worst = i
     return worst
 
 
-@njit(REAL(RHS, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, REAL, VECTOR, VECTOR), **OPTIONS)
-def first_step(rhs, y, u, th, f0, lower, atol, rtol, held, f1):
-    """Return a first step (days) from the size of the rates and of their change along an explicit Euler step."""
+@njit(REAL(PROGRAM, VECTOR, VECTOR, VECTOR, VECTOR, REAL, VECTOR), **OPTIONS)
+def first_step(program, jv, y, f0, atol, rtol, second):
+    """Return a first step (days) from the size of the rates f0 and of the second derivative J f0.
+
+    jv: nonzeros of J; second: work array (n).
+    """
     n = y.size
+    multiply(program, jv, f0, second)
     d0 = 0.0
     d1 = 0.0
+    d2 = 0.0
     for i in range(n):
         scale = atol[i] + rtol * abs(y[i])
         a = y[i] / scale
         b = f0[i] / scale
+        e = second[i] / scale
         d0 += a * a
         d1 += b * b
+        d2 += e * e
     d0 = np.sqrt(d0 / n)
     d1 = np.sqrt(d1 / n)
+    d2 = np.sqrt(d2 / n)
     h0 = 0.01 * d0 / d1 if (d0 > 1e-5 and d1 > 1e-5) else 1e-6
     h0 = h0 if h0 < 1.0 else 1.0
-    for i in range(n):
-        v = y[i] + h0 * f0[i]
-        held[i] = v if v > lower[i] else lower[i]
-    rhs(held, u, th, f1)
-    d2 = 0.0
-    for i in range(n):
-        b = (f1[i] - f0[i]) / (atol[i] + rtol * abs(y[i]))
-        d2 += b * b
-    d2 = np.sqrt(d2 / n) / h0
     top = d1 if d1 > d2 else d2
     h1 = exp(0.2 * log(0.01 / top)) if top > 1e-15 else (1e-3 if h0 * 1e-3 < 1e-6 else h0 * 1e-3)
     h = 100.0 * h0 if 100.0 * h0 < h1 else h1

@@ -9,10 +9,10 @@ import math
 
 import numpy as np
 
-from tme_sim.engine import integrate as kernel
 from tme_sim.engine import queue as q
+from tme_sim.engine import steps as kernel
 from tme_sim.engine.elementary import exp, log
-from tme_sim.engine.linear import factor, solve
+from tme_sim.engine.linear import factor, multiply, solve
 from tme_sim.engine.rodas import GAMMA, A, C, H
 
 
@@ -32,7 +32,7 @@ def combine(start, weights, k):
 def rodas_step(rhs, program, lu, y, u, th, lower, h, f0):
     """Return the eight stages and the new state of one step."""
     n = y.size
-    k = []
+    k, s = [], []
     y_new = y
     for stage in range(8):
         if stage == 0:
@@ -44,9 +44,10 @@ def rodas_step(rhs, program, lu, y, u, th, lower, h, f0):
                 y_new = y_new + k[stage - 1]
             b = np.empty(n)
             rhs(np.where(y_new > lower, y_new, lower), u, th, b)
-            b = combine(b, [c * (1.0 / h) for c in C[stage - 1]], k)
+            b = combine(b, C[stage - 1], s)
         plain(solve)(program, lu, b)
         k.append(b)
+        s.append(b * (1.0 / h))
     return k, y_new + k[7]
 
 
@@ -58,7 +59,7 @@ def error_norm(error, y, y_new, atol, rtol):
     return math.nan if any(e != e for e in scaled) else max(scaled, default=0.0)
 
 
-def first_step(rhs, y, u, th, f0, lower, atol, rtol):
+def first_step(program, jv, y, f0, atol, rtol):
     """Return a first step after a jump."""
 
     def size(values):
@@ -68,12 +69,11 @@ def first_step(rhs, y, u, th, f0, lower, atol, rtol):
             total += a * a
         return math.sqrt(total / y.size)
 
+    second = np.empty(y.size)
+    plain(multiply)(program, jv, f0, second)
     d0, d1 = size(y), size(f0)
     h0 = min(0.01 * d0 / d1 if d0 > 1e-5 and d1 > 1e-5 else 1e-6, 1.0)
-    ahead = y + h0 * f0
-    f1 = np.empty(y.size)
-    rhs(np.where(ahead > lower, ahead, lower), u, th, f1)
-    top = max(d1, size(f1 - f0) / h0)
+    top = max(d1, size(second))
     h1 = plain(exp)(0.2 * plain(log)(0.01 / top)) if top > 1e-15 else max(1e-6, h0 * 1e-3)
     return min(100.0 * h0, float(h1)) or h0
 
@@ -128,7 +128,7 @@ def integrate(functions, y0, u0, th, queue, start_tick, stop_tick, options, jump
             rhs(held, u, th, f0)
             jac(held, u, th, jv)
             if restart:
-                h_next, accepted_before, restart = first_step(rhs, y, u, th, f0, lower, atol, rtol), None, False
+                h_next, accepted_before, restart = first_step(program, jv, y, f0, atol, rtol), None, False
             h_next = min(h_next, options.h_max)
             h = h_next
             last = h >= 0.9999999 * (end - s)

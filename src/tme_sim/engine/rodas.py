@@ -7,12 +7,13 @@ Coefficients: Steinebach, "Construction of Rosenbrock-Wanner method Rodas5P and 
 Differential Equations package", BIT Numerical Mathematics 63:27 (2023), doi 10.1007/s10543-023-00967-x.
 
 The right-hand side is called with states held at or above their lower bound (a copy is held, the stored state is not).
-Every sum runs in the order of the stages, so scalar code, lanes and the plain reference give the same bits.
+Every sum runs in the order of the stages, so scalar code, lanes and the plain reference give the same bits. The
+functions on whole arrays do not care how long they are: lanes pass n * LANES numbers.
 """
 
 from numba import njit, types
 
-from tme_sim.engine.linear import PROGRAM, solve
+from tme_sim.engine.linear import PROGRAM, SOLVE
 from tme_sim.engine.signatures import RHS
 
 STAGES = 8
@@ -85,6 +86,7 @@ H = (
 VECTOR = types.float64[::1]
 MATRIX = types.float64[:, ::1]
 REAL = types.float64
+INT = types.int64
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 # names for the kernels: tuples of tuples are not constants to the compiler
 ((A21,), (A31, A32), (A41, A42, A43), (A51, A52, A53, A54), (A61, A62, A63, A64, A65)) = A
@@ -111,116 +113,120 @@ def hold(y, lower, out):
         out[i] = y[i] if y[i] > lower[i] else lower[i]
 
 
-@njit(types.void(RHS, PROGRAM, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, REAL, VECTOR, MATRIX, VECTOR, VECTOR), **OPTIONS)
-def stages(rhs, program, lu, y, u, th, lower, h, f0, k, held, y_new):
+@njit(types.void(INT, VECTOR, MATRIX, VECTOR, VECTOR), **OPTIONS)
+def approach(stage, y, k, lower, held):
+    """Write the state at which stages 1 to 4 look at the right-hand side (held at or above `lower`) into held."""
+    n = y.size
+    if stage == 1:
+        for i in range(n):
+            v = y[i] + A21 * k[0, i]
+            held[i] = v if v > lower[i] else lower[i]
+    elif stage == 2:
+        for i in range(n):
+            v = y[i] + A31 * k[0, i] + A32 * k[1, i]
+            held[i] = v if v > lower[i] else lower[i]
+    elif stage == 3:
+        for i in range(n):
+            v = y[i] + A41 * k[0, i] + A42 * k[1, i] + A43 * k[2, i]
+            held[i] = v if v > lower[i] else lower[i]
+    else:
+        for i in range(n):
+            v = y[i] + A51 * k[0, i] + A52 * k[1, i] + A53 * k[2, i] + A54 * k[3, i]
+            held[i] = v if v > lower[i] else lower[i]
+
+
+@njit(types.void(VECTOR, MATRIX, VECTOR), **OPTIONS)
+def approach_last(y, k, y_new):
+    """Write the state of stage 5, not held, into y_new; stages 6 and 7 and the new state add k_6, k_7 and k_8 to it."""
+    for i in range(y.size):
+        y_new[i] = y[i] + A61 * k[0, i] + A62 * k[1, i] + A63 * k[2, i] + A64 * k[3, i] + A65 * k[4, i]
+
+
+@njit(types.void(VECTOR, VECTOR), **OPTIONS)
+def add_to(y, k):
+    """Add k to y."""
+    for i in range(y.size):
+        y[i] = y[i] + k[i]
+
+
+@njit(types.void(INT, MATRIX, VECTOR, VECTOR), **OPTIONS)
+def combine(stage, s, f, b):
+    """Write f + sum_j C_stage,j s_j, the right side of the linear system of stages 1 to 7, into b; s_j = k_j / h."""
+    n = f.size
+    if stage == 1:
+        for i in range(n):
+            b[i] = f[i] + C21 * s[0, i]
+    elif stage == 2:
+        for i in range(n):
+            b[i] = f[i] + C31 * s[0, i] + C32 * s[1, i]
+    elif stage == 3:
+        for i in range(n):
+            b[i] = f[i] + C41 * s[0, i] + C42 * s[1, i] + C43 * s[2, i]
+    elif stage == 4:
+        for i in range(n):
+            b[i] = f[i] + C51 * s[0, i] + C52 * s[1, i] + C53 * s[2, i] + C54 * s[3, i]
+    elif stage == 5:
+        for i in range(n):
+            b[i] = f[i] + C61 * s[0, i] + C62 * s[1, i] + C63 * s[2, i] + C64 * s[3, i] + C65 * s[4, i]
+    elif stage == 6:
+        for i in range(n):
+            b[i] = (
+                f[i]
+                + C71 * s[0, i]
+                + C72 * s[1, i]
+                + C73 * s[2, i]
+                + C74 * s[3, i]
+                + C75 * s[4, i]
+                + C76 * s[5, i]
+            )
+    else:
+        for i in range(n):
+            b[i] = (
+                f[i]
+                + C81 * s[0, i]
+                + C82 * s[1, i]
+                + C83 * s[2, i]
+                + C84 * s[3, i]
+                + C85 * s[4, i]
+                + C86 * s[5, i]
+                + C87 * s[6, i]
+            )
+
+
+@njit(
+    types.void(RHS, SOLVE, PROGRAM, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, REAL, VECTOR, MATRIX, MATRIX, VECTOR,
+               VECTOR),
+    **OPTIONS,
+)
+def stages(rhs, solve, program, lu, y, u, th, lower, h, f0, k, s, held, y_new):
     """Compute the eight stages k (8, n) and y_new of a step of length h (days) from y, given f0 = f(y) and W
     factored in lu.
 
-    held: work array (n). The error estimate is k[7].
+    s (8, n), held (n): work. The error estimate is k[7].
     """
     n = y.size
     r = 1.0 / h
-    for i in range(n):
-        k[0, i] = f0[i]
-    solve(program, lu, k[0])
-
-    for i in range(n):
-        v = y[i] + A21 * k[0, i]
-        held[i] = v if v > lower[i] else lower[i]
-    rhs(held, u, th, k[1])
-    c1 = C21 * r
-    for i in range(n):
-        k[1, i] = k[1, i] + c1 * k[0, i]
-    solve(program, lu, k[1])
-
-    for i in range(n):
-        v = y[i] + A31 * k[0, i] + A32 * k[1, i]
-        held[i] = v if v > lower[i] else lower[i]
-    rhs(held, u, th, k[2])
-    c1 = C31 * r
-    c2 = C32 * r
-    for i in range(n):
-        k[2, i] = k[2, i] + c1 * k[0, i] + c2 * k[1, i]
-    solve(program, lu, k[2])
-
-    for i in range(n):
-        v = y[i] + A41 * k[0, i] + A42 * k[1, i] + A43 * k[2, i]
-        held[i] = v if v > lower[i] else lower[i]
-    rhs(held, u, th, k[3])
-    c1 = C41 * r
-    c2 = C42 * r
-    c3 = C43 * r
-    for i in range(n):
-        k[3, i] = k[3, i] + c1 * k[0, i] + c2 * k[1, i] + c3 * k[2, i]
-    solve(program, lu, k[3])
-
-    for i in range(n):
-        v = y[i] + A51 * k[0, i] + A52 * k[1, i] + A53 * k[2, i] + A54 * k[3, i]
-        held[i] = v if v > lower[i] else lower[i]
-    rhs(held, u, th, k[4])
-    c1 = C51 * r
-    c2 = C52 * r
-    c3 = C53 * r
-    c4 = C54 * r
-    for i in range(n):
-        k[4, i] = k[4, i] + c1 * k[0, i] + c2 * k[1, i] + c3 * k[2, i] + c4 * k[3, i]
-    solve(program, lu, k[4])
-
-    for i in range(n):
-        v = y[i] + A61 * k[0, i] + A62 * k[1, i] + A63 * k[2, i] + A64 * k[3, i] + A65 * k[4, i]
-        y_new[i] = v
-        held[i] = v if v > lower[i] else lower[i]
-    rhs(held, u, th, k[5])
-    c1 = C61 * r
-    c2 = C62 * r
-    c3 = C63 * r
-    c4 = C64 * r
-    c5 = C65 * r
-    for i in range(n):
-        k[5, i] = k[5, i] + c1 * k[0, i] + c2 * k[1, i] + c3 * k[2, i] + c4 * k[3, i] + c5 * k[4, i]
-    solve(program, lu, k[5])
-
-    for i in range(n):
-        v = y_new[i] + k[5, i]
-        y_new[i] = v
-        held[i] = v if v > lower[i] else lower[i]
-    rhs(held, u, th, k[6])
-    c1 = C71 * r
-    c2 = C72 * r
-    c3 = C73 * r
-    c4 = C74 * r
-    c5 = C75 * r
-    c6 = C76 * r
-    for i in range(n):
-        k[6, i] = k[6, i] + c1 * k[0, i] + c2 * k[1, i] + c3 * k[2, i] + c4 * k[3, i] + c5 * k[4, i] + c6 * k[5, i]
-    solve(program, lu, k[6])
-
-    for i in range(n):
-        v = y_new[i] + k[6, i]
-        y_new[i] = v
-        held[i] = v if v > lower[i] else lower[i]
-    rhs(held, u, th, k[7])
-    c1 = C81 * r
-    c2 = C82 * r
-    c3 = C83 * r
-    c4 = C84 * r
-    c5 = C85 * r
-    c6 = C86 * r
-    c7 = C87 * r
-    for i in range(n):
-        k[7, i] = (
-            k[7, i]
-            + c1 * k[0, i]
-            + c2 * k[1, i]
-            + c3 * k[2, i]
-            + c4 * k[3, i]
-            + c5 * k[4, i]
-            + c6 * k[5, i]
-            + c7 * k[6, i]
-        )
-    solve(program, lu, k[7])
-    for i in range(n):
-        y_new[i] = y_new[i] + k[7, i]
+    for stage in range(STAGES):
+        b = k[stage]
+        if stage == 0:
+            for i in range(n):
+                b[i] = f0[i]
+        else:
+            if stage < 5:
+                approach(stage, y, k, lower, held)
+            else:
+                if stage == 5:
+                    approach_last(y, k, y_new)
+                else:
+                    add_to(y_new, k[stage - 1])
+                hold(y_new, lower, held)
+            f = s[stage]  # until it is known
+            rhs(held, u, th, f)
+            combine(stage, s, f, b)
+        solve(program, lu, b)
+        for i in range(n):
+            s[stage, i] = b[i] * r
+    add_to(y_new, k[7])
 
 
 @njit(types.void(MATRIX, MATRIX), **OPTIONS)

@@ -8,6 +8,7 @@ import numpy as np
 from tme_sim.engine import codes as c
 from tme_sim.engine import queue as q
 from tme_sim.engine.integrate import integrate
+from tme_sim.engine.linear import factor, solve
 from tme_sim.engine.signatures import no_decision, no_guards
 
 NEVER = np.iinfo(np.int64).max // 4  # a tick that no run reaches
@@ -23,6 +24,9 @@ class Functions:
     program: np.ndarray
     guards: object = no_guards
     decide: object = no_decision
+    factor: object = factor
+    solve: object = solve
+    lanes: object = None  # returns the Lanes of the model (`lanes`), for large batches
 
 
 class Jumps:
@@ -224,6 +228,8 @@ def advance(
         code = integrate(
             functions.rhs,
             functions.jac,
+            functions.factor,
+            functions.solve,
             functions.guards,
             functions.decide,
             functions.program,

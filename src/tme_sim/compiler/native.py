@@ -1,0 +1,124 @@
+"""What the generated modules call: their functions as machine code, for one patient and for lanes of patients.
+
+The text of a generated function stays plain Python, its `py_func`; code is made from its tape (`engine.machine`) and
+kept by numba beside the module.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from functools import partial
+from pathlib import Path
+from types import FunctionType
+
+import numpy as np
+from numba import njit
+
+from tme_sim.compiler.flatten import flatten
+from tme_sim.engine.lane_arrays import LANE_SIGNATURE, Lanes, slots
+from tme_sim.engine.linear import FACTOR_SIGNATURE, SOLVE_SIGNATURE, bad_pivot, build_program
+from tme_sim.engine.machine import lane_body, scalar_body
+from tme_sim.engine.signatures import JIT_OPTIONS
+from tme_sim.engine.tape import MULTIPLY, Tape
+from tme_sim.engine.tape_linear import record_factor, record_solve
+
+
+def _two(a, b):
+    body(a, b)  # noqa: F821  (each copy has its own)
+
+
+def _four(a, b, c, d):
+    body(a, b, c, d)  # noqa: F821
+
+
+def _one(w):
+    body(w)  # noqa: F821
+
+
+def _factor(program, jv, shift, lu):
+    jv[jv.size - 1] = shift
+    body(jv, lu)  # noqa: F821
+    return bad_pivot(program, jv, shift, lu)
+
+
+def _solve(program, lu, b):
+    body(lu, b)  # noqa: F821
+
+
+def _dispatcher(template, body, signature, name: str, path: str, line: int, module: str):
+    """Compile a copy of `template` that calls `body`, as if it stood in line `line` of `path` (for numba's cache)."""
+    code = template.__code__.replace(co_filename=path, co_name=name, co_qualname=name, co_firstlineno=line)
+    function = FunctionType(code, {"body": body, "bad_pivot": bad_pivot, "__name__": module}, name)
+    function.__module__ = module
+    return njit(signature, cache=True, **JIT_OPTIONS)(function)
+
+
+def compiled(signature):
+    """Decorate a generated function of two or four arrays: machine code from its text, which stays as `py_func`."""
+
+    def decorate(function):
+        arrays = list(inspect.signature(function).parameters)
+        path = function.__code__.co_filename
+
+        def record():
+            tape = Tape()
+            return tape, flatten(Path(path).read_text(encoding="utf-8"), function.__name__, tape)
+
+        template = _two if len(arrays) == 2 else _four
+        place = (path, function.__code__.co_firstlineno, function.__module__)
+        out = _dispatcher(template, scalar_body(record, arrays), signature, function.__name__, *place)
+        out.py_func = function
+        return out
+
+    return decorate
+
+
+def _program(folder: Path) -> tuple[np.ndarray, dict]:
+    layout = json.loads((folder / "layout.json").read_text(encoding="utf-8"))
+    rows, cols = (np.array(layout[key], dtype=np.int64) for key in ("rows", "cols"))
+    return build_program(rows, cols, int(rows.max()) + 1), layout
+
+
+def elimination(path: str, module: str):
+    """(factor, solve) written out for the Jacobian pattern of the model in the folder of `path`."""
+
+    def record(what):
+        tape = Tape()
+        return tape, what(_program(Path(path).parent)[0], tape)
+
+    factor_body = scalar_body(partial(record, record_factor), ("jv", "lu"))
+    solve_body = scalar_body(partial(record, record_solve), ("lu", "b"))
+    factor = _dispatcher(_factor, factor_body, FACTOR_SIGNATURE, "factor", path, 1, module)
+    return factor, _dispatcher(_solve, solve_body, SOLVE_SIGNATURE, "solve", path, 2, module)
+
+
+def lanes(path: str, module: str) -> Lanes:
+    """Functions on lane arrays of the model in the folder of `path`."""
+    folder = Path(path).parent
+    program, layout = _program(folder)
+    count = {vector: len(layout[vector]["body"]) + layout["n_lesions"] * len(layout[vector]["lesion"])
+             for vector in ("states", "held", "parameters", "solved")}
+    n_th = count["parameters"] + count["solved"]
+    where = slots(count["states"], count["held"], n_th, int(program[1]), int(program[2]))
+
+    def rates(tape):
+        return flatten((folder / "rhs.py").read_text(encoding="utf-8"), "rhs", tape)
+
+    def slopes(tape):
+        return flatten((folder / "jac.py").read_text(encoding="utf-8"), "jac", tape)
+
+    def solution(tape):
+        x = record_solve(program, tape)
+        rate = tape.input("rate", 0)
+        return x | {("s", i): tape.record(MULTIPLY, value, rate) for (_, i), value in x.items()}
+
+    records = {"start": lambda tape: rates(tape) | slopes(tape), "rate": rates,
+               "factor": lambda tape: record_factor(program, tape), "solve": solution}
+    made = {}
+    for line, (name, what) in enumerate(records.items(), start=1):
+        def record(what=what):
+            tape = Tape()
+            return tape, what(tape)
+        made[name] = _dispatcher(_one, lane_body(record, where), LANE_SIGNATURE, name, path, line, module)
+    return Lanes(**made, places=np.array(list(where.values()), dtype=np.int64))

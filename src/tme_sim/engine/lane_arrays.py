@@ -1,0 +1,49 @@
+"""Lane arrays: the values of LANES patients side by side, and the functions of a model that work on them.
+
+A lane array is a flat float64 array in which *slot* s holds the values of LANES patients, from place s * LANES on. Its
+start should lie on a border of 64 bytes (`lane_array`): a slot is then one line of the processor's cache.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import types
+
+LANES = 8
+ELEMENTARY_SLOTS = 64  # work slots for arguments and results of exp, log and power
+
+LANE_SIGNATURE = types.void(types.float64[::1])
+LANE = types.FunctionType(LANE_SIGNATURE)
+# arrays of a lane array, in this order: evaluation point, held inputs, parameters, its rates, Jacobian and shift,
+# factors, system to solve and its solution, the same over h, 1 / h, work of exp, log and power
+ARRAYS = ("y", "u", "th", "dy", "jv", "lu", "b", "s", "rate", "elementary")
+Y, U, TH, DY, JV, LU, B, S, RATE, ELEMENTARY, END = range(len(ARRAYS) + 1)
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """Functions of one model on lane arrays (see `machine`): each reads and writes the arrays that ARRAYS names.
+
+    start: dy and jv from y, u, th. rate: dy. factor: lu from jv and the shift after it. solve: b, and s = b rate.
+    """
+
+    start: object
+    rate: object
+    factor: object
+    solve: object
+    places: np.ndarray  # first slot of each array, and the number of slots
+
+
+def slots(n, m, n_th, nnz, n_lu):
+    """Return {array: first slot} of a lane array for n states, m held inputs and so on; "" is the number of slots."""
+    sizes = (n, m, n_th, n, nnz + 1, n_lu, n, n, 1, ELEMENTARY_SLOTS)
+    ends = np.cumsum([0, *sizes])
+    return {name: int(end) for name, end in zip((*ARRAYS, ""), ends, strict=True)}
+
+
+def lane_array(number):
+    """Return a lane array of zeros with so many slots."""
+    line = 8 * LANES
+    room = np.zeros((number + 1) * LANES)
+    first = (-room.ctypes.data % line) // 8
+    return room[first : first + number * LANES]

@@ -1,0 +1,351 @@
+"""The adaptive driver for LANES runs side by side, each with its own time, step, calendar and verdict.
+
+Evaluations of the model and the arithmetic of a step work on all lanes at once; what happens to a run between them is
+the code of `steps`, run by run. A lane whose run has ended takes the next one. Every operation is the one of the scalar
+driver, in its order, so a run has the same bits in any lane, beside any others, and alone.
+"""
+
+import numpy as np
+from numba import njit, types
+
+from tme_sim.engine import codes as c
+from tme_sim.engine import queue as q
+from tme_sim.engine.lane_arrays import DY, JV, LANE, LANES, LU, RATE, TH, B, S, U, Y
+from tme_sim.engine.linear import PROGRAM, pivot_holds
+from tme_sim.engine.pieces import begin, copy, first_step, scaled_error
+from tme_sim.engine.rodas import GAMMA, OPTIONS, STAGES, add_to, approach, approach_last, combine, hold
+from tme_sim.engine.signatures import DECIDE, GUARDS
+from tme_sim.engine.steps import (
+    at_tick,
+    fail,
+    finish_step,
+    judge,
+    lift,
+    looked_into,
+    move_on,
+    open_step,
+    size_next,
+    size_step,
+)
+
+VECTOR = types.float64[::1]
+MATRIX = types.float64[:, ::1]
+BLOCKS = types.float64[:, :, ::1]
+INTS = types.int64[::1]
+TABLE = types.int64[:, ::1]
+TABLES = types.int64[:, :, ::1]
+INT = types.int64
+REAL = types.float64
+
+
+@njit(types.void(VECTOR, INT, INT, VECTOR), **OPTIONS)
+def put_lane(lanes, first, lane, values):
+    """Write values (n) into a lane of n slots of `lanes`, from slot `first` on."""
+    for i in range(values.size):
+        lanes[(first + i) * LANES + lane] = values[i]
+
+
+@njit(types.void(VECTOR, INT, INT, VECTOR), **OPTIONS)
+def get_lane(lanes, first, lane, values):
+    """Read a lane of `lanes`, from slot `first` on, into values (n)."""
+    for i in range(values.size):
+        values[i] = lanes[(first + i) * LANES + lane]
+
+
+@njit(types.void(VECTOR, VECTOR), **OPTIONS)
+def spread(values, lanes):
+    """Write values (n) into all lanes of lanes (n LANES)."""
+    for i in range(values.size):
+        for lane in range(LANES):
+            lanes[i * LANES + lane] = values[i]
+
+
+@njit(types.void(VECTOR, VECTOR), **OPTIONS)
+def largest(x, out):
+    """Write the largest of each lane of x, which is used up, into out (LANES)."""
+    n = x.size // LANES
+    while n > 1:
+        half = (n + 1) // 2
+        for i in range((n - half) * LANES):
+            other = x[half * LANES + i]
+            x[i] = other if other > x[i] else x[i]
+        n = half
+    for lane in range(LANES):
+        out[lane] = x[lane]
+
+
+@njit(types.void(VECTOR, VECTOR, VECTOR, VECTOR, REAL, VECTOR), **OPTIONS)
+def scaled_errors(error, y, y_new, atol, rtol, out):
+    """Write the scaled error of every state into out, infinity for NaN; all arrays (n LANES)."""
+    for i in range(y.size):
+        e = scaled_error(error[i], y[i], y_new[i], atol[i], rtol)
+        out[i] = e if e == e else np.inf
+
+
+@njit(types.void(VECTOR, VECTOR, VECTOR), **OPTIONS)
+def compare(x, bound, out):
+    """Write 1 into out where x lies above its bound, else 0; all arrays (n LANES)."""
+    for i in range(x.size):
+        out[i] = 1.0 if x[i] > bound[i] else 0.0
+
+
+@njit(types.void(PROGRAM, VECTOR, INTS, types.boolean[::1]), **OPTIONS)
+def pivots_hold(program, w, places, out):
+    """Write whether all pivots of a lane are of use into out (LANES), as `linear.bad_pivot` does."""
+    n = np.int64(program[0])
+    diag = np.int64(program[6])
+    own = np.int64(program[16])
+    shift = (places[JV] + np.int64(program[1])) * LANES
+    for lane in range(LANES):
+        out[lane] = True
+    for i in range(n):
+        entry = (places[JV] + np.int64(program[own + i])) * LANES
+        pivot = (places[LU] + np.int64(program[diag + i])) * LANES
+        for lane in range(LANES):
+            if not pivot_holds(-w[entry + lane] + w[shift + lane], w[pivot + lane]):
+                out[lane] = False
+
+
+@njit(types.void(LANE, LANE, VECTOR, INTS, VECTOR, VECTOR, MATRIX, MATRIX, VECTOR), **OPTIONS)
+def lane_stages(rate, solve, w, places, y, lower, k, s, y_new):
+    """Compute the stages k (8, n LANES) and y_new as `rodas.stages` does; dy in w holds the rates at y."""
+    n = y.size
+    point = w[places[Y] * LANES : places[Y] * LANES + n]
+    rates = w[places[DY] * LANES : places[DY] * LANES + n]
+    b = w[places[B] * LANES : places[B] * LANES + n]
+    scaled = w[places[S] * LANES : places[S] * LANES + n]
+    for stage in range(STAGES):
+        if stage == 0:
+            copy(rates, b)
+        else:
+            if stage < 5:
+                approach(stage, y, k, lower, point)
+            else:
+                if stage == 5:
+                    approach_last(y, k, y_new)
+                else:
+                    add_to(y_new, k[stage - 1])
+                hold(y_new, lower, point)
+            rate(w)
+            combine(stage, s, rates, b)
+        solve(w)
+        copy(b, k[stage])
+        copy(scaled, s[stage])
+    add_to(y_new, k[7])
+
+
+RUN_LANES = types.void(
+    LANE,
+    LANE,
+    LANE,
+    LANE,
+    GUARDS,
+    DECIDE,
+    PROGRAM,
+    VECTOR,
+    INTS,
+    MATRIX,
+    MATRIX,
+    MATRIX,
+    MATRIX,
+    MATRIX,
+    VECTOR,
+    INTS,
+    TABLES,
+    TABLES,
+    INTS,
+    TABLE,
+    BLOCKS,
+    TABLE,
+    INTS,
+    BLOCKS,
+    BLOCKS,
+    TABLE,
+    MATRIX,
+    MATRIX,
+    BLOCKS,
+    INT,
+    INT,
+)
+
+
+@njit(RUN_LANES, **OPTIONS)
+def run_lanes(
+    start,
+    rate,
+    factor,
+    solve,
+    guards,
+    decide,
+    program,
+    w,
+    places,
+    y,
+    u,
+    th,
+    memory,
+    limits,
+    control,
+    budget,
+    templates,
+    queues,
+    jump_end,
+    jump_place,
+    jump_values,
+    guard_table,
+    out_ticks,
+    out_y,
+    out_u,
+    carry_i,
+    carry_f,
+    ledger,
+    events,
+    first,
+    last,
+):
+    """Run patients first .. last - 1 on lanes; arrays have the patient in front (see `batch`).
+
+    w: lane array with `places`. templates: calendars (one for all, or one each); queues, out_y, out_u: where the
+    patients of this call put their own, by number - first.
+    """
+    n = y.shape[1]
+    m = u.shape[1]
+    size = n * LANES
+    rtol = control[c.RTOL]
+    atol, lower, floor, upper = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+    spread(limits[c.ATOL], atol)
+    spread(limits[c.LOWER], lower)
+    spread(limits[c.UPPER], upper)
+    for i in range(size):
+        floor[i] = lower[i] - atol[i]
+    state, y_new, f0, out = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
+    k = np.zeros((STAGES, size))
+    s = np.zeros((STAGES, size))
+    norm, above, below = np.empty(LANES), np.empty(LANES), np.empty(LANES)
+    factored = np.empty(LANES, dtype=np.bool_)
+    who = np.empty(LANES, dtype=np.int64)  # the patient of each lane
+    for lane in range(LANES):
+        who[lane] = -1
+    fresh = np.zeros(LANES, dtype=np.bool_)  # whether a lane begins a step (or tries one again)
+    one_k, one_d = np.empty((STAGES, n)), np.empty((3, n))
+    one_y, one_f, one_error = np.empty(n), np.empty(n), np.empty(n)
+    one_jv = np.empty(np.int64(program[1]))
+    work = np.empty((4, max(n + m, guard_table.shape[0])))
+    no_t, no_y, no_u = np.empty((0, c.REC_COLUMNS)), np.empty((0, c.REC_ROWS, n)), np.empty((0, m))
+    point = w[places[Y] * LANES : places[Y] * LANES + size]
+    rates = w[places[DY] * LANES : places[DY] * LANES + size]
+    shift = (places[JV] + np.int64(program[1])) * LANES
+    waiting = first
+    while True:
+        # lanes that stand on a tick, or have ended
+        active = 0
+        for lane in range(LANES):
+            while True:
+                p = who[lane]
+                if p < 0:
+                    if waiting >= last:
+                        break
+                    p = waiting
+                    waiting += 1
+                    who[lane] = p
+                    begin(templates, p, queues, p - first, out_y[p - first])
+                    queues[p - first, 0, q.H_RUNNING] = 1
+                    put_lane(w, places[TH], lane, th[p])
+                if carry_i[p, c.PHASE] == c.AT_TICK:
+                    code = at_tick(decide, y[p], u[p], th[p], memory[p], limits, budget, queues[p - first], jump_end,
+                                   jump_place, jump_values[p if jump_values.shape[0] > 1 else 0], out_ticks,
+                                   out_y[p - first], out_u[p - first], carry_i[p], carry_f[p], work[3])
+                    put_lane(state, 0, lane, y[p])
+                    put_lane(w, places[U], lane, u[p])
+                    fresh[lane] = True
+                    if code != c.GO_ON:
+                        who[lane] = -1
+                        continue
+                if fresh[lane]:
+                    code = open_step(queues[p - first], budget, carry_i[p], carry_f[p], budget[c.CALL_STEPS], 0)
+                    if code != c.GO_ON:
+                        get_lane(state, 0, lane, y[p])
+                        who[lane] = -1
+                        continue
+                active += 1
+                break
+        if active == 0:
+            return
+        hold(state, lower, point)
+        start(w)
+        copy(rates, f0)
+        for lane in range(LANES):
+            p = who[lane]
+            if p < 0:
+                w[shift + lane] = 1.0
+                w[places[RATE] * LANES + lane] = 1.0
+                continue
+            if fresh[lane]:
+                if carry_i[p, c.RESTART] != 0:
+                    carry_f[p, c.H_NEXT] = control[c.H_FIRST]
+                    if control[c.H_FIRST] <= 0.0:
+                        get_lane(state, 0, lane, one_y)
+                        get_lane(w, places[DY], lane, one_f)
+                        get_lane(w, places[JV], lane, one_jv)
+                        h = first_step(program, one_jv, one_y, one_f, limits[c.ATOL], rtol, one_error)
+                        carry_f[p, c.H_NEXT] = h
+                    carry_i[p, c.RESTART] = 0
+                    carry_i[p, c.FIRST_STEP] = 1
+                size_step(control, carry_i[p], carry_f[p])
+            w[shift + lane] = 1.0 / (GAMMA * carry_f[p, c.H])
+            w[places[RATE] * LANES + lane] = 1.0 / carry_f[p, c.H]
+        factor(w)
+        pivots_hold(program, w, places, factored)
+        lane_stages(rate, solve, w, places, state, lower, k, s, y_new)
+        scaled_errors(k[7], state, y_new, atol, rtol, out)
+        largest(out, norm)
+        compare(floor, y_new, out)
+        largest(out, below)
+        compare(y_new, upper, out)
+        largest(out, above)
+        for lane in range(LANES):
+            p = who[lane]
+            if p < 0:
+                continue
+            verdict = judge(factored[lane], norm[lane], below[lane] > 0.0, control, budget, carry_i[p], carry_f[p])
+            fresh[lane] = verdict != c.RETRY
+            if verdict == c.RETRY:
+                continue
+            if verdict == c.LIFT:
+                get_lane(y_new, 0, lane, one_y)
+                lift(one_y, limits, carry_i[p], ledger[p])
+                put_lane(y_new, 0, lane, one_y)
+                verdict = c.ACCEPT
+            if verdict == c.ACCEPT and above[lane] > 0.0:
+                verdict = c.OUT_OF_RANGE
+            if verdict != c.ACCEPT:
+                get_lane(f0, 0, lane, one_f)
+                get_lane(k[7], 0, lane, one_error)
+                get_lane(state, 0, lane, y[p])
+                get_lane(y_new, 0, lane, one_y)
+                fail(verdict, factored[lane], one_error, one_f, y[p], one_y, limits, rtol, carry_i[p], carry_f[p])
+                who[lane] = -1
+                continue
+            size_next(carry_i[p], carry_f[p])
+            if looked_into(guard_table.shape[0], out_ticks, carry_i[p], carry_f[p]):
+                for j in range(STAGES):
+                    get_lane(k[j], 0, lane, one_k[j])
+                get_lane(state, 0, lane, y[p])
+                get_lane(y_new, 0, lane, one_y)
+                code = finish_step(guards, decide, y[p], one_y, u[p], th[p], memory[p], one_k, one_d, limits,
+                                   queues[p - first], jump_end, jump_place,
+                                   jump_values[p if jump_values.shape[0] > 1 else 0], guard_table, events[p],
+                                   out_ticks, out_y[p - first], out_u[p - first], no_t, no_y, no_u, carry_i[p],
+                                   carry_f[p], ledger[p], work)
+                put_lane(state, 0, lane, y[p])
+                put_lane(w, places[U], lane, u[p])
+                if code != c.OK:
+                    who[lane] = -1
+            else:
+                get_lane(y_new, 0, lane, one_y)
+                put_lane(state, 0, lane, one_y)
+                landing = carry_i[p, c.LAST] != 0
+                s_new = carry_f[p, c.END] if landing else carry_f[p, c.S] + carry_f[p, c.H]
+                move_on(s_new, landing, carry_i[p], carry_f[p])
+                if landing:
+                    get_lane(state, 0, lane, y[p])

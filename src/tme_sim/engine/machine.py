@@ -1,0 +1,263 @@
+"""Machine code straight from a tape, for one patient or for LANES patients at once.
+
+Numba spends most of its time on reading Python; a recorded list of operations needs none of that, so the functions here
+compile ten times faster than from source. The operations go to LLVM one by one, without fast-math: every result is
+rounded once per operation, in scalar code as in vectors (on `lane_arrays`), so both give the same bits.
+"""
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from tme_sim.engine import tape as t
+from tme_sim.engine.elementary import exp, log, power
+from tme_sim.engine.lane_arrays import ELEMENTARY_SLOTS, LANES
+
+VECTOR = types.float64[::1]
+INT = types.int64
+REAL = types.float64
+NUMBER = ir.DoubleType()
+NUMBERS = ir.VectorType(NUMBER, LANES)
+WHOLE = ir.IntType(64)
+INLINE = {"error_model": "numpy", "forceinline": True}
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+
+# the same source as the scalar functions, put into the loops below so that these become vector code
+exp_here = njit("float64(float64)", **INLINE)(exp.py_func)
+log_here = njit("float64(float64)", **INLINE)(log.py_func)
+power_here = njit("float64(float64, float64)", **INLINE)(power.py_func)
+
+
+@njit(types.void(VECTOR, INT, INT), **OPTIONS)
+def exp_lanes(w, first, count):
+    """Replace `count` slots of w, from place `first` on, by their exponentials.
+
+    Slots that are 0 in all lanes (terms of drugs that are not given) are not computed: exp(0) = 1. The others move
+    together, are computed side by side and go back.
+    """
+    where = np.empty(ELEMENTARY_SLOTS, dtype=np.int64)
+    left = 0
+    for i in range(count):
+        x = first + i * LANES
+        zeros = 0
+        for lane in range(LANES):
+            zeros += 1 if w[x + lane] == 0.0 else 0
+        if zeros == LANES:
+            for lane in range(LANES):
+                w[x + lane] = 1.0
+        else:
+            where[left] = x
+            left += 1
+    x = np.empty(ELEMENTARY_SLOTS * LANES)
+    for i in range(left):
+        for lane in range(LANES):
+            x[i * LANES + lane] = w[where[i] + lane]
+    for i in range(left * LANES):
+        x[i] = exp_here(x[i])
+    for i in range(left):
+        for lane in range(LANES):
+            w[where[i] + lane] = x[i * LANES + lane]
+
+
+@njit(types.void(VECTOR, INT, INT), **OPTIONS)
+def log_lanes(w, first, count):
+    """Replace `count` slots of w, from place `first` on, by their logarithms."""
+    for i in range(first, first + count * LANES):
+        w[i] = log_here(w[i])
+
+
+@njit(types.void(VECTOR, INT, INT), **OPTIONS)
+def power_lanes(w, first, count):
+    """Replace `count` slots of w, from place `first` on, by their powers; the exponents are the `count` slots after.
+
+    Slots that are 0 in all lanes with positive exponents stay 0 (drugs that are not given).
+    """
+    where = np.empty(ELEMENTARY_SLOTS, dtype=np.int64)
+    left = 0
+    for i in range(count):
+        x = first + i * LANES
+        zeros = 0
+        for lane in range(LANES):
+            zeros += 1 if w[x + lane] == 0.0 and w[x + count * LANES + lane] > 0.0 else 0
+        if zeros == LANES:
+            for lane in range(LANES):
+                w[x + lane] = 0.0
+        else:
+            where[left] = x
+            left += 1
+    x = np.empty(ELEMENTARY_SLOTS * LANES)
+    y = np.empty(ELEMENTARY_SLOTS * LANES)
+    for i in range(left):
+        for lane in range(LANES):
+            x[i * LANES + lane] = w[where[i] + lane]
+            y[i * LANES + lane] = w[where[i] + count * LANES + lane]
+    for i in range(left * LANES):
+        x[i] = power_here(x[i], y[i])
+    for i in range(left):
+        for lane in range(LANES):
+            w[where[i] + lane] = x[i * LANES + lane]
+
+
+# plain functions around the compiled ones: what the emitter can compile calls to
+SCALAR_CALLS = {t.EXP: lambda x: exp(x), t.LOG: lambda x: log(x), t.POWER: lambda x, y: power(x, y)}
+LANE_CALLS = {
+    t.EXP: lambda w, first, count: exp_lanes(w, first, count),
+    t.LOG: lambda w, first, count: log_lanes(w, first, count),
+    t.POWER: lambda w, first, count: power_lanes(w, first, count),
+}
+
+
+class Emitter:
+    """Writes operations of a tape as LLVM instructions on `kind` (one number or LANES of them).
+
+    outputs: {(array, index): value}. address(array, index) gives the pointer to an element. A result is stored once it
+    is known, unless its array is read too: then after everything has been read.
+    """
+
+    def __init__(self, builder, tape, outputs, kind, address):
+        self.builder, self.tape, self.kind, self.address = builder, tape, kind, address
+        self.done, self.early, self.late = {}, {}, []
+        both = {kind[1] for kind in tape.kinds if kind[0] == "input"}
+        for place, value in outputs.items():
+            if place[0] in both or not tape.is_operation(value):
+                self.late.append((place, value))
+            else:
+                self.early.setdefault(value, []).append(place)
+
+    def read(self, value):
+        """Return the LLVM value of a recorded value, loading it where it is an input."""
+        if value not in self.done:
+            what, *where = self.tape.kinds[value]
+            if what == "constant":
+                number = where[0]
+                self.done[value] = ir.Constant(self.kind, number if self.kind is NUMBER else [number] * LANES)
+            else:
+                self.done[value] = self.load(*where)
+        return self.done[value]
+
+    def load(self, array, index):
+        """Return the element of an array."""
+        found = self.builder.load(self.address(array, index))
+        found.align = 8
+        return found
+
+    def store(self, value, array, index):
+        """Store a recorded value."""
+        self.builder.store(self.read(value), self.address(array, index)).align = 8
+
+    def finish(self, value, result):
+        """Keep the result of an operation and store it where it is asked for."""
+        self.done[value] = result
+        for place in self.early.get(value, ()):
+            self.store(value, *place)
+
+    def compute(self, value):
+        """Emit a plain operation."""
+        b = self.builder
+        operation, *arguments = self.tape.kinds[value]
+        x, y = (self.read(a) for a in (*arguments, arguments[0])[:2])
+        emit = {
+            t.ADD: lambda: b.fadd(x, y),
+            t.SUBTRACT: lambda: b.fsub(x, y),
+            t.MULTIPLY: lambda: b.fmul(x, y),
+            t.DIVIDE: lambda: b.fdiv(x, y),
+            t.NEGATE: lambda: b.fneg(x),
+            t.MINIMUM: lambda: b.select(b.fcmp_ordered("<", y, x), y, x),  # as Python's min and max
+            t.MAXIMUM: lambda: b.select(b.fcmp_ordered(">", y, x), y, x),
+            t.SQUARE_ROOT: lambda: b.call(self._square_root(), [x]),
+        }
+        self.finish(value, emit[operation]())
+
+    def _square_root(self):
+        name = "llvm.sqrt.f64" if self.kind is NUMBER else f"llvm.sqrt.v{LANES}f64"
+        return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(self.kind, [self.kind]), name)
+
+    def end(self):
+        """Store what had to wait."""
+        for _, value in self.late:
+            self.read(value)
+        for place, value in self.late:
+            self.store(value, *place)
+
+
+def _data(context, builder, kind, value):
+    return context.make_array(kind)(context, builder, value).data
+
+
+def scalar_body(record, arrays):
+    """Return a numba intrinsic of two or four arrays (names) that carries out what record() returns: (tape, outputs).
+
+    outputs: {(array, index): value}. `record` is called when the code is made, not when it is read from a cache.
+    """
+
+    def emit(context, builder, signature, values):
+        tape, outputs = record()
+        data = {a: _data(context, builder, k, v) for a, k, v in zip(arrays, signature.args, values, strict=True)}
+        emitter = Emitter(builder, tape, outputs, NUMBER, lambda a, i: builder.gep(data[a], [ir.Constant(WHOLE, i)]))
+        for value in tape.needed(outputs.values()):
+            operation, *arguments = tape.kinds[value]
+            if operation in t.ELEMENTARY:
+                kind = REAL(*[REAL] * len(arguments))
+                read = [emitter.read(a) for a in arguments]
+                emitter.finish(value, context.compile_internal(builder, SCALAR_CALLS[operation], kind, read))
+            else:
+                emitter.compute(value)
+        emitter.end()
+        return context.get_dummy_value()
+
+    if len(arrays) == 2:
+
+        @intrinsic
+        def body(typing_context, a, b):
+            return types.void(a, b), emit
+
+    else:
+
+        @intrinsic
+        def body(typing_context, a, b, c, d):
+            return types.void(a, b, c, d), emit
+
+    return body
+
+
+def lane_body(record, slots):
+    """Return a numba intrinsic (w) that carries out what record() returns, (tape, outputs), on a lane array.
+
+    slots: {array: first slot}, with ELEMENTARY_SLOTS slots at "elementary".
+    """
+
+    def emit(context, builder, signature, values):
+        tape, outputs = record()
+        data = _data(context, builder, VECTOR, values[0])
+
+        def address(array, index):
+            place = ir.Constant(WHOLE, (slots[array] + index) * LANES)
+            return builder.bitcast(builder.gep(data, [place]), NUMBERS.as_pointer())
+
+        emitter = Emitter(builder, tape, outputs, NUMBERS, address)
+        for group in tape.groups(outputs.values()):
+            operation, *arguments = tape.kinds[group[0]]
+            if operation not in t.ELEMENTARY:
+                for value in group:
+                    emitter.compute(value)
+                continue
+            most = ELEMENTARY_SLOTS // len(arguments)
+            for part in (group[i : i + most] for i in range(0, len(group), most)):
+                for i, value in enumerate(part):
+                    for j, argument in enumerate(tape.kinds[value][1:]):
+                        emitter.store(argument, "elementary", i + j * len(part))
+                where = [ir.Constant(WHOLE, slots["elementary"] * LANES), ir.Constant(WHOLE, len(part))]
+                kind = types.void(VECTOR, INT, INT)
+                context.compile_internal(builder, LANE_CALLS[operation], kind, [values[0], *where])
+                for i, value in enumerate(part):
+                    emitter.finish(value, emitter.load("elementary", i))
+        emitter.end()
+        return context.get_dummy_value()
+
+    @intrinsic
+    def body(typing_context, w):
+        return types.void(w), emit
+
+    return body
