@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/files.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/files.md", "docs/protocols.md")
 ALL_PAGES = (
     *PAGES,
     "CHANGELOG.md",
@@ -356,11 +356,18 @@ def key_table():
         ("[run]", tables["RunSettings"]),
         ("[outputs]", tables["Outputs"]),
         ("[protocol]", tables["Protocol"]),
+        ("[[protocol.phase]]", tables["Phase"]),
         ('[[protocol.treatment]], kind = "tace"', tables["Tace"]),
         ('[[protocol.treatment]], kind = "drug"', tables["DrugTreatment"]),
+        ('[[protocol.treatment]], kind = "ablation"', tables["Ablation"]),
+        ('[[protocol.treatment]], kind = "sbrt"', tables["Sbrt"]),
+        ('[[protocol.treatment]], kind = "radioembolisation"', tables["Radioembolisation"]),
         ("loading", tables["Loading"]),
         ("hold", tables["Hold"]),
+        ("rule", tables["Rule"]),
+        ("on_demand", tables["OnDemand"]),
         ("[[protocol.scan]]", tables["Scan"]),
+        ("[[protocol.visit]]", tables["Visit"]),
     ]
     out = []
     for place, table in places:
@@ -369,7 +376,8 @@ def key_table():
             (k, v)
             for k, v in rows
             if k
-            not in ("patient", "biology", "parameters", "protocol", "run", "outputs", "lesion", "treatment", "scan")
+            not in ("patient", "biology", "parameters", "protocol", "run", "outputs", "lesion", "treatment", "scan", "phase",
+                    "visit")
             or place not in ("top", "[patient]", "[protocol]")
         ]
         heading = (

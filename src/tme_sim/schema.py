@@ -74,7 +74,8 @@ def scenario_schema(catalogue: Catalogue) -> dict[str, Any]:
         "additionalProperties": False,
     }
     tables["Protocol"]["properties"]["file"] = {"type": "string", "description": "a protocol file instead of the rest"}
-    for table in ("DrugTreatment", "Tace", "Scan", "Protocol"):  # names may be left out
+    for table in ("DrugTreatment", "Tace", "Ablation", "Sbrt", "Radioembolisation", "Scan", "Visit", "Protocol"):
+        # names may be left out
         tables[table]["required"] = [r for r in tables[table].get("required", []) if r != "name"]
     for quantity in ("Quantity", "Dose", "When"):
         tables.pop(quantity, None)

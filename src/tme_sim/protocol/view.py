@@ -137,7 +137,7 @@ def draw_calendar(calendar: Calendar, path: str | Path, title: str = "") -> Path
     names = list(
         dict.fromkeys(e.treatment for e in sorted(entries, key=lambda e: (e.kind in ("scan", "visit"), e.tick)))
     )
-    head = 0.35 if calendar.phases else 0.0
+    head = 0.4 if calendar.phases else 0.0
     figure = Figure(figsize=(7.6, 1.25 + head + 0.34 * max(1, len(names))), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -154,7 +154,7 @@ def draw_calendar(calendar: Calendar, path: str | Path, title: str = "") -> Path
     _draw_phases(axes, calendar, first - space, last + space)
     axes.set_xlim(first - space, last + space)
     axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(len(names) - 0.5, -0.5 - (0.8 if calendar.phases else 0.0))
+    axes.set_ylim(len(names) - 0.5, -0.5 - (1.0 if calendar.phases else 0.0))
     day_0 = "; day 0 is the first TACE" if any(e.kind == "tace" for e in entries) else ""
     decided = "; hatched or hollow: visits decide" if calendar.tracks else ""
     axes.set_xlabel(f"time (days{day_0}{decided})")
@@ -202,16 +202,21 @@ def _dense(days: Sequence[float]) -> list[tuple[float, float]]:
 
 
 def _draw_phases(axes, calendar: Calendar, first: float, last: float) -> None:
-    """Phases as bands named above; a dashed edge where the run decides the date."""
-    for i, phase in enumerate(calendar.phases):
-        start, end = max(phase.nominal / TICKS_PER_DAY, first), min(_end_of(calendar, i, last), last)
+    """Phases as bands named above, in two lines where they are narrow; dashed where the run decides the date."""
+    spans = [
+        (max(phase.nominal / TICKS_PER_DAY, first), min(_end_of(calendar, i, last), last))
+        for i, phase in enumerate(calendar.phases)
+    ]
+    names = [phase.name for phase in calendar.phases]
+    narrow = any(b - a < 0.014 * len(n) * (last - first) for (a, b), n in zip(spans, names, strict=True))
+    for i, ((start, end), phase) in enumerate(zip(spans, calendar.phases, strict=True)):
         axes.axvspan(start, end, color=BAND[i % 2], zorder=0)
         if phase.start is None:
             axes.axvline(start, color="#555555", linewidth=0.9, linestyle=(0, (4, 3)))
-        narrow = end - start < 0.012 * len(phase.name) * (last - first)
         axes.annotate(
-            phase.name, (end if narrow else start, -0.95), xytext=(-3 if narrow else 3, 0), fontsize=8, color="#333333",
-            textcoords="offset points", va="center", ha="right" if narrow else "left", annotation_clip=False,
+            phase.name, (start, -0.75 - (0.45 if narrow and i % 2 == 0 else 0.0)), xytext=(3, 0), fontsize=8,
+            textcoords="offset points", va="center", color="#333333", annotation_clip=False,
+            bbox={"facecolor": BAND[i % 2], "edgecolor": "none", "pad": 0.5},
         )  # fmt: skip
 
 
