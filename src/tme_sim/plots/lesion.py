@@ -149,7 +149,7 @@ def _responses(reading, stop):
             else:
                 runs.append((day, end, response))
         for begin, end, response in runs:
-            begin, end = _bar(axes, scale, begin, end, row, 0.8, COLOURS[response], f"response:{response}")
+            begin, end = _bar(axes, scale, begin, min(end, stop), row, 0.8, COLOURS[response], f"response:{response}")
             if (end - begin) / (scale.stop - scale.start) * _width(axes) > 5.0:
                 axes.text(scale.of(0.5 * (begin + end)), row, response, fontsize=TEXT, ha="center",
                           va="center_baseline", zorder=4)  # fmt: skip
