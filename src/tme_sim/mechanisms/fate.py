@@ -85,11 +85,12 @@ MECHANISM = Mechanism(
                   "assumed", 0.0, 0.8, "share of an embolisation that is lost if the portal vein is invaded at entry"),
         Parameter("capsule_guard", 0.5, "1", "no source found", "assumed", 0.0, 0.9,
                   "share of the hazard that a complete capsule takes away"),
-        Parameter("death_tumour", 2.2e-4, "1/day",
+        Parameter("death_tumour", 1.1e-4, "1/day",
                   "no source found; untreated, 7 cm with a good liver then live a median of "
-                  "about 15 months, as intermediate-stage patients do (from memory)", "assumed", 7e-5, 7e-4,
+                  "about 15 months, as intermediate-stage patients do (from memory)", "assumed", 4e-5, 4e-4,
                   "hazard of death from a viable lesion of 50 mm"),
-        Parameter("death_size", 0.6667, "1", "no source found", "assumed", 0.3333, 1.0, "power of the volume"),
+        Parameter("death_size", 1.0, "1", "no source found; so that litres of tumour kill within weeks",
+                  "assumed", 0.5, 1.2, "power of the volume"),
         Parameter("invasion_death", 3.0, "1", "median survival 5 months from first invasion against 32.5 without "
                   "(PMC8259264); size and liver explain a part", "low", 1.5, 6.5,
                   "factor of the hazard after portal vein invasion"),
