@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tme_sim.diagnostics import InputError, Key, Places, quoted
 from tme_sim.protocol import TICKS_PER_DAY, DrugTreatment, Protocol, to_ticks
-from tme_sim.protocol.calendar import PROCEDURES, Body, Calendar, Entry, HeldAround, Track
+from tme_sim.protocol.calendar import LOOKS, PROCEDURES, Body, Calendar, Entry, HeldAround, Track
 from tme_sim.protocol.checks import check_rules
 from tme_sim.protocol.dating import MAX_ENTRIES, Dates, Dating, Refused
 from tme_sim.protocol.giving import Giving, procedure_data
@@ -117,7 +117,7 @@ class _Resolver:
         told: set[tuple[str, str]] = set()
         index = {item.name: i for i, item in enumerate(self.items)}
         for entry in entries:
-            if entry.kind in ("scan", "visit"):
+            if entry.kind in LOOKS:
                 continue
             what = entry.kind if entry.kind in PROCEDURES else entry.data["drug"]
             before = last.get(what)

@@ -18,7 +18,7 @@ from tme_sim.engine import run as engine
 from tme_sim.engine.signatures import no_decision
 from tme_sim.network import Mechanism, Network, compose
 from tme_sim.protocol import deciding
-from tme_sim.protocol.calendar import Calendar
+from tme_sim.protocol.calendar import LOOKS, Calendar
 from tme_sim.protocol.rules import Visits, happened
 from tme_sim.quantities import Parameter, to_display
 from tme_sim.therapies import dosing, session
@@ -27,6 +27,7 @@ from tme_sim.thresholds import DETECT
 
 TICKS_PER_DAY = queue_module.TICKS_PER_DAY
 SLOTS = (1, 3, 6, 12)  # numbers of lesions for which a model is compiled
+SIMULATED = ("drug", "tace", *LOOKS)
 
 PHASES = (
     ("compose", "join the mechanisms, leave out those switched off, choose hypotheses"),
@@ -503,6 +504,10 @@ def plan_of(scenario) -> Plan:
     if scenario.tissue != "density":
         raise InputError(Problem(scenario.name, "tissue", (
             f'"{scenario.tissue}" is not in this version yet; write tissue = "density"')))
+    given = (*scenario.calendar.all, *(t.given[0] for t in scenario.calendar.tracks))
+    for kind in dict.fromkeys(e.kind for e in given if e.kind not in SIMULATED):
+        raise InputError(Problem(scenario.name, "protocol", (
+            f'"{kind}" can be planned and drawn, but this version does not simulate it; leave it out')))
     library, covariates = scenario.catalogue.library, scenario.covariates()
     drugs: dict[str, tuple[Drug, Mapping[str, float | str]]] = {}
     for name in scenario.calendar.drugs:

@@ -116,6 +116,14 @@ def test_sessions_end_when_refractory():
     assert Course(text, lambda d, g: [(50.0, 50.0 if not g else 34.0)]).decided("ended") == []
 
 
+def test_a_planning_scan_asks_for_sessions_and_reads_no_progression():
+    planning = '[[protocol.scan]]\nname = "plan"\nplanning = true\nstart = "day 28"\nevery = "28 day"\n'
+    text = SCAN.replace("56 day", "112 day") + drug("d", start="day 0", every="7 day", until="progression")
+    course = Course(text + planning + TACE + 'start = "day 0"\n' + DEMAND + 'delay = "7 day"\nmaximum = 4\n', growing(20))
+    assert course.days("tace") == [0, 35, 63, 91]
+    assert course.decided("ended") == [(112, "d", "progression")]
+
+
 # --- holds ---------------------------------------------------------------------------------------------------------
 
 HOLD = '[{ around = "tace", before = "2 day", after = "3 day" }]'

@@ -48,7 +48,7 @@ def haic(oxali, hours):
 
 
 LENVATINIB, LATE = {"dose": 12, "interval": 1}, {"until": ""}
-EMERALD_TACE = {"tace": demand(most=4, until="", phase="TACE phase")}
+EMERALD_TACE = {"tace": demand(most=4, delay=7, until="", phase="TACE phase"), "planning scan": every(28, 28, 3)}
 EMERALD_DURVA = {
     "durvalumab with TACE": every(7, 28, 4, 1500, "", phase="TACE phase"),
     "durvalumab maintenance": every(112, 21, ON, 1120, phase="maintenance"),

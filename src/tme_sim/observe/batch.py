@@ -11,6 +11,7 @@ from tme_sim import criteria as k
 from tme_sim.engine.rng import PURPOSES, exponential
 from tme_sim.observe.endpoints import LANDMARKS, Columns, crossing_ticks, endpoint_columns, landmark_columns
 from tme_sim.observe.reading import Visits
+from tme_sim.protocol.calendar import LOOKS
 
 if TYPE_CHECKING:
     from tme_sim.compiler.model import CompiledModel
@@ -32,7 +33,7 @@ def visit_ticks(plan: Plan) -> np.ndarray:
     start, stop = plan.start, plan.stop
     scans = sorted({e.tick for e in plan.entries if e.kind == "scan" and start <= e.tick <= stop})
     given = (*plan.entries, *plan.calendar.planned)
-    treated = min((e.tick for e in given if e.kind not in ("scan", "visit")), default=0)
+    treated = min((e.tick for e in given if e.kind not in LOOKS), default=0)
     first = max(start, min(0, treated))
     baseline = max((t for t in scans if t <= max(first, treated)), default=first)
     return np.array(sorted({baseline, *(t for t in scans if t > baseline)}), dtype=np.int64)

@@ -12,7 +12,9 @@ from tme_sim.protocol.dates import TICKS_PER_DAY
 from tme_sim.protocol.tables import Given, OnDemand
 
 # At one tick a scan sees what was before the procedure of that visit, and drugs follow the procedure.
-ORDER = {"scan": 10, "visit": 10, "tace": 20, "ablation": 20, "sbrt": 20, "radioembolisation": 20, "drug": 30}
+ORDER = {"scan": 10, "planning": 10, "visit": 10, "drug": 30}
+ORDER |= {"tace": 20, "ablation": 20, "sbrt": 20, "radioembolisation": 20}
+LOOKS = ("scan", "planning", "visit")
 PROCEDURES = ("tace", "ablation", "sbrt", "radioembolisation")
 
 

@@ -53,9 +53,12 @@ def _seen(dating: Dating, place: str, condition: Condition, key: Key, warnings: 
     kinds = {"scan": ("scan",), "blood": ("scan", "visit")}.get(condition.needs)
     if kinds is None:
         return
-    looks = {t for i, d in dating.done.items() if d is not None and dating.items[i].kind in kinds for t in d.ticks}
+    seeing = {i for i, t in enumerate(dating.items) if t.kind in kinds}
+    if not condition.side:  # a reading, which planning scans do not make
+        seeing -= {i for i in seeing if getattr(dating.items[i], "planning", False)}
+    looks = {t for i in seeing if dating.done.get(i) is not None for t in dating.done[i].ticks}
     if not looks:
-        if any(dating.items[i].kind in kinds for i in range(len(dating.items))):
+        if seeing:
             return  # its own dates were refused
         what = "scan" if condition.needs == "scan" else "visit"
         dating.problems.add(

@@ -111,7 +111,8 @@ def open_queue(
     from tme_sim.protocol.kernel import open_calendar
 
     looks = [(int(tick), p.D_SCAN) for tick in scans]
-    looks += [(e.tick, p.D_BLOOD) for e in calendar.entries if e.kind == "visit" and start <= e.tick <= stop]
+    kinds = {"visit": p.D_BLOOD, "planning": p.D_PLAN}
+    looks += [(e.tick, kinds[e.kind]) for e in calendar.entries if e.kind in kinds and start <= e.tick <= stop]
     for tick, kind in looks:
         q.append(queue, tick, p.ORDER_LOOK, q.DECISION, kind * p.KIND)
     queue[0, q.H_NOW] = start

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tme_sim.diagnostics import InputError, Problem, nearest, quoted
-from tme_sim.protocol.calendar import ORDER, Calendar, Entry
+from tme_sim.protocol.calendar import LOOKS, ORDER, Calendar, Entry
 from tme_sim.protocol.dates import TICKS_PER_DAY
 from tme_sim.validation import shortest
 
@@ -249,8 +249,11 @@ def protocol_text(calendar: Calendar, name: str) -> str:
         for i, group in enumerate(groups):
             first = group[0]
             table = {"name": treatment if i == 0 else f"{treatment} {i + 1}", **_dates(group)}
-            if first.kind in looks:
-                looks[first.kind].append(table | {k: v for k, v in first.data.items() if v})
+            if first.kind in LOOKS:
+                more = {"planning": True} if first.kind == "planning" else {}
+                looks["visit" if first.kind == "visit" else "scan"].append(
+                    table | {k: v for k, v in first.data.items() if v} | more
+                )
             else:
                 treatments.append({"kind": first.kind, **table, **_content(first)})
     lists = {"treatment": treatments, **looks}

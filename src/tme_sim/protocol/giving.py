@@ -126,7 +126,8 @@ class Giving:
         if isinstance(item, DrugTreatment):
             return self.drug_entries(item, ticks, key)
         data = procedure_data(item)
-        return [Entry(t, ORDER[item.kind], item.kind, item.name, n, data) for n, t in enumerate(ticks, 1)]
+        kind = "planning" if getattr(item, "planning", False) else item.kind
+        return [Entry(t, ORDER[kind], kind, item.name, n, data) for n, t in enumerate(ticks, 1)]
 
 
 def procedure_data(item: Timed) -> dict:

@@ -53,9 +53,11 @@ def targeted(memory, track, lesion):
         return True
     at = int(memory[p.AT_LESIONS]) + lesion * cr.LESION_COLUMNS
     read = int(memory[p.AT_CRITERIA])
-    if memory[read + cr.VISITS] > 0.0 and memory[read + cr.lesion_block(lesion) + cr.SEEN_TICK] == cr.NEVER:
+    settings = int(memory[p.AT_SETTINGS])
+    unread = memory[read + cr.VISITS] > 0.0 and memory[read + cr.lesion_block(lesion) + cr.SEEN_TICK] == cr.NEVER
+    if unread and memory[at + cr.WHOLE] < memory[settings + cr.DETECT_FLOOR]:
         return False
-    floor = memory[int(memory[p.AT_SETTINGS]) + cr.FOLLOW_FLOOR]
+    floor = memory[settings + cr.FOLLOW_FLOOR]
     return memory[at + cr.PRESENT] != 0.0 and memory[at + cr.EXTRAHEPATIC] == 0.0 and memory[at + cr.VIABLE] >= floor
 
 
@@ -417,11 +419,11 @@ def open_calendar(memory, queue):
 def decide_on(code, tick, y, u, th, out, memory, queue):
     """One decision of the calendar; `out` are the observables of this moment.  Always lets the run go on (0)."""
     kind, number = code // p.KIND, code % p.KIND
-    if kind == p.D_SCAN or kind == p.D_BLOOD:
+    if kind == p.D_SCAN or kind == p.D_PLAN or kind == p.D_BLOOD:
         take_blood(tick, y, out, memory)
-        if kind == p.D_SCAN:
-            scan(tick, y, u, th, out, memory)
-        apply_rules(memory, queue, kind == p.D_SCAN)
+        if kind != p.D_BLOOD:
+            scan(tick, y, u, th, out, memory, kind == p.D_SCAN)
+        apply_rules(memory, queue, kind != p.D_BLOOD)
     elif kind == p.D_DUE:
         t = track_at(memory, number)
         if memory[t + p.T_STATE] != p.ON:

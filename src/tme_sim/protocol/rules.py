@@ -12,7 +12,7 @@ import numpy as np
 
 from tme_sim.criteria import CLINIC, CRITERIA, LESION_COLUMNS, default_settings, memory_size
 from tme_sim.protocol import places as p
-from tme_sim.protocol.calendar import Calendar, Entry, Stretch, Track
+from tme_sim.protocol.calendar import LOOKS, Calendar, Entry, Stretch, Track
 from tme_sim.protocol.conditions import MEASURES, SIDES, Condition
 from tme_sim.protocol.dates import TICKS_PER_DAY
 from tme_sim.quantities import internal
@@ -230,7 +230,7 @@ def queue_size(calendar: Calendar, memory: np.ndarray, start: int, stop: int) ->
     sessions = sum(_dues(t, start, stop) for t in calendar.tracks if t.given[0].kind != "drug")
     total = sum(_dues(t, start, stop) for t in calendar.tracks) * (2 + widest)
     held = sum(len(t.holds) for t in calendar.tracks)
-    looks = 2 * sum(e.kind in ("scan", "visit") for e in calendar.entries)
+    looks = 2 * sum(e.kind in LOOKS for e in calendar.entries)
     return (
         total
         + (2 + 2 * widest) * held * (sessions + 1)

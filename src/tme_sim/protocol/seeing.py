@@ -15,6 +15,7 @@ VECTOR = types.float64[::1]
 INT = types.int64
 REAL = types.float64
 FLAG = types.boolean
+PLANNED = 1000000.0  # planning scans are numbered from here
 
 
 # --- reading the memory --------------------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ def keep_measures(lesions, settings, read, memory):
     area, volume, viable, whole, new, number = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(lesions.shape[0]):
         seen = read[cr.lesion_block(i) + cr.SEEN_TICK]
-        if seen == cr.NEVER and read[cr.VISITS] > 1.0 or lesions[i, cr.PRESENT] == 0.0:
+        if seen == cr.NEVER and lesions[i, cr.WHOLE] < settings[cr.DETECT_FLOOR] or lesions[i, cr.PRESENT] == 0.0:
             continue
         if lesions[i, cr.WHOLE] < settings[cr.FOLLOW_FLOOR]:
             continue
@@ -152,9 +153,12 @@ def keep_measures(lesions, settings, read, memory):
     memory[v + p.V_LESIONS] = number
 
 
-@njit(types.void(INT, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR), **OPTIONS)
-def scan(tick, y, u, th, out, memory):
-    """Image the lesions, read them by the criteria, and keep what conditions compare."""
+@njit(types.void(INT, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, FLAG), **OPTIONS)
+def scan(tick, y, u, th, out, memory, is_read):
+    """Image the lesions, read them by the criteria unless sessions only are planned, and keep what conditions compare.
+
+    The reading error of a planning scan has keys of its own, so that those of the others stay what they are.
+    """
     n = int(memory[p.LESIONS_N])
     s = int(memory[p.AT_SIGNALS])
     floor, density = th[int(memory[s + p.S_FLOOR])], th[int(memory[s + p.S_DENSITY])]
@@ -169,7 +173,8 @@ def scan(tick, y, u, th, out, memory):
         arterial[i] = memory[at + p.S_ARTERIAL]
     first = int(memory[p.AT_LESIONS])
     lesions = memory[first : first + n * cr.LESION_COLUMNS].reshape((n, cr.LESION_COLUMNS))
-    seed, patient, visit = np.uint64(memory[p.SEED]), np.uint64(memory[p.PATIENT]), np.uint64(memory[p.SCANS])
+    number = memory[p.SCANS] if is_read else PLANNED + memory[p.LOOKS]
+    seed, patient, visit = np.uint64(memory[p.SEED]), np.uint64(memory[p.PATIENT]), np.uint64(number)
     imaging.see_lesions(whole, viable, present, spread, arterial, memory[p.ERROR], seed, patient, visit, lesions)
     c = int(memory[p.AT_CLINIC])
     clinic = memory[c : c + cr.CLINIC]
@@ -184,6 +189,9 @@ def scan(tick, y, u, th, out, memory):
     settings_at, criteria_at = int(memory[p.AT_SETTINGS]), int(memory[p.AT_CRITERIA])
     settings = memory[settings_at : settings_at + cr.SETTINGS]
     read = memory[criteria_at : criteria_at + int(memory[p.CRITERIA_N])]
-    cr.read_visit(tick, lesions, clinic, settings, read)
+    if is_read:
+        cr.read_visit(tick, lesions, clinic, settings, read)
     keep_measures(lesions, settings, read, memory)
-    memory[p.SCANS] += 1.0
+    if is_read:
+        memory[p.SCANS] += 1.0
+    memory[p.LOOKS] += 1.0

@@ -262,6 +262,9 @@ class Scan(Timed):
     kind: Literal["scan"] = "scan"
     name: Name = "scan"
     method: Literal["ct", "mri"] = "mri"
+    planning: bool = Field(
+        False, description="between the trial's scans: sessions are planned by it, responses are not read from it"
+    )
 
 
 class Visit(Timed):

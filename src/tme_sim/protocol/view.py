@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tme_sim.protocol.calendar import PROCEDURES, Calendar, Entry, Stretch, Track
+from tme_sim.protocol.calendar import LOOKS, PROCEDURES, Calendar, Entry, Stretch, Track
 from tme_sim.protocol.conditions import Condition
 from tme_sim.protocol.dates import TICKS_PER_DAY
 from tme_sim.quantities import internal
 
-MARKS = {"drug": "+", "scan": "o", "visit": "v"} | dict.fromkeys(PROCEDURES, "T")
-COLOURS = {"drug": "#0072B2", "scan": "#777777", "visit": "#777777"} | dict.fromkeys(PROCEDURES, "#D55E00")
-POINTS = {"drug": "|", "scan": "o", "visit": "d"} | dict.fromkeys(PROCEDURES, "v")
+MARKS = {"drug": "+", "scan": "o", "planning": "c", "visit": "v"} | dict.fromkeys(PROCEDURES, "T")
+COLOURS = {"drug": "#0072B2"} | dict.fromkeys(LOOKS, "#777777") | dict.fromkeys(PROCEDURES, "#D55E00")
+POINTS = {"drug": "|", "scan": "o", "planning": ".", "visit": "d"} | dict.fromkeys(PROCEDURES, "v")
 BAND = ("#F2F2F2", "#E4ECF4")  # phases in turn
 DENSE_DAYS = 2.5  # dates closer than this are drawn as a bar
 
@@ -32,7 +32,9 @@ def label(entry: Entry) -> str:
         return f"stereotactic radiotherapy, {data['dose']:g} Gy in {data['fractions']}"
     if entry.kind == "radioembolisation":
         return f"{data['material']} radioembolisation, {data['selectivity']}, {data['dose']:g} Gy"
-    return f"scan ({data['method']})" if entry.kind == "scan" else "visit with blood test"
+    if entry.kind == "visit":
+        return "visit with blood test"
+    return f"{'planning scan' if entry.kind == 'planning' else 'scan'} ({data['method']})"
 
 
 def calendar_text(calendar: Calendar, *, width: int = 78) -> str:
@@ -135,7 +137,7 @@ def draw_calendar(calendar: Calendar, path: str | Path, title: str = "") -> Path
 
     entries = calendar.all
     names = list(
-        dict.fromkeys(e.treatment for e in sorted(entries, key=lambda e: (e.kind in ("scan", "visit"), e.tick)))
+        dict.fromkeys(e.treatment for e in sorted(entries, key=lambda e: (e.kind in LOOKS, e.tick)))
     )
     head = 0.4 if calendar.phases else 0.0
     figure = Figure(figsize=(7.6, 1.25 + head + 0.34 * max(1, len(names))), layout="constrained")
