@@ -8,70 +8,41 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from functools import wraps
+from importlib import import_module
 from typing import Any
 
 import click
 
 from tme_sim import __version__
-
-FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
-
-
-class Failure(click.ClickException):
-    """A message on standard error with an exit code."""
-
-    def __init__(self, message: str, exit_code: int):
-        super().__init__(message)
-        self.exit_code = exit_code
-
-    def show(self, file: Any = None) -> None:
-        click.echo(self.message, err=True)
+from tme_sim.commands import ELSEWHERE
+from tme_sim.commands.common import BAD_INPUT, FAILED, Failure, announce, changes, folders, guarded, load
 
 
-def guarded(command: Callable) -> Callable:
-    """Turn every error of a command into one paragraph and the right exit code."""
+class Commands(click.Group):
+    """The commands of this file, and those of `tme_sim.commands`, imported when one of them is called."""
 
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
-            raise
-        except KeyboardInterrupt:
-            raise Failure("interrupted; nothing was written", INTERRUPTED) from None
-        except BrokenPipeError:
-            sys.stderr.close()
-            raise click.exceptions.Exit(0) from None
-        except Exception as error:
-            if click.get_current_context().find_root().params.get("traceback"):
-                raise
-            raise _told(error) from error
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, in the order of the alphabet."""
+        return sorted({*super().list_commands(ctx), *ELSEWHERE})
 
-    return run
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command called `name`, or None."""
+        if name not in ELSEWHERE:
+            return super().get_command(ctx, name)
+        module, _, function = ELSEWHERE[name][0].partition(":")
+        return getattr(import_module(module), function)
 
-
-def _told(error: Exception) -> Failure:
-    names = {c.__name__ for c in type(error).__mro__}
-    if names & {"InputError", "NetworkError", "BaselineError", "QuantityError", "DrugFileError"}:
-        return Failure(str(error), BAD_INPUT)
-    if names & {"SimulationError"}:
-        return Failure(f"the run failed: {error}", FAILED)
-    if isinstance(error, OSError):
-        where = f"{error.filename}: " if error.filename else ""
-        return Failure(f"{where}{error.strerror or error}", FAILED)
-    if isinstance(error, ImportError):
-        return Failure(f"{error}; tme-sim doctor says what is installed", FAILED)
-    if isinstance(error, MemoryError):
-        return Failure("not enough memory for this run; keep fewer values (run.output_every, outputs.states)", FAILED)
-    return Failure(
-        f"an unexpected {type(error).__name__} stopped tme-sim: {error}\n"
-        "This is a mistake of the program, not yours; tme-sim --traceback COMMAND shows where.",
-        FAILED,
-    )
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in the help, from the lines of `ELSEWHERE` and the docstrings here."""
+        rows = []
+        for name in self.list_commands(ctx):
+            here = self.commands.get(name)
+            rows.append((name, ELSEWHERE[name][1] if here is None else here.get_short_help_str(90)))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="tme-sim")
 @click.option("--traceback", is_flag=True, help="Show the whole traceback of an error.")
 def cli(traceback: bool) -> None:
@@ -84,26 +55,6 @@ def cli(traceback: bool) -> None:
     tme-sim config check my.toml             is this file right?
     tme-sim describe mdsc                    equations, parameters and sources
     """
-
-
-changes = click.option(
-    "--set", "changes", multiple=True, metavar="KEY=VALUE", help='Override a value, like --set "patient.weight=80 kg".'
-)
-folders = click.option(
-    "--mechanisms", multiple=True, metavar="DIR", help="A folder of your own mechanism files (Python code)."
-)
-
-
-def load(config: str, changes: tuple[str, ...] = (), mechanisms: tuple[str, ...] = ()) -> Any:
-    """The checked scenario of a file."""
-    from tme_sim.scenario import Scenario
-
-    return Scenario.load(config, changes, mechanisms=mechanisms)
-
-
-def announce(message: str) -> None:
-    """Progress, on standard error."""
-    click.echo(message, err=True)
 
 
 # --- running --------------------------------------------------------------------------------

@@ -1,0 +1,85 @@
+"""What every command shares: options, exit codes, errors told in one paragraph, progress."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+
+
+class Failure(click.ClickException):
+    """A message on standard error with an exit code."""
+
+    def __init__(self, message: str, exit_code: int):
+        super().__init__(message)
+        self.exit_code = exit_code
+
+    def show(self, file: Any = None) -> None:
+        click.echo(self.message, err=True)
+
+
+def guarded(command: Callable) -> Callable:
+    """Turn every error of a command into one paragraph and the right exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except (click.ClickException, click.Abort, click.exceptions.Exit):
+            raise
+        except KeyboardInterrupt:
+            raise Failure("interrupted; nothing was written", INTERRUPTED) from None
+        except BrokenPipeError:
+            sys.stderr.close()
+            raise click.exceptions.Exit(0) from None
+        except Exception as error:
+            if click.get_current_context().find_root().params.get("traceback"):
+                raise
+            raise _told(error) from error
+
+    return run
+
+
+def _told(error: Exception) -> Failure:
+    names = {c.__name__ for c in type(error).__mro__}
+    if names & {"InputError", "NetworkError", "BaselineError", "QuantityError", "DrugFileError"}:
+        return Failure(str(error), BAD_INPUT)
+    if names & {"SimulationError"}:
+        return Failure(f"the run failed: {error}", FAILED)
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return Failure(f"{where}{error.strerror or error}", FAILED)
+    if isinstance(error, ImportError):
+        return Failure(f"{error}; tme-sim doctor says what is installed", FAILED)
+    if isinstance(error, MemoryError):
+        return Failure("not enough memory for this run; keep fewer values (run.output_every, outputs.states)", FAILED)
+    return Failure(
+        f"an unexpected {type(error).__name__} stopped tme-sim: {error}\n"
+        "This is a mistake of the program, not yours; tme-sim --traceback COMMAND shows where.",
+        FAILED,
+    )
+
+
+changes = click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE", help='Override a value, like --set "patient.weight=80 kg".'
+)
+folders = click.option(
+    "--mechanisms", multiple=True, metavar="DIR", help="A folder of your own mechanism files (Python code)."
+)
+
+
+def load(config: str, changes: tuple[str, ...] = (), mechanisms: tuple[str, ...] = ()) -> Any:
+    """The checked scenario of a file."""
+    from tme_sim.scenario import Scenario
+
+    return Scenario.load(config, changes, mechanisms=mechanisms)
+
+
+def announce(message: str) -> None:
+    """Progress, on standard error."""
+    click.echo(message, err=True)
