@@ -4,4 +4,6 @@
 answers without importing any of them.
 """
 
-ELSEWHERE: dict[str, tuple[str, str]] = {}
+ELSEWHERE: dict[str, tuple[str, str]] = {
+    "report": ("tme_sim.commands.report:report", "Write one self-contained page about a run."),
+}

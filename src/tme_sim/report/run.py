@@ -1,0 +1,239 @@
+"""The report page of one run, from its record alone."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+
+from tme_sim.definitions import definition_of
+from tme_sim.plots.figures import FIGURES
+from tme_sim.plots.record import lesion_names, lesion_volumes
+from tme_sim.plots.run import run_figures, title_of
+from tme_sim.plots.style import COLOURS, DPI, unit_text
+from tme_sim.plots.treatments import Treatments, treatments_of
+from tme_sim.quantities import GRADES
+from tme_sim.report.page import Calendar, CalendarRow, Code, Page, Picture, Prose, Section, Table
+from tme_sim.report.words import captions_of_panels, course, day_text, days_text, value_text
+
+__all__ = ["calendar_of", "endpoint_rows", "run_page", "source_tables"]
+
+MONTH = 30.4375
+HEADLINE = ("n_tace", "best_response_recist11", "best_response_mrecist", "depth", "ttp", "pfs", "os", "albi_d90")
+CRITERIA = {"recist11": "RECIST 1.1", "mrecist": "mRECIST", "recicl": "RECICL"}
+
+
+def run_page(run) -> Page:
+    """The page of a :class:`tme_sim.results.Run`."""
+    treatments = treatments_of(run)
+    manifest = run.manifest
+    about = manifest.get("scenario", {})
+    facts = [
+        ("scenario", str(about.get("name", "not named"))),
+        ("time simulated", f"{day_text(round(float(run.time[0]), 2))} to {day_text(run.time[-1])}"),
+        ("lesions", ", ".join(lesion_names(run))),
+        ("TACE sessions", str(len(treatments.tace))),
+        ("drugs", ", ".join(c.drug for c in treatments.courses) or "none"),
+        ("version", str(manifest.get("versions", {}).get("tme_sim", "not stored"))),
+    ]
+    sections = [
+        Section("answer", "In short", [Prose(_in_short(run, treatments), "lead")]),
+        Section("calendar", "Protocol calendar", _calendar_blocks(run, treatments)),
+        *_figure_sections(run, treatments),
+        Section("endpoints", "Endpoints", [
+            Prose("Times are days from day 0; names and definitions are the same in every part of tme_sim.", "note"),
+            Table(("endpoint", "value", "unit", "definition"), endpoint_rows(run.summary), numeric=(1,))]),
+        Section("warnings", "Warnings", _warnings(manifest)),
+        Section("sources", "Sources and grades, weakest first", source_tables(manifest.get("sources", ())), "Sources"),
+        Section("reproduce", "How to reproduce", _reproduce(run)),
+    ]  # fmt: skip
+    return Page(title_of(run), "Report of a simulated course", facts, sections)
+
+
+# --- in words ---------------------------------------------------------------------------------------------------
+
+
+def _in_short(run, treatments: Treatments) -> str:
+    told = [f"{_given(treatments)}."]
+    volumes = lesion_volumes(run)
+    if volumes is not None:
+        viable = volumes["viable"].sum(axis=1)
+        told.append(f"Viable tumour: {course(run.time, viable, 'mL')}.")
+    best = [
+        f"{run.summary[key]} by {words}"
+        for name, words in CRITERIA.items()
+        if (key := f"best_response_{name}") in run.summary
+    ]
+    if best:
+        told.append(f"Best response: {', '.join(best)}.")
+    for key, event, otherwise in (
+        ("ttp", "Progression is seen at {}", "No progression is seen by the last scan, {}"),
+        ("os", "The patient dies at {}", "The patient is alive at the end, {}"),
+    ):
+        if key in run.summary and run.summary.get(key) is not None:
+            words = event if run.summary.get(f"{key}_event") else otherwise
+            told.append(words.format(day_text(float(run.summary[key]))) + ".")
+    if "albi" in run:
+        told.append(f"Liver function (ALBI score, higher is worse): {course(run.time, run['albi'])}.")
+    return " ".join(t for t in told if t)
+
+
+def _given(treatments: Treatments) -> str:
+    parts = []
+    if treatments.tace:
+        parts.append(f"TACE on {days_text(treatments.tace)}")
+    parts += [f"{c.drug} from {day_text(c.days[0])} ({len(c.days)} doses)" for c in treatments.courses]
+    return f"Given: {'; '.join(parts)}" if parts else "Nothing was given"
+
+
+# --- calendar ---------------------------------------------------------------------------------------------------
+
+
+def calendar_of(run, treatments: Treatments) -> Calendar:
+    """What was given and looked at, as rows over the time of the run."""
+    begin, end = min(0.0, float(run.time[0])), float(run.time[-1])
+    if begin > -1:
+        begin = 0.0
+    span = max(end - begin, 1e-9)
+
+    def share(day: float) -> float:
+        return float(np.clip((day - begin) / span, 0.0, 1.0))
+
+    rows = []
+    if treatments.tace:
+        number = len(treatments.tace)
+        rows.append(CalendarRow("TACE", f"{number} session{'s' * (number > 1)}", COLOURS["viable"],
+                                points=[share(d) for d in treatments.tace]))  # fmt: skip
+    for one in treatments.courses:
+        bars = []
+        for first, last in one.bars(end):  # a bar per dose, as far as the next one
+            inside = [d for d in one.days if first <= d < last]
+            bars += [(share(a), share(b)) for a, b in zip(inside, [*inside[1:], last], strict=True)]
+        rows.append(CalendarRow(one.drug, " → ".join(one.doses), one.colour, bars=bars))
+    if treatments.scans:
+        rows.append(CalendarRow("scans", f"{len(treatments.scans)}", COLOURS["scan"],
+                                points=[share(d) for d in treatments.scans]))  # fmt: skip
+    unit, days = ("months", MONTH) if span > 200 else ("weeks", 7.0)
+    step = next((s for s in (1, 2, 3, 4, 6, 12, 24, 48) if span / days / s <= 12), 96)
+    first = int(np.ceil(begin / days / step)) * step
+    ticks = [(share(k * days), f"{k:g}") for k in np.arange(first, end / days + 1e-9, step)]
+    return Calendar(rows, ticks, f"{unit} from day 0")
+
+
+def _calendar_blocks(run, treatments: Treatments) -> list:
+    if not (treatments.any or treatments.scans):
+        return [Prose("No treatment and no scan: the untreated course.")]
+    blocks = [calendar_of(run, treatments), Prose("A bar is cut at each dose; a gap in it is a hold.", "note")]
+    given: dict[tuple[str, str], list[float]] = {}
+    scans = []
+    for event in sorted(run.events, key=lambda e: float(e["day"])):
+        if event["kind"] == "scan":
+            scans.append(_scan_row(event))
+        else:
+            key = (str(event.get("treatment", event["kind"])), str(event.get("what", "")))
+            given.setdefault(key, []).append(float(event["day"]))
+    if given:
+        rows = [(name, what, str(len(days)), days_text(days)) for (name, what), days in given.items()]
+        blocks.append(Table(("planned as", "what", "times", "when"), rows, "Given", (2,), small=True))
+    if scans:
+        heads = ("day", "how", "sum, RECIST 1.1 (mm)", "sum, mRECIST (mm)", *CRITERIA.values())
+        blocks.append(Table(heads, scans, "Scans: sums of diameters, and the response read", (0, 2, 3), small=True))
+    return blocks
+
+
+def _scan_row(event) -> tuple[str, ...]:
+    sums = [f"{float(event[k]):.1f}" if _is_number(event.get(k)) else "" for k in ("sum_recist11", "sum_mrecist")]
+    return (f"{float(event['day']):g}", str(event.get("what", "")), *sums, *(str(event.get(c, "")) for c in CRITERIA))
+
+
+# --- figures ----------------------------------------------------------------------------------------------------
+
+
+def _figure_sections(run, treatments: Treatments) -> list[Section]:
+    drawn = run_figures(run)
+    out = []
+    for figure in FIGURES:
+        if figure.name not in drawn:
+            continue
+        stream = io.BytesIO()
+        drawn[figure.name].savefig(stream, format="png", dpi=DPI)
+        courses = captions_of_panels(figure.panels(run, treatments))
+        picture = Picture(stream.getvalue(), figure.caption, courses, figure.question)
+        short = figure.name.replace("_", " ").replace("hif", "HIF").replace("vegf", "VEGF").replace("mdsc", "MDSC")
+        out.append(Section(figure.name, figure.question, [picture], short.replace("tcells", "T cells")))
+    return out
+
+
+# --- tables -----------------------------------------------------------------------------------------------------
+
+
+def endpoint_rows(summary: dict[str, Any]) -> list[tuple[str, str, str, str]]:
+    """(name, value, unit, definition): the headline first, then the rest by name and landmark day."""
+    order = {name: i for i, name in enumerate(HEADLINE)}
+
+    def key(name: str):
+        stem, _, day = name.rpartition("_d")
+        return (order.get(name, len(order)), stem if day.isdigit() else name, int(day) if day.isdigit() else 0)
+
+    out = []
+    for name in sorted(summary, key=key):
+        value, known = summary[name], definition_of(name)
+        text = "none" if value in (None, "") else value_text(value) if isinstance(value, (int, float)) else str(value)
+        unit, words = (known.unit, known.text.replace("`", "")) if known else ("", "")
+        if name.endswith("_event") or unit in ("text", "1", "0 or 1"):
+            unit = ""
+        out.append((name, text, unit, words))
+    return out
+
+
+def source_tables(sources) -> list:
+    """How many values stand on which grade, and every value with its source, weakest grade first."""
+    rows = sorted(sources, key=lambda s: (_rank(s.get("grade", "")), str(s.get("name", ""))))
+    if not rows:
+        return [Prose("The run does not store its sources.")]
+    counts = [(g, sum(s.get("grade") == g for s in rows)) for g in GRADES]
+    told = ", ".join(f"{n} {grade}" for grade, n in counts if n)
+    return [
+        Prose(f"{len(rows)} values decided this run: {told}. Assumed means: no source was read for the value; "
+              "high means: measured in this setting and read in the source."),
+        Table(("grade", "name", "value", "unit", "source"), [
+            (str(s.get("grade", "")), str(s.get("name", "")), value_text(s["value"]) if _is_number(s.get("value"))
+             else str(s.get("value", "")), unit_text(str(s.get("unit", "1"))),
+             str(s.get("source", ""))) for s in rows], numeric=(2,), graded=0, small=True),
+    ]  # fmt: skip
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _rank(grade: str) -> int:
+    return GRADES.index(grade) if grade in GRADES else -1
+
+
+def _warnings(manifest: dict) -> list:
+    warnings = [Prose(str(w), "warning") for w in manifest.get("warnings", ())]
+    own = manifest.get("own_mechanisms") or {}
+    if own:
+        warnings.append(Prose(f"Made with mechanism files outside the package: {', '.join(own)}.", "warning"))
+    return warnings or [Prose("The run gave no warning.")]
+
+
+def _reproduce(run) -> list:
+    manifest = run.manifest
+    versions = ", ".join(f"{k} {v}" for k, v in sorted(manifest.get("versions", {}).items()))
+    name = run.folder.name if run.folder else "RUN"
+    return [
+        Prose("The run folder holds all that decided the run. This runs it again and compares every byte:"),
+        Code(f"tme-sim rerun {name}/manifest.json"),
+        Prose("Without the folder, save the scenario below as scenario.toml:"),
+        Code("tme-sim run scenario.toml"),
+        Table(("what", "value"), [
+            ("scenario digest", str(manifest.get("scenario", {}).get("digest", ""))),
+            ("model digest", str(manifest.get("model_digest", ""))),
+            ("seed", str(manifest.get("seed", ""))),
+            ("versions", versions),
+        ], small=True),
+        Code(run.scenario_text, "The resolved scenario"),
+    ]  # fmt: skip
