@@ -17,6 +17,7 @@ EXTRAS = {
     "trial": "hazard ratios of virtual trials",
     "sbml": "SBML export and its check",
     "explore": "the explorer page",
+    "parquet": "tables as Parquet",
     "report": "report pages",
     "cluster": "studies on a cluster",
     "xarray": "Run.to_dataframe and Run.to_xarray",
