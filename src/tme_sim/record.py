@@ -8,7 +8,7 @@ import numpy as np
 
 from tme_sim.quantities import to_display
 from tme_sim.simulation import TICKS_PER_DAY, Outcome, observe_all
-from tme_sim.therapies import session
+from tme_sim.therapies import procedures, session
 
 
 def columns_of(outcome: Outcome, wanted: Sequence[str]):
@@ -56,6 +56,9 @@ def manifest_of(outcome: Outcome, scenario) -> dict:
     used = [*outcome.parameters.values()]
     if any(e["kind"] == "tace" for e in outcome.events):
         used += session.all_parameters()
+    for kind in procedures.COSTS:
+        if any(e["kind"] == kind for e in outcome.events):
+            used += procedures.all_parameters(kind)
     sources = [
         {"name": p.name, "value": p.value, "unit": p.unit, "grade": p.grade, "source": p.source}
         for p in sorted(used, key=lambda p: (GRADES.index(p.grade), p.name))

@@ -16,18 +16,18 @@ from tme_sim.compiler.model import CompiledModel, compile_model
 from tme_sim.engine import queue as queue_module
 from tme_sim.engine import run as engine
 from tme_sim.engine.signatures import no_decision
+from tme_sim.jumps import CalendarBuilder
 from tme_sim.network import Mechanism, Network, compose
 from tme_sim.protocol import deciding
-from tme_sim.protocol.calendar import LOOKS, Calendar
+from tme_sim.protocol.calendar import PROCEDURES, Calendar
 from tme_sim.protocol.rules import Visits, happened
+from tme_sim.protocol.view import label
 from tme_sim.quantities import Parameter, to_display
-from tme_sim.therapies import dosing, session
+from tme_sim.therapies import dosing
 from tme_sim.therapies.drug import Drug
-from tme_sim.thresholds import DETECT
 
 TICKS_PER_DAY = queue_module.TICKS_PER_DAY
 SLOTS = (1, 3, 6, 12)  # numbers of lesions for which a model is compiled
-SIMULATED = ("drug", "tace", *LOOKS)
 
 PHASES = (
     ("compose", "join the mechanisms, leave out those switched off, choose hypotheses"),
@@ -242,7 +242,7 @@ def _patient(plan: Plan, network: Network, model: CompiledModel):
 
 def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
     """Jump groups and queue of the dated entries; events are what a reader of the run is told."""
-    builder = _CalendarBuilder(model, th)
+    builder = CalendarBuilder(model, th)
     kinetics = {slot: drug.kinetics(covariates) for slot, (drug, covariates) in plan.drugs.items()}
     by_name = {drug.name: (slot, drug) for slot, (drug, _) in plan.drugs.items()}
     averaged = _daily_oral(plan) if plan.oral == "averaged" else {}
@@ -252,8 +252,8 @@ def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
         told = {"tick": entry.tick, "day": entry.tick / TICKS_PER_DAY, "kind": entry.kind, "treatment": entry.treatment,
                 "number": entry.number}
         data = entry.data
-        if entry.kind == "tace":
-            builder.tace(entry)
+        if entry.kind in PROCEDURES:
+            builder.procedure(entry)
             told |= {"what": _words(entry)}
         elif entry.kind == "drug":
             slot, drug = by_name[data["drug"]]
@@ -328,103 +328,6 @@ def _daily_oral(plan: Plan) -> dict[int, tuple[float, int, int] | None]:
     return out
 
 
-class _CalendarBuilder:
-    """Collects jump groups by name and turns them into the engine's arrays."""
-
-    def __init__(self, model: CompiledModel, th: np.ndarray):
-        self.model, self.th = model, th
-        self.jumps = engine.Jumps()
-        self.queued: list[tuple[int, int, int]] = []
-        self.events: list[dict] = []
-        self.place = {n: i for i, n in enumerate(model.state_names)}
-        self.place |= {n: len(model.state_names) + i for i, n in enumerate(model.held_names)}
-
-    def value(self, name: str) -> float:
-        """A body parameter of the working vector."""
-        return float(self.th[self.model.index("theta", name)])
-
-    def of_lesion(self, name: str, lesion: int) -> float:
-        """A lesion parameter of the working vector; lesions count from 1."""
-        return float(self.th[self.model.index("theta", name, lesion - 1)])
-
-    def fed(self, lesion: int) -> float:
-        """How much of a session reaches a lesion: what the artery feeds, less what an invaded portal vein costs."""
-        share = self.of_lesion("arterial_share", lesion)
-        if "portal_invasion" in self.model.layout.theta["body"]:  # not when fate is switched off
-            share *= 1.0 - self.value("invasion_shunt") * self.value("portal_invasion")
-        return share
-
-    @property
-    def known_lesions(self) -> list[int]:
-        """Lesions in the liver that imaging shows at entry: what a session without named targets treats."""
-        return [
-            b for b in range(1, self.model.layout.n_lesions + 1)
-            if self.of_lesion("present", b) > 0.0 and self.of_lesion("extrahepatic", b) == 0.0
-            and self.of_lesion("diameter", b) >= DETECT
-        ]  # fmt: skip
-
-    def rows(self, changes, lesion: int = 0):
-        """Engine rows (dest, src, coef, const) of named changes; names of a lesion get its number."""
-        out = []
-        for change in changes:
-            dest = self._index(change.target, lesion)
-            src = self._index(change.source, lesion) if change.source else -1
-            out.append((dest, src, change.coefficient, change.constant))
-        return out
-
-    def _index(self, name: str, lesion: int) -> int:
-        return self.place[f"{name}.{lesion}" if lesion else name]
-
-    def add(self, tick: int, order: int, rows) -> None:
-        """Queue one jump group."""
-        self.queued.append((tick, order, self.jumps.group(rows)))
-
-    def group(self, changes) -> int:
-        """Number of a new jump group of the body, which a decision may queue."""
-        return self.jumps.group(self.rows(changes))
-
-    def session_parts(self, entry) -> list[tuple[int, int, int, int]]:
-        """Parts of a session that decisions date: lesion from 0 (-1: the body), delay in ticks, order, jump group."""
-        data = entry.data
-        what = session.Session(data["technique"], data["endpoint"], data["selectivity"], data.get("drug_load") or 0.0)
-        out = []
-        if "injury" in self.place:  # not when the liver is switched off
-            out.append((-1, 0, entry.order, self.group(session.body_changes(what, self.value))))
-        for lesion in [int(t) for t in data.get("targets", ())] or range(1, self.model.layout.n_lesions + 1):
-            fed = self.fed(lesion)
-            for delay, changes in session.lesion_changes(what, self.value):
-                group = self.jumps.group(self.rows(session.reached(changes, fed), lesion))
-                out.append((lesion - 1, round(delay * TICKS_PER_DAY), entry.order, group))
-        return out
-
-    def tace(self, entry) -> None:
-        """Queue an embolisation session: the body once, every treated lesion with its own lagged opening."""
-        data = entry.data
-        what = session.Session(data["technique"], data["endpoint"], data["selectivity"], data.get("drug_load") or 0.0)
-        lesions = [int(t) for t in data.get("targets", ())] or self.known_lesions
-        rows = self.rows(session.body_changes(what, self.value)) if "injury" in self.place else []  # liver switched off
-        later: dict[float, list] = {}
-        for lesion in lesions:
-            fed = self.fed(lesion)
-            for delay, changes in session.lesion_changes(what, self.value):
-                changes = session.reached(changes, fed)
-                if delay == 0.0:
-                    rows += self.rows(changes, lesion)
-                else:
-                    later.setdefault(delay, []).extend(self.rows(changes, lesion))
-        self.add(entry.tick, entry.order, rows)
-        for delay, group in later.items():
-            self.add(entry.tick + round(delay * TICKS_PER_DAY), entry.order, group)
-
-    def finish(self, plan: Plan, more: int = 0):
-        """Engine jumps, queue with `more` places for decisions, and told events, in calendar order."""
-        queue = queue_module.new_queue(len(self.queued) + 64 + more)
-        for tick, order, group in sorted(self.queued, key=lambda q: (q[0], q[1])):
-            if tick <= plan.stop:
-                queue_module.append(queue, tick, order, queue_module.JUMP, group)
-        return self.jumps, queue, sorted(self.events, key=lambda e: (e["tick"], e["kind"] != "tace"))
-
-
 def _integrate(plan: Plan, ready: SetUp, ticks: np.ndarray, records):
     model, y0, u0 = ready.model, ready.y0, ready.u0
     functions = replace(model.functions, decide=ready.decide)
@@ -462,6 +365,8 @@ def _with_decisions(plan: Plan, events: list[dict], memory: np.ndarray) -> list[
 def _words(entry) -> str:
     """A session in words."""
     data = entry.data
+    if entry.kind != "tace":
+        return label(entry)
     return f"{data['technique']} TACE, {data['selectivity']}, to {data['endpoint']}"
 
 
@@ -504,10 +409,6 @@ def plan_of(scenario) -> Plan:
     if scenario.tissue != "density":
         raise InputError(Problem(scenario.name, "tissue", (
             f'"{scenario.tissue}" is not in this version yet; write tissue = "density"')))
-    given = (*scenario.calendar.all, *(t.given[0] for t in scenario.calendar.tracks))
-    for kind in dict.fromkeys(e.kind for e in given if e.kind not in SIMULATED):
-        raise InputError(Problem(scenario.name, "protocol", (
-            f'"{kind}" can be planned and drawn, but this version does not simulate it; leave it out')))
     library, covariates = scenario.catalogue.library, scenario.covariates()
     drugs: dict[str, tuple[Drug, Mapping[str, float | str]]] = {}
     for name in scenario.calendar.drugs:
@@ -566,7 +467,7 @@ def _numbered_targets(entries, lesions):
     number = {one.name: i for i, one in enumerate(lesions, 1)}
     out = []
     for e in entries:
-        if e.kind == "tace" and e.data.get("targets"):
+        if e.kind in PROCEDURES and e.data.get("targets"):
             e = replace(e, data={**e.data, "targets": tuple(number[t] for t in e.data["targets"])})
         out.append(e)
     return out

@@ -97,7 +97,7 @@ def test_folfox_by_the_hepatic_artery_fills_two_slots():
     assert found.series("lesion_volume")[-1] < 0.7 * run("untreated", size=90).series("lesion_volume")[-1]
 
 
-def test_what_is_only_planned_is_refused():
-    text = '[[protocol.treatment]]\nkind = "sbrt"\nstart = "day 0"\n'
-    with pytest.raises(InputError, match="can be planned and drawn"):
-        plan_of(Scenario.from_text(text, "p.toml"))
+def test_a_radiated_lesion_shrinks_and_its_scans_see_it():
+    found = run("sbrt", size=40)
+    assert found.series("lesion_volume")[-1] < 0.5 * run("untreated", size=40).series("lesion_volume")[-1]
+    assert found.endpoints["n_tace"] == 0 and found.endpoints["best_response_mrecist"] in ("PR", "CR")

@@ -115,6 +115,9 @@ PUBLISHED = {
     "precisionv_ctace": {"tace": sessions(0, 60.875, 121.75, load=100, until=""), "scan": every(0, 91.3125)},
     "britten": {"bevacizumab": every(-7, 14, dose=700), "tace": sessions(0, 98, 196, until="progression"),
                 "scan": every(-7, 56)},
+    "ablation": {"ablation": {"days": (0,), "technique": "microwave"}, "scan": EIGHT},
+    "sbrt": {"sbrt": once(0, 45), "scan": EIGHT},
+    "radioembolisation": {"radioembolisation": once(0, 205), "scan": EIGHT},
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from tme_sim.plots.record import diameter, lesion_volumes, unit_of
 from tme_sim.plots.run import origin_of, save_figure, title_of
 from tme_sim.plots.sheet import draw_sheet
 from tme_sim.plots.style import COLOURS, LESION_STYLES, RUN_COLOURS, TimeScale
-from tme_sim.plots.treatments import Track, Treatments, treatments_of
+from tme_sim.plots.treatments import PROCEDURES, Track, Treatments, treatments_of
 from tme_sim.thresholds import PARTIAL
 
 __all__ = ["comparison_figure", "draw_comparison"]
@@ -50,13 +50,15 @@ def comparison_figure(runs: Sequence):
             unit = unit or next((unit_of(r, column) for r in runs if column in r), "")
             panels.append(Panel(title, unit, found, scale=scale, zero=column != "albi", height=12.5))
     tracks = [
-        Track(name, style[0], _joined(t), t.tace)
+        Track(name, style[0], _joined(t), _points(t))
         for name, style, t in zip(names, styles, treatments, strict=True)
         if t.any
     ]
     key = [KeyItem("line", name, style[0], style[1]) for name, style in zip(names, styles, strict=True)]
     if any(t.tace for t in treatments):
         key.append(KeyItem("point", "TACE", COLOURS["tace"]))
+    key += [KeyItem("point", PROCEDURES[kind], COLOURS[kind])
+            for kind in dict.fromkeys(kind for t in treatments for kind, _ in t.others)]  # fmt: skip
     key += [
         KeyItem("bar", drug, colour)
         for drug, colour in {c.drug: c.colour for t in treatments for c in t.courses}.items()
@@ -149,8 +151,13 @@ def _burden(looks) -> list[Panel]:
     ]  # fmt: skip
 
 
+def _points(one: Treatments) -> tuple[float, ...]:
+    """Days of all procedures."""
+    return tuple(sorted((*one.tace, *(day for _, days in one.others for day in days))))
+
+
 def _calendar(names, styles, treatments: Sequence[Treatments]) -> Panel:
-    """One row per run: embolisations as marks, courses of drugs as bars in the colours of their targets."""
+    """One row per run: procedures as marks, courses of drugs as bars in the colours of their targets."""
     if not any(t.any for t in treatments):
         return Panel("")
 
@@ -159,19 +166,21 @@ def _calendar(names, styles, treatments: Sequence[Treatments]) -> Panel:
 
         for i, one in enumerate(treatments):
             row = len(treatments) - 1 - i
-            high = 0.8 / max(1, len(one.courses) + bool(one.tace))
+            marked = bool(one.tace or one.others)
+            high = 0.8 / max(1, len(one.courses) + marked)
             for k, course in enumerate(one.courses):
-                bottom = row + 0.4 - (k + 1 + bool(one.tace)) * high
+                bottom = row + 0.4 - (k + 1 + marked) * high
                 for begin, end in course.bars(one.end):
                     begin, end = max(begin, scale.start), min(end, scale.stop)
                     if end > begin:
                         x = scale.of(begin)
                         axes.add_patch(Rectangle((x, bottom), scale.of(end) - x, 0.9 * high, facecolor=course.colour,
                                                  edgecolor="none", zorder=2, gid=f"bar:{course.drug}"))  # fmt: skip
-            inside = [scale.of(d) for d in one.tace if scale.start <= d <= scale.stop]
             level = row + 0.4 - 0.5 * high
-            axes.plot(inside, [level] * len(inside), "v", color=COLOURS["tace"], markersize=4.5, markeredgewidth=0,
-                      clip_on=False, zorder=4)  # fmt: skip
+            for kind, days in (("tace", one.tace), *one.others):
+                inside = [scale.of(d) for d in days if scale.start <= d <= scale.stop]
+                axes.plot(inside, [level] * len(inside), "v", color=COLOURS[kind], markersize=4.5, markeredgewidth=0,
+                          clip_on=False, zorder=4)  # fmt: skip
 
     texts = [(len(names) - 1 - i, name, style[0]) for i, (name, style) in enumerate(zip(names, styles, strict=True))]
     return Panel("Treatments of each run", draw=draw, texts=texts, limits=(-0.6, len(names) - 0.4),

@@ -10,7 +10,7 @@ import numpy as np
 from tme_sim.plots.panel import Area, Line, Panel, Reference
 from tme_sim.plots.record import diameter, lesion_names, lesion_volumes
 from tme_sim.plots.style import COLOURS, LESION_STYLES, MUTED, TEXT, TimeScale
-from tme_sim.plots.treatments import Treatments
+from tme_sim.plots.treatments import PROCEDURES, Treatments
 from tme_sim.thresholds import DETECT, PARTIAL, PROGRESSIVE, PROGRESSIVE_MM
 
 __all__ = ["Reading", "calendar_and_lesion", "scan_readings"]
@@ -69,6 +69,7 @@ def calendar_panel(treatments: Treatments, readings, last: float) -> Panel:
     rows: list[tuple[str, str, Callable]] = []
     if treatments.tace:
         rows.append((f"TACE, {len(treatments.tace)}×", COLOURS["tace"], _sessions(treatments.tace)))
+    rows += [(f"{PROCEDURES[kind]}, {len(days)}×", COLOURS[kind], _sessions(days)) for kind, days in treatments.others]
     for course in treatments.courses:
         doses = "→".join(dict.fromkeys(d.removesuffix(" mg") for d in course.doses))
         label = f"{course.drug} {doses} mg" if doses else course.drug

@@ -11,7 +11,7 @@ from tme_sim.plots.panel import KeyItem
 from tme_sim.plots.record import lesion_names
 from tme_sim.plots.sheet import draw_sheet
 from tme_sim.plots.style import COLOURS, DPI, LESION_STYLES, MUTED
-from tme_sim.plots.treatments import Treatments, treatments_of
+from tme_sim.plots.treatments import PROCEDURES, Treatments, treatments_of
 
 __all__ = ["draw_run", "run_figures", "save_figure"]
 
@@ -104,6 +104,7 @@ def _subtitle(run) -> str:
 
 def _key(run, treatments: Treatments) -> list[KeyItem]:
     out = [KeyItem("point", "TACE", COLOURS["tace"])] if treatments.tace else []
+    out += [KeyItem("point", PROCEDURES[kind], COLOURS[kind]) for kind, _ in treatments.others]
     out += [KeyItem("bar", c.drug, c.colour) for c in treatments.courses]
     names = lesion_names(run)
     if len(names) > 1:

@@ -49,7 +49,8 @@ COLOURS = {
     "PDL1": "#7B61C9", "bonds": "#32206B", "pd1": "#7B61C9", "ctla4": "#B46BD6",
     # chemotherapy and embolisation
     "chemo": "#B59A00", "chemo2": "#7A5C00",
-    "doxorubicin": "#B59A00", "tace": "#1A1A1A", "scan": "#9A9A9A", "other": "#666666",
+    "doxorubicin": "#B59A00", "tace": "#1A1A1A", "ablation": "#A3123A",
+    "sbrt": "#4B3F9E", "radioembolisation": "#2B6A4D", "scan": "#9A9A9A", "other": "#666666",
     # liver and markers
     "albi": "#7A4A00", "albi_reserve": "#D2A679", "IL6": "#B59A00", "NLR": "#1A1A1A", "AFP": "#A84300",
     # fate

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from tme_sim.plots.style import COLOURS
 
-__all__ = ["Course", "Track", "Treatments", "treatments_of"]
+__all__ = ["PROCEDURES", "Course", "Track", "Treatments", "treatments_of"]
 
+PROCEDURES = {"ablation": "ablation", "sbrt": "radiotherapy", "radioembolisation": "radioembolisation"}  # in words
 HOLD = 1.75  # a gap this many times the usual one is a hold, and the bar is cut
 
 
@@ -50,31 +51,39 @@ class Track:
 
 @dataclass(frozen=True)
 class Treatments:
-    """Days of embolisation and of scans, courses of drugs in the order of their first dose, and the end of the run."""
+    """Days of embolisation and of scans, courses of drugs in the order of their first dose, and the end of the run.
+
+    `others` are the days of other procedures by kind (PROCEDURES).
+    """
 
     tace: tuple[float, ...]
     scans: tuple[float, ...]
     courses: tuple[Course, ...]
     end: float
+    others: tuple[tuple[str, tuple[float, ...]], ...] = ()
 
     @property
     def any(self) -> bool:
         """Whether anything was given."""
-        return bool(self.tace or self.courses)
+        return bool(self.tace or self.courses or self.others)
 
     def tracks(self) -> list[Track]:
-        """One strip for embolisation, one per drug."""
+        """One strip for embolisation, one per other procedure, one per drug."""
         out = [Track("tace", COLOURS["tace"], points=self.tace)] if self.tace else []
+        out += [Track(kind, COLOURS[kind], points=days) for kind, days in self.others]
         return out + [Track(c.drug, c.colour, tuple(c.bars(self.end))) for c in self.courses]
 
 
 def treatments_of(run) -> Treatments:
     """The treatments of a :class:`tme_sim.results.Run`."""
     tace, scans, doses = [], [], {}
+    others: dict[str, list[float]] = {}
     for event in sorted(run.events, key=lambda e: float(e["day"])):
         day = float(event["day"])
         if event["kind"] == "tace":
             tace.append(day)
+        elif event["kind"] in PROCEDURES:
+            others.setdefault(event["kind"], []).append(day)
         elif event["kind"] == "scan":
             scans.append(day)
         elif event["kind"] == "drug":
@@ -85,7 +94,8 @@ def treatments_of(run) -> Treatments:
         Course(drug, given[0][2] or slots[drug], tuple(d for d, _, _ in given), tuple(_changes(t for _, t, _ in given)))
         for drug, given in doses.items()
     ]
-    return Treatments(tuple(tace), tuple(scans), tuple(courses), float(run.time[-1]))
+    given = tuple((kind, tuple(days)) for kind, days in others.items())
+    return Treatments(tuple(tace), tuple(scans), tuple(courses), float(run.time[-1]), given)
 
 
 def _words(event) -> tuple[str, str]:

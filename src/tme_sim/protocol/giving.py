@@ -13,6 +13,9 @@ from tme_sim.protocol.tables import Ablation, DrugTreatment, Radioembolisation, 
 from tme_sim.quantities import Quantity, convert, internal
 from tme_sim.therapies.drug import Drug, Regimen
 
+# doses in use, from memory: fractions from conventional to single-dose, mean dose of a tumour by microspheres
+RANGES = {"sbrt": (1.8, 30.0, "a fraction"), "radioembolisation": (60.0, 600.0, "in the tumour")}
+
 
 class Giving:
     """Turns dates into entries; notes drugs and doses that cannot be meant in the problems of `dating`."""
@@ -126,8 +129,19 @@ class Giving:
         if isinstance(item, DrugTreatment):
             return self.drug_entries(item, ticks, key)
         data = procedure_data(item)
+        self._note_dose(item, data)
         kind = "planning" if getattr(item, "planning", False) else item.kind
         return [Entry(t, ORDER[kind], kind, item.name, n, data) for n, t in enumerate(ticks, 1)]
+
+    def _note_dose(self, item: Timed, data: dict) -> None:
+        """Warn of a dose of radiation far from those in use (RANGES); the same treatment warns once."""
+        if not isinstance(item, (Sbrt, Radioembolisation)):
+            return
+        given = data["dose"] / data["fractions"] if isinstance(item, Sbrt) else data["dose"]
+        low, high, what = RANGES[item.kind]
+        warning = f"{item.name}: {given:g} Gy {what} is far from doses in use ({low:g} to {high:g} Gy)"
+        if not low <= given <= high and warning not in self.warnings:
+            self.warnings.append(warning)
 
 
 def procedure_data(item: Timed) -> dict:

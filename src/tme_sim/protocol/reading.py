@@ -11,6 +11,7 @@ from tme_sim.protocol.tables import KINDS, Name, Phase, Protocol, Scan, Timed, V
 from tme_sim.validation import Model, Problems, check_table
 
 MAX_TREATMENTS = 200
+ALIASES = {"y90": "radioembolisation"}
 LISTS = ("phase", "treatment", "scan", "visit")
 
 
@@ -64,6 +65,9 @@ def _read_treatment(item: Any, key: Key, problems: Problems) -> Timed | None:
         problems.add(key, "must be a table with keys")
         return None
     kind = item.get("kind", "drug" if "drug" in item else None)
+    if isinstance(kind, str) and kind in ALIASES:
+        kind = ALIASES[kind]
+        item = {**item, "kind": kind}
     if not isinstance(kind, str) or kind not in KINDS:
         given = "is missing" if kind is None else f"{quoted(kind)} is not known{nearest(str(kind), KINDS)}"
         problems.add((*key, "kind"), f"{given}; kinds of treatment are {', '.join(KINDS)}")
