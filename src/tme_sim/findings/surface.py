@@ -1,0 +1,248 @@
+"""Timing surfaces: an outcome over two start dates, the near-best window, its width in days, and regret.
+
+Near-best (docs: findings.md): within 5 % of the best mean, or inside the best point's 80 % band, whichever is wider.
+The band of a point is that of the virtual members (patients, draws) there.  As patients differ more from each other
+than dates do, two paired windows are given beside it: that of each member on its own surface, with a band over members;
+and the points whose paired difference from the best, averaged over members, is within 5 % or not to be told from 0
+(80 % interval of Student).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tme_sim.diagnostics import InputError, Problem
+from tme_sim.findings.table import Missing, Table, column, cube, sense_of
+
+__all__ = [
+    "Band", "Regret", "Surface", "Window", "member_windows", "near_best", "paired_window", "regret", "surface_of",
+]  # fmt: skip
+
+NEAR = 0.05  # of the best
+BAND = (10.0, 90.0)  # percentiles: an 80 % band
+
+
+@dataclass(frozen=True)
+class Surface:
+    """An outcome over two axes: `values` [member, x, y]; `sense` is +1 where more is better."""
+
+    outcome: str
+    x_name: str
+    y_name: str
+    x: np.ndarray
+    y: np.ndarray
+    values: np.ndarray
+    sense: int
+    missing: Missing
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean over members [x, y]."""
+        return self.values.mean(axis=0)
+
+    @property
+    def band(self) -> tuple[np.ndarray, np.ndarray]:
+        """80 % band over members, each [x, y]."""
+        low, high = np.percentile(self.values, BAND, axis=0)
+        return low, high
+
+
+@dataclass(frozen=True)
+class Window:
+    """The near-best points around the best one.
+
+    `best` is (x, y) of the best point, `value` its mean, `limit` the outcome that still counts as near-best, `near` a
+    mask [x, y], `share` the part of the map that is near-best.  `along_x` and `along_y` are (from, to) through the best
+    point; `open_x` and `open_y` say at which ends the map stops before the window does, so that the width is a least
+    one.
+    """
+
+    best: tuple[float, float]
+    value: float
+    limit: float
+    near: np.ndarray
+    share: float
+    along_x: tuple[float, float]
+    along_y: tuple[float, float]
+    open_x: tuple[bool, bool]
+    open_y: tuple[bool, bool]
+
+    @property
+    def width_x(self) -> float:
+        """Width along x, in the unit of x."""
+        return self.along_x[1] - self.along_x[0]
+
+    @property
+    def width_y(self) -> float:
+        """Width along y, in the unit of y."""
+        return self.along_y[1] - self.along_y[0]
+
+
+@dataclass(frozen=True)
+class Band:
+    """Median and 80 % band of a number over members."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Band:
+        """The band of some values."""
+        low, median, high = np.percentile(np.asarray(values, dtype=float), (BAND[0], 50.0, BAND[1]))
+        return cls(float(median), float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Regret:
+    """What a point loses against the best one: of the mean, over members against each one's own best, and the worst
+    tenth of members; all at least 0 in the unit of the outcome.
+    """
+
+    name: str
+    x: float
+    y: float
+    value: float
+    of_mean: float
+    members: Band
+    worst_tenth: float
+
+
+def surface_of(
+    table: Table, outcome: str, x: str, y: str, *, member: Sequence[str] = ("replicate",), better: str | None = None
+) -> Surface:
+    """The surface of an outcome over columns `x` and `y`, paired over `member`.
+
+    Raises:
+        InputError: no full grid, two runs in one cell, too many failed runs, or no known direction of better.
+    """
+    sense = sense_of(outcome, better)
+    for name in (x, y):
+        if column(table, name).dtype.kind not in "fiu":
+            raise InputError(Problem("study", name, "is no number; a surface has two numbers as axes"))
+    found = cube(table, outcome, (x, y), member)
+    xs, ys = (np.unique([c[k] for c in found.cells]) for k in (0, 1))
+    if len(found.cells) != xs.size * ys.size or min(xs.size, ys.size) < 2:
+        raise InputError(Problem("study", "", (
+            f"{x} and {y} make no grid: {len(found.cells)} pairs of {xs.size} and {ys.size} values; "
+            'a surface needs design = "grid" with at least two values of each')))
+    values = found.values.reshape(len(found.members), xs.size, ys.size)
+    return Surface(outcome, x, y, xs.astype(float), ys.astype(float), values, sense, found.missing)
+
+
+def near_best(surface: Surface) -> Window:
+    """The near-best window of the mean surface, by the definition above."""
+    mean = surface.mean
+    best = _best(mean, surface.sense)
+    low, high = (edge[best] for edge in surface.band)
+    return _window(surface, mean, min(low, high, key=lambda v: surface.sense * v))
+
+
+def paired_window(surface: Surface) -> Window:
+    """The points whose mean paired difference from the best is within 5 %, or not to be told from 0 at 80 %."""
+    from scipy.stats import t
+
+    mean = surface.mean
+    best = _best(mean, surface.sense)
+    count = len(surface.values)
+    loss = surface.sense * (surface.values[(slice(None), *best)][:, None, None] - surface.values)
+    if count < 2:
+        return _window(surface, mean, mean[best])
+    error = loss.std(axis=0, ddof=1) / np.sqrt(count)
+    sure = loss.mean(axis=0) - t.ppf(0.9, count - 1) * error  # what it costs at least
+    return _window(surface, mean[best] - surface.sense * np.maximum(sure, 0.0), mean[best], best)
+
+
+def member_windows(surface: Surface) -> dict[str, Band]:
+    """Bands over members of the best dates and the widths of each one's own 5 % window: ``best_x``, ``width_x`` ..."""
+    windows = [_window(surface, one, one[_best(one, surface.sense)]) for one in surface.values]
+    return {
+        "best_x": Band.of([w.best[0] for w in windows]),
+        "best_y": Band.of([w.best[1] for w in windows]),
+        "width_x": Band.of([w.width_x for w in windows]),
+        "width_y": Band.of([w.width_y for w in windows]),
+        "share": Band.of([w.share for w in windows]),
+    }
+
+
+def regret(surface: Surface, points: Mapping[str, tuple[float, float]]) -> list[Regret]:
+    """What each named point (x, y) loses, read between the points of the grid by bilinear interpolation.
+
+    Raises:
+        InputError: a point outside the map.
+    """
+    mean, out = surface.mean, []
+    top = surface.sense * np.max(surface.sense * mean)
+    own = surface.sense * np.max(surface.sense * surface.values, axis=(1, 2))
+    for name, (x, y) in points.items():
+        value = float(_at(surface, mean, name, x, y))
+        losses = surface.sense * (own - np.array([_at(surface, one, name, x, y) for one in surface.values]))
+        worst = np.sort(losses)[-max(1, round(0.1 * losses.size)) :]
+        lost = float(surface.sense * (top - value))
+        out.append(Regret(name, x, y, value, lost, Band.of(losses), float(worst.mean())))
+    return out
+
+
+def _best(values: np.ndarray, sense: int) -> tuple[int, int]:
+    i, j = np.unravel_index(int(np.argmax(sense * values)), values.shape)
+    return int(i), int(j)
+
+
+def _window(
+    surface: Surface, values: np.ndarray, edge: float, best: tuple[int, int] | None = None
+) -> Window:
+    """Points of `values` [x, y] that are within 5 % of the best or not worse than `edge`."""
+    sense = surface.sense
+    best = _best(values, sense) if best is None else best
+    top = float(values[best])
+    limit = min(top - sense * NEAR * abs(top), edge, key=lambda v: sense * v)
+    margin = sense * (values - limit)
+    near = margin >= -1e-12 * max(1.0, abs(top))
+    along_x, open_x = _extent(surface.x, margin[:, best[1]], best[0])
+    along_y, open_y = _extent(surface.y, margin[best[0], :], best[1])
+    where = float(surface.x[best[0]]), float(surface.y[best[1]])
+    share = float(_area(surface.x) @ near @ _area(surface.y))
+    return Window(where, top, float(limit), near, share, along_x, along_y, open_x, open_y)
+
+
+def _area(axis: np.ndarray) -> np.ndarray:
+    """Share of the axis that each of its points stands for (trapezoids)."""
+    width = np.zeros(axis.size)
+    width[:-1] += np.diff(axis) / 2
+    width[1:] += np.diff(axis) / 2
+    return width / width.sum()
+
+
+def _extent(axis: np.ndarray, margin: np.ndarray, at: int) -> tuple[tuple[float, float], tuple[bool, bool]]:
+    """From where to where around `at` the margin stays at least 0 (straight lines), and which ends are open."""
+    ends, is_open = [], []
+    for step in (-1, 1):
+        i = at
+        while 0 <= i + step < axis.size and margin[i + step] >= 0.0:
+            i += step
+        if 0 <= i + step < axis.size:
+            inside, outside = max(margin[i], 0.0), margin[i + step]
+            ends.append(float(axis[i] + (axis[i + step] - axis[i]) * inside / (inside - outside)))
+            is_open.append(False)
+        else:
+            ends.append(float(axis[i]))
+            is_open.append(True)
+    return (ends[0], ends[1]), (is_open[0], is_open[1])
+
+
+def _at(surface: Surface, values: np.ndarray, name: str, x: float, y: float) -> float:
+    weights = []
+    for axis, at, label in ((surface.x, x, surface.x_name), (surface.y, y, surface.y_name)):
+        if not axis[0] <= at <= axis[-1]:
+            raise InputError(Problem("study", name, (
+                f"{label} = {at:g} lies outside the map ({axis[0]:g} to {axis[-1]:g}); widen the factor")))
+        i = min(int(np.searchsorted(axis, at, side="right")) - 1, axis.size - 2)
+        weights.append((i, (at - axis[i]) / (axis[i + 1] - axis[i])))
+    (i, u), (j, v) = weights
+    return (
+        (1 - u) * ((1 - v) * values[i, j] + v * values[i, j + 1])
+        + u * ((1 - v) * values[i + 1, j] + v * values[i + 1, j + 1])
+    )  # fmt: skip
