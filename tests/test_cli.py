@@ -252,7 +252,7 @@ def test_protocol_files_and_scenarios_are_shown_alike(case):
 
 
 def test_the_dosing_table_goes_to_a_file_or_the_terminal(case):
-    assert call("protocol", "table", case).output.startswith("ID,TIME,EVID")
+    assert call("protocol", "table", case).output.startswith("ID,TIME,AMT")
     assert call("protocol", "table", case, "--out", "d.csv").exit_code == 0 and Path("d.csv").exists()
 
 

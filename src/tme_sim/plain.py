@@ -36,6 +36,11 @@ class PlainModel:
         self.references = {r.name: r for r in network.references}
         self.species = {s.name: s for s in network.species}
         self.held = {h.name: h for h in network.held}
+        self.changes: dict[str, list] = {}  # species -> (process, amount it gains per event of the process)
+        for process in network.processes:
+            gain = 1.0 if process.kind in ("division", "arrival", "secretion") else -1.0
+            for target, amount in ((process.of, gain), *process.into):
+                self.changes.setdefault(target, []).append((process, amount))
 
     def rhs(self, y: np.ndarray, u: np.ndarray, th: np.ndarray) -> np.ndarray:
         """Rates of change of the states, per day; `th` as filled by :meth:`prepare` or the compiled `prepare`."""
@@ -136,16 +141,12 @@ class _Now:
         """Rate of change of one species; lesion processes that feed the body are summed over active lesions."""
         model, total = self.model, 0.0
         body = model.species[species].where == "body"
-        for process in model.processes.values():
-            gain = 1.0 if process.kind in ("division", "arrival", "secretion") else -1.0
-            for target, amount in ((process.of, gain), *process.into):
-                if target != species:
-                    continue
-                where = range(self.layout.n_lesions) if body and process.where == "lesion" else (lesion,)
-                for b in where:
-                    factor = self.value(amount, b) if isinstance(amount, str) else amount
-                    weight = self.active(b) if body and process.where == "lesion" else 1.0
-                    total += weight * factor * self.rate(process, b)
+        for process, amount in model.changes.get(species, ()):
+            summed = body and process.where == "lesion"
+            for b in range(self.layout.n_lesions) if summed else (lesion,):
+                factor = self.value(amount, b) if isinstance(amount, str) else amount
+                weight = self.active(b) if summed else 1.0
+                total += weight * factor * self.rate(process, b)
         return total
 
 

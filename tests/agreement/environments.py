@@ -20,7 +20,7 @@ from tme_sim.therapies.session import Session, body_changes, lesion_changes
 
 LESIONS = 2
 MADE_UP = {"Vmax": "5 mg/day", "Q": "1 L/day", "Q2": "0.5 L/day"}  # for slots whose drug does without
-DRUGS = ("bevacizumab", "lenvatinib", "camrelizumab", "tremelimumab", "fluorouracil")
+DRUGS = ("bevacizumab", "lenvatinib", "camrelizumab", "tremelimumab", "fluorouracil", "oxaliplatin")
 
 
 def shares_of_the_toy(crowd, volume, cells_start):
@@ -88,11 +88,11 @@ def embolised(compiled: CompiledModel, y, u, th):
 
 
 def on_drugs(compiled: CompiledModel):
-    """Eight days on five drugs at once, one per slot, in the patient of :func:`embolised`: (y, u, th)."""
+    """Eight days on six drugs at once, one per slot, in the patient of :func:`embolised`: (y, u, th)."""
     par, library = compiled.defaults(), Library()
     amounts = {}
     for name in DRUGS:
-        drug = library.get(name)
+        drug = library.get(name).in_place(amounts)
         for parameter in slot_parameters(drug).values():
             par[compiled.index("parameters", parameter.name)] = parameter.internal
         for flow, value in MADE_UP.items():
@@ -108,7 +108,8 @@ def on_drugs(compiled: CompiledModel):
         y[compiled.index("states", f"{slot}_clock")] = 30.0
         u[compiled.index("held", f"{slot}_infusion")] = 1e-6 * clearance
         u[compiled.index("held", f"{slot}_intake")] = 4.0
-    u[compiled.index("held", "chemo_arterial")] = 400.0
+    for slot in ("chemo", "chemo2"):
+        u[compiled.index("held", f"{slot}_arterial")] = 400.0
     return integrate(compiled, y, u, th, 3.0), u, th
 
 

@@ -25,6 +25,11 @@ def test_a_full_core_passes_the_rest_to_the_rim():
     assert core == 1.0 and 0.6 + 0.4 * rim == pytest.approx(0.95)
 
 
+def test_a_lesion_whose_vessels_are_all_core_can_be_treated():
+    core, rim = occlusion(Session(), 1.0)
+    assert core == pytest.approx(0.56) and 0.0 < rim < core
+
+
 def test_lobar_occludes_less_and_harms_the_liver_more():
     assert occlusion(Session(selectivity="lobar"), 0.6)[0] < occlusion(Session(), 0.6)[0]
     albi = lambda s: sum(r.constant for r in body_changes(s, VALUES.__getitem__) if r.target.startswith("albi"))  # noqa: E731

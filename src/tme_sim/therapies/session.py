@@ -102,6 +102,8 @@ def occlusion(session: Session, core_share: float) -> tuple[float, float]:
     lost = END_POINTS[session.end_point].value if session.lost is None else session.lost
     lost *= LOBAR.value + SELECTIVITY[session.selectivity] * (1 - LOBAR.value)
     core = lost / (core_share + RIM_SPARING.value * (1 - core_share))
+    if core_share == 1.0:  # no vessels are counted as rim
+        return core, RIM_SPARING.value * core
     if core > 1.0:  # the core is full; the rest falls to the rim
         core = 1.0
     rim = (lost - core_share * core) / (1 - core_share)
