@@ -115,7 +115,7 @@ def _simulate(scenario: Any, target: Any, force: bool) -> Any:
 
 
 def _told_of(done: Any, target: Any) -> None:
-    for key in ("ttp", "best_response_mrecist", "depth_mrecist", "viable_fraction_d90", "albi_d90"):
+    for key in ("ttp", "best_response_mrecist", "depth", "viable_fraction_d90", "albi_d90"):
         value = done.summary.get(key)
         if value is not None:
             click.echo(f"{key:<22}{value:g}" if isinstance(value, (int, float)) else f"{key:<22}{value}")

@@ -17,7 +17,7 @@ EMERALD = Path(__file__).parents[2] / "configs" / "emerald1.toml"
 
 def judge(found, n):
     assert found.scaled <= SCALED and found.pointwise <= POINTWISE, found
-    assert found.rechecked <= 0.02 * n and len(found.unfinished) <= 0.02 * n, found
+    assert max(found.rechecked, len(found.unfinished)) <= 0.02 * n, found
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["one lesion", "three lesions"])
@@ -41,9 +41,9 @@ def test_toy_network_on_50_draws(model):
 
 
 @pytest.mark.timeout(900)
-def test_whole_network_on_50_draws(emerald):
+def test_whole_network_on_12_draws(emerald):
     model, source = emerald
-    judge(compare(model, source, sbml_document(source), 50, 60, seed=2), 50)
+    judge(compare(model, source, sbml_document(source), 12, 60, seed=2), 12)
 
 
 @pytest.mark.slow

@@ -51,16 +51,16 @@ class Theirs:
         self.names = columns(model)
         self.runner.timeCourseSelections = ["time", *self.names]
         solver = self.runner.getIntegrator()
-        solver.setValue("relative_tolerance", 1e-12)
         # one tolerance per state: with a single one, libRoadRunner lowers it to the smallest state, and then fails when
         # a depot has decayed to 1e-320
         solver.setValue("absolute_tolerance", 1e-16)
         for name, scale in zip(self.names, model.tolerances(1.0) * 1e3, strict=True):
             solver.setIndividualTolerance(name.strip("[]"), 1e-20 * scale)
-        solver.setValue("maximum_num_steps", 200_000)
+        solver.setValue("maximum_num_steps", 20_000)
 
-    def run(self, source, ticks, values=None):
+    def run(self, source, ticks, values=None, rtol=1e-12):
         """States (ticks, n); raises RuntimeError where libRoadRunner fails."""
+        self.runner.getIntegrator().setValue("relative_tolerance", rtol)
         self.runner.reset()
         concentrations = {name.strip("[]") for name in self.names if name.startswith("[")}
         for name, value in (values or {}).items():
@@ -201,11 +201,15 @@ def compare(model, base, text, n_draws, days, seed):
         except Unfinished as error:
             found.unfinished.append(str(error))
             continue
+        values = document_values(source, read)
         try:
-            b = other.run(source, ticks, document_values(source, read))
-        except RuntimeError:
-            b = radau(model, source, ticks)
-            found.rechecked += 1
+            b = other.run(source, ticks, values)
+        except RuntimeError:  # at the edge of double precision CVODE may shrink its step for ever
+            try:
+                b = other.run(source, ticks, values, rtol=1e-11)
+            except RuntimeError:
+                b = radau(model, source, ticks)
+                found.rechecked += 1
         scaled, pointwise, state = differences(a, b)
         if pointwise > found.pointwise:
             found.state = model.state_names[state]

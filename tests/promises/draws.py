@@ -98,21 +98,22 @@ def prepare(of: Case, par: np.ndarray, nearer: int = 0) -> Prepared:
 
     A draw that cannot exist is counted as refused and, with `nearer` > 0, brought halfway to the patient as given
     (on a log scale) until it can, at most so many times: so every direction of the draw is tried as far as it goes.
+    So is a draw whose lesion is too small to be seen: it is not treated, and cannot share a batch with those that are.
     """
-    kept, starts, values, queues, messages, jumps, refused = [], [], [], [], [], None, 0
+    kept, starts, values, queues, messages, refused = [], [], [], [], [], 0
+    jumps = begin(of, of.par)[1]
     for one in par:
         for attempt in range(nearer + 1):
             try:
                 start, (ends, places, value), queue = begin(of, one)
+                if not (np.array_equal(ends, jumps[0]) and np.array_equal(places, jumps[1])):
+                    raise ValueError("treated otherwise than the patient as given")
             except ValueError as error:
                 if attempt == 0:
                     refused += 1
                     messages.append(str(error))
                 one = np.where(of.free, np.sqrt(np.abs(one * of.par)), one)
                 continue
-            if jumps is None:
-                jumps = (ends, places, value)
-            assert np.array_equal(ends, jumps[0]) and np.array_equal(places, jumps[1]), "one structure of the calendar"
             kept.append(one)
             starts.append(start)
             values.append(value)

@@ -146,7 +146,7 @@ def draw_calendar(calendar: Calendar, path: str | Path, title: str = "") -> Path
     planned = {id(e) for e in calendar.planned}
     last = max((e.day for e in entries), default=1.0)
     first = min((e.day for e in entries), default=0.0)
-    space = 0.02 * (last - first)
+    space = 0.02 * (last - first) or 1.0  # a calendar of one day has a width too
     tracks = {t.name: t for t in calendar.tracks}
     for row, name in enumerate(names):
         own = [e for e in entries if e.treatment == name]
