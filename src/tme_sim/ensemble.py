@@ -27,6 +27,7 @@ from tme_sim.engine.run import Options
 from tme_sim.engine.signatures import no_decision
 from tme_sim.network import NetworkError
 from tme_sim.protocol.rules import shift_groups
+from tme_sim.quantities import to_display
 from tme_sim.simulation import TICKS_PER_DAY, Plan, SetUp, structures, with_sessions
 
 BATCH = 256  # patients integrated before they are read; bounds memory
@@ -43,18 +44,35 @@ class Row:
     summary: dict = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Series:
+    """Values kept of each run besides its endpoints: `names` of states and signals (of the first lesion, where it is one
+    of lesions) at `days`, as ``NAME_dDAY`` in display units; NaN on days outside the run.
+    """
+
+    names: tuple[str, ...] = ()
+    days: tuple[int, ...] = ()
+
+
 def run_rows(
-    plans: Sequence[Plan], *, threads: int | None = None, announce: Callable[[str], None] | None = None
+    plans: Sequence[Plan],
+    *,
+    threads: int | None = None,
+    announce: Callable[[str], None] | None = None,
+    set_up: Callable[[Plan], SetUp] | None = None,
+    series: Series | None = None,
 ) -> list[Row]:
     """Endpoints of every plan, in order.
 
     Args:
         threads: of the integrator; all cores by default.
         announce: told when a model has to be compiled, and after each batch how many rows are done.
+        set_up: :func:`tme_sim.simulation.structures`, where a caller asks many times and keeps what is compiled.
+        series: values kept besides the endpoints.
     """
     rows: list[Row | None] = [None] * len(plans)
     ready: dict[tuple, list[tuple[int, SetUp]]] = {}
-    set_up = structures(announce)
+    set_up = set_up or structures(announce)
     for i, plan in enumerate(plans):
         try:
             one = set_up(plan)
@@ -66,7 +84,7 @@ def run_rows(
     for group in ready.values():
         for begin in range(0, len(group), BATCH):
             part = group[begin : begin + BATCH]
-            for (i, _), row in zip(part, _run(plans, part, threads), strict=True):
+            for (i, _), row in zip(part, _run(plans, part, threads, series), strict=True):
                 rows[i] = row
             done += len(part)
             if announce is not None:
@@ -82,12 +100,16 @@ def _alike(plan: Plan, model: CompiledModel) -> tuple:
             plan.max_steps, plan.wall_seconds)  # fmt: skip
 
 
-def _run(plans: Sequence[Plan], part: Sequence[tuple[int, SetUp]], threads: int | None) -> list[Row]:
+def _run(
+    plans: Sequence[Plan], part: Sequence[tuple[int, SetUp]], threads: int | None, series: Series | None = None
+) -> list[Row]:
     chosen = [plans[i] for i, _ in part]
     plan, model = chosen[0], part[0][1].model
     jumps, queues, memory = _joined([one for _, one in part])
     decide = next((one.decide for _, one in part if one.memory.size > 1), no_decision)
-    ticks = observe.observation_ticks(plan)
+    seen = observe.observation_ticks(plan)
+    ticks = seen if series is None else np.union1d(seen, _ticks_of(series, plan))
+    at = np.searchsorted(ticks, seen)
     th = np.stack([one.th for _, one in part])
     result = run_batch(
         replace(model.functions, decide=decide),
@@ -107,12 +129,14 @@ def _run(plans: Sequence[Plan], part: Sequence[tuple[int, SetUp]], threads: int 
         threads=threads,
         wall_seconds=plan.wall_seconds,
     )
-    reached = np.flatnonzero((result.code == codes.OK) | _dead(model, chosen, ticks, result.out_y))
+    reached = np.flatnonzero((result.code == codes.OK) | _dead(model, chosen, seen, result.out_y[:, at]))
     summaries: dict[int, dict] = {}
     if reached.size:
         told = [with_sessions(chosen[r], result.memory[r]) for r in reached]
         columns, _ = observe.endpoints_of_batch(
-            model, told, th[reached], ticks, result.out_y[reached], result.out_obs[reached])
+            model, told, th[reached], seen, result.out_y[reached][:, at], result.out_obs[reached][:, at])
+        if series is not None:
+            columns = columns | _series_columns(model, series, ticks, result.out_y[reached], result.out_obs[reached])
         summaries = dict(zip(reached.tolist(), observe.rows_of(columns), strict=True))
     rows = []
     for r in range(len(part)):
@@ -120,6 +144,31 @@ def _run(plans: Sequence[Plan], part: Sequence[tuple[int, SetUp]], threads: int 
         status = OK if r in summaries else FAILED
         rows.append(Row(status, f"after death, {told}" if told and status == OK else told, summaries.get(r, {})))
     return rows
+
+
+def _ticks_of(series: Series, plan: Plan) -> np.ndarray:
+    """Ticks of the days of `series` that lie in the run."""
+    ticks = np.array([day * TICKS_PER_DAY for day in series.days], dtype=np.int64)
+    return ticks[(ticks >= plan.start) & (ticks <= plan.stop)]
+
+
+def _series_columns(
+    model: CompiledModel, series: Series, ticks: np.ndarray, states: np.ndarray, nodes: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Columns (P) of `series` from states and observables (P, T, .)."""
+    out: dict[str, np.ndarray] = {}
+    for name in series.names:
+        for names, table in ((model.state_names, states), (model.node_names, nodes)):
+            full = next((n for n in (name, f"{name}.1") if n in names), None)
+            if full is not None:
+                values = to_display(table[:, :, names.index(full)], model.units.get(name, "1"))
+                break
+        else:
+            values = np.full(states.shape[:2], np.nan)  # a mechanism that is switched off
+        for day in series.days:
+            at = np.flatnonzero(ticks == day * TICKS_PER_DAY)
+            out[f"{name}_d{day}"] = values[:, at[0]] if at.size else np.full(len(values), np.nan)
+    return out
 
 
 def _dead(model: CompiledModel, plans: Sequence[Plan], ticks: np.ndarray, states: np.ndarray) -> np.ndarray:
@@ -162,4 +211,4 @@ def _ended(model: CompiledModel, result, row: int) -> str:
     return f"the integration ended at day {day:.6g}: {name}{where}"
 
 
-__all__ = ["BAD_INPUT", "BATCH", "FAILED", "OK", "Row", "run_rows"]
+__all__ = ["BAD_INPUT", "BATCH", "FAILED", "OK", "Row", "Series", "run_rows"]

@@ -9,7 +9,7 @@ from typing import Any
 from tme_sim.diagnostics import InputError, Key, Problem, dotted, nearest, parse_toml, quoted
 from tme_sim.validation import Problems
 
-__all__ = ["apply_changes", "read_changes"]
+__all__ = ["apply_changes", "locate", "read_changes"]
 
 
 def read_changes(changes: Mapping[str, Any] | Iterable[str]) -> list[tuple[str, Any]]:
@@ -85,6 +85,22 @@ def apply_changes(raw: dict, changes: Sequence[tuple[str, Any]], problems: Probl
                 break
         else:
             problems.places.set(key, "--set")
+
+
+def locate(raw: dict, name: str, problems: Problems) -> Key:
+    """Where an override called `name` stands in the raw tables of a scenario; notes an entry that a list lacks."""
+    at: Any = raw
+    key: Key = ()
+    for part in _path_of(str(name)):
+        if isinstance(at, list):
+            index = _index(at, part)
+            if index is None:
+                problems.found.append(Problem("--set", name, f"{quoted(part)} is none of the entries there"))
+                return key
+            key, at = (*key, index), at[index]
+        else:
+            key, at = (*key, part), at.get(part) if isinstance(at, dict) else None
+    return key
 
 
 def _index(items: list, part: str) -> int | None:

@@ -26,7 +26,7 @@ from tme_sim.diagnostics import (
     read_text,
 )
 from tme_sim.foci import draw_foci, pool
-from tme_sim.overrides import apply_changes, read_changes
+from tme_sim.overrides import apply_changes, locate, read_changes
 from tme_sim.patient import MAX_LESIONS, Lesion, Patient, read_parameter, read_patient
 from tme_sim.protocol import Protocol, read_protocol, to_ticks
 from tme_sim.quantities import Quantity, QuantityError, internal
@@ -269,6 +269,19 @@ class Scenario(Header):
             if value is not None:
                 out[key] = str(written(value)) if isinstance(value, Quantity) else value
         return out
+
+    def path_of(self, name: str) -> str:
+        """Where an override called `name` stands among the resolved values: parts joined by NUL, entries of lists by
+        number from 0.
+
+        Raises:
+            InputError: an entry that a list does not have.
+        """
+        problems = Problems(Places("--set"))
+        found = locate(self._raw, name, problems)
+        if problems:
+            raise InputError(problems.ordered())
+        return "\0".join(str(part) for part in found)
 
     @property
     def stop_tick(self) -> int:

@@ -1,0 +1,259 @@
+"""The study as an object: a base scenario, what varies, and the points that follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tme_sim.diagnostics import InputError, Problem
+from tme_sim.study.designs import design_points
+from tme_sim.study.factors import Factor, Value
+from tme_sim.study.keys import LeafSum, model_digest, short_digest
+
+if TYPE_CHECKING:
+    from tme_sim.scenario import Scenario
+    from tme_sim.simulation import Plan
+
+__all__ = ["Arm", "Outputs", "Point", "Study"]
+
+Point = tuple[Mapping[str, Value], str, int]  # values of the factors by name, name of the arm, number of the replicate
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One of the treatments compared: overrides of the base, the protocol among them (``{"protocol": {...}}``)."""
+
+    name: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What is kept of a run besides all endpoints.
+
+    `endpoints` are those that tables show (none: all), the first of them is drawn.  `trajectories` (names of states and
+    signals) are kept at `days` as columns ``NAME_dDAY``, in display units.  `runs` keeps whole run folders.
+    """
+
+    endpoints: tuple[str, ...] = ()
+    trajectories: tuple[str, ...] = ()
+    days: tuple[int, ...] = ()
+    runs: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns that trajectories give."""
+        return tuple(f"{name}_d{day}" for name in self.trajectories for day in self.days)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study; :func:`tme_sim.study.load_study` reads one.
+
+    `rows` are the values of the factors, point by point of the design; each is run in every arm and replicate.
+    Replicates are other patients of the same seed (``patient.number``), the same ones in every arm and at every point;
+    `patients` gives each of them values of `patient_factors` as well.  `given` overrides all this with points of your own.
+    """
+
+    name: str
+    base: Scenario
+    factors: tuple[Factor, ...]
+    rows: tuple[tuple[Value | None, ...], ...] = ()
+    arms: tuple[Arm, ...] = (Arm("base"),)
+    replicates: int = 1
+    patient_factors: tuple[Factor, ...] = ()
+    patients: tuple[tuple[Value, ...], ...] = ()
+    design: str = "grid"
+    seed: int = 1
+    outputs: Outputs = Outputs()
+    timeout: float = 120.0  # seconds for one run on its own, beyond which it is given up
+    title: str = ""
+    question: str = ""
+    path: str = ""
+    mechanisms: tuple[str, ...] = ()
+    text: str = ""
+    warnings: tuple[str, ...] = ()
+    given: tuple[Point, ...] | None = None
+
+    # --- the plan ------------------------------------------------------------------------------------------------
+
+    @property
+    def all_factors(self) -> tuple[Factor, ...]:
+        """Factors of the design, then those of the patients."""
+        return (*self.factors, *self.patient_factors)
+
+    def factor(self, name: str) -> Factor:
+        """The factor called `name`.
+
+        Raises:
+            InputError: with the nearest name.
+        """
+        from tme_sim.diagnostics import nearest, quoted
+
+        for one in self.all_factors:
+            if one.name == name:
+                return one
+        known = [f.name for f in self.all_factors]
+        raise InputError(Problem(self.path, quoted(name), f"is no factor of this study{nearest(name, known)}"))
+
+    def __len__(self) -> int:
+        return len(self.given) if self.given is not None else len(self.rows) * len(self.arms) * self.replicates
+
+    def points(self) -> list[Point]:
+        """All points in the order of the plan: values of the factors, arm, replicate.
+
+        The rows of the design come slowest, replicates fastest.
+        """
+        return list(self._points)
+
+    @cached_property
+    def _points(self) -> tuple[Point, ...]:
+        if self.given is not None:
+            return self.given
+        names = [f.name for f in self.factors]
+        out: list[Point] = []
+        for row in self.rows:
+            values = {n: v for n, v in zip(names, row, strict=True) if v is not None}
+            for arm in self.arms:
+                for number in range(self.replicates):
+                    out.append((values | self.patient(number), arm.name, number))
+        return tuple(out)
+
+    def patient(self, number: int) -> dict[str, Value]:
+        """Values of the patient factors for one replicate."""
+        if not self.patients:
+            return {}
+        return dict(zip((f.name for f in self.patient_factors), self.patients[number], strict=True))
+
+    def with_points(self, points: Iterable[Point]) -> Study:
+        """The same study over points of your own: (values by factor name, arm, replicate).
+
+        Raises:
+            InputError: a value of no factor, or an arm that is not there.
+        """
+        points = tuple((dict(values), arm, int(number)) for values, arm, number in points)
+        for name in dict.fromkeys(n for values, _, _ in points for n in values):
+            self.factor(name)
+        for arm in dict.fromkeys(arm for _, arm, _ in points):
+            self.arm(arm)
+        return replace(self, given=points, design="list")
+
+    def with_design(self, kind: str, n: int = 0, *, seed: int | None = None) -> Study:
+        """The same study under another design (see :data:`tme_sim.study.designs.DESIGNS`), for all its factors."""
+        seed = self.seed if seed is None else seed
+        rows = design_points(kind, self.factors, n, seed, [None] * len(self.factors))
+        return replace(self, rows=tuple(rows), design=kind, seed=seed, given=None)
+
+    def arm(self, name: str) -> Arm:
+        """The arm called `name`.
+
+        Raises:
+            InputError: with the nearest name.
+        """
+        from tme_sim.diagnostics import nearest, quoted
+
+        for one in self.arms:
+            if one.name == name:
+                return one
+        known = [a.name for a in self.arms]
+        raise InputError(Problem(self.path, quoted(name), f"is no arm of this study{nearest(name, known)}"))
+
+    # --- what a point means ----------------------------------------------------------------------------------------
+
+    def changes(self, point: Point) -> dict[str, Any]:
+        """The overrides of a point on the scenario of its arm, as ``--set`` takes them."""
+        values, arm, number = point
+        out: dict[str, Any] = {}
+        for factor in self.all_factors:
+            if factor.name in values and (not factor.arms or arm in factor.arms):
+                text = factor.written(values[factor.name])
+                out |= dict.fromkeys(factor.keys, text)
+        if number:
+            out["patient.number"] = self.base.patient.number + number
+        return out
+
+    def scenario(self, point: Point) -> Scenario:
+        """The checked scenario of a point.
+
+        Raises:
+            InputError: the values make no scenario.
+        """
+        return self.scenario_of_arm(point[1]).changed(self.changes(point))
+
+    def scenario_of_arm(self, name: str) -> Scenario:
+        """The scenario that the points of an arm start from."""
+        if name not in self._scenarios:
+            arm = self.arm(name)
+            self._scenarios[name] = self.base.changed(arm.changes) if arm.changes else self.base
+        return self._scenarios[name]
+
+    def plan(self, point: Point) -> Plan:
+        """The plan of a point.
+
+        Raises:
+            InputError: as :meth:`scenario`.
+        """
+        from tme_sim.simulation import plan_of
+
+        return plan_of(self.scenario(point))
+
+    def plans(self) -> Iterator[Plan]:
+        """The plans of all points, one after the other."""
+        return (self.plan(point) for point in self._points)
+
+    @cached_property
+    def _scenarios(self) -> dict[str, Scenario]:
+        return {}
+
+    # --- keys ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def model_digest(self) -> str:
+        """Digest of the code and data that run it."""
+        return model_digest(self.base.catalogue.own)
+
+    @cached_property
+    def keys(self) -> tuple[bytes, ...]:
+        """The key of every point in the store; equal runs have equal keys."""
+        sums: dict[str, LeafSum] = {}
+        paths: dict[tuple[str, str], str] = {}
+        extra = [list(self.outputs.trajectories), list(self.outputs.days)] if self.outputs.columns else []
+        out = []
+        for point in self._points:
+            arm = point[1]
+            if arm not in sums:
+                sums[arm] = LeafSum(self.scenario_of_arm(arm).resolved())
+            leaves = {}
+            for name, value in self.changes(point).items():
+                if (arm, name) not in paths:
+                    paths[arm, name] = self.scenario_of_arm(arm).path_of(name)
+                leaves[paths[arm, name]] = value
+            out.append(short_digest(self.model_digest, sums[arm].changed(leaves).to_bytes(32, "big").hex(), extra))
+        return tuple(out)
+
+    @property
+    def digest(self) -> str:
+        """Digest of the plan: all its keys in order."""
+        return short_digest([k.hex() for k in self.keys]).hex()
+
+    def shard(self, number: int, of: int) -> list[int]:
+        """Ordinals of shard `number` (from 1) of `of`."""
+        return list(range(number - 1, len(self), of))
+
+    def columns(self, ordinals: Sequence[int] | None = None) -> dict[str, Any]:
+        """Factor columns, arm and replicate as arrays, in the order of the plan."""
+        import numpy as np
+
+        points = self._points if ordinals is None else [self._points[i] for i in ordinals]
+        out: dict[str, Any] = {}
+        for factor in self.all_factors:
+            given = [values.get(factor.name) for values, _, _ in points]
+            if factor.is_choice:
+                out[factor.name] = np.array(["" if v is None else str(v) for v in given], dtype=object)
+            else:
+                out[factor.name] = np.array([np.nan if v is None else float(v) for v in given])
+        out["arm"] = np.array([arm for _, arm, _ in points], dtype=object)
+        out["replicate"] = np.array([number for _, _, number in points], dtype=np.int64)
+        return out

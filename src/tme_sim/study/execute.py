@@ -1,0 +1,358 @@
+"""Runs what a store does not hold yet: in workers of their own, in this process, or on a cluster.
+
+The plan minus the store says what is to do, so nothing is done twice and nothing is forgotten.  One process, this one,
+writes.  A batch that kills or hangs its worker is taken apart, and only the run that did it is lost: it becomes a row
+with the status "crashed" or "timeout".
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tme_sim.diagnostics import InputError, Problem
+from tme_sim.engine.batch import ENOUGH_FOR_LANES
+from tme_sim.ensemble import OK, Row
+from tme_sim.study.store import FILE, Store, StoreError, open_store
+
+if TYPE_CHECKING:
+    from tme_sim.study.definition import Study
+
+__all__ = ["CRASHED", "TIMEOUT", "Estimate", "Interrupted", "Progress", "estimate", "run_study"]
+
+CRASHED, TIMEOUT = "crashed", "timeout"
+BATCH = 128  # runs of one task: two fillings of the lanes, and a report every few seconds
+WORTH_A_WORKER = 50  # runs for which one more process pays for its start
+SECONDS_PER_RUN = 0.02  # of a core, for two years and one lesion; replaced by what a store has seen
+BYTES_PER_ROW = 1000
+MANY, LONG, LARGE = 20_000, 1800.0, 2e9  # runs, seconds and bytes from which --yes is asked for
+
+
+class Interrupted(RuntimeError):
+    """Stopped by the user; what was done is in the store."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a study is: rows of the plan, `reused` of them from before, `failed` ones; runs per second, seconds left."""
+
+    done: int
+    total: int
+    reused: int = 0
+    failed: int = 0
+    rate: float = 0.0
+    left: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is to come: runs, seconds on `jobs` processes, bytes on disk, and bytes that are free there."""
+
+    runs: int
+    seconds: float
+    size: float
+    jobs: int
+    free: float
+
+    @property
+    def large(self) -> bool:
+        """Whether it needs a yes."""
+        return self.runs > MANY or self.seconds > LONG or self.size > LARGE or self.size > self.free
+
+    def __str__(self) -> str:
+        text = f"{self.runs} runs, about {told_time(self.seconds)} on {self.jobs} processes and {told_size(self.size)}"
+        return text + (f", but only {told_size(self.free)} are free" if self.size > self.free else "")
+
+
+def told_time(seconds: float) -> str:
+    """A duration in words."""
+    for unit, size in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{max(seconds, 1.0):.0f} s"
+
+
+def told_size(size: float) -> str:
+    """Bytes in words."""
+    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{max(size, 1000) / 1e3:.0f} kB"
+
+
+def run_study(
+    study: Study,
+    out: str | Path,
+    jobs: int | None = None,
+    yes: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+    *,
+    shard: tuple[int, int] | None = None,
+    retry: bool = False,
+    engine: Callable[..., None] | None = None,
+) -> Store:
+    """Run what the store `out` does not hold yet, and return it, open for reading.
+
+    Args:
+        jobs: worker processes; None means one for each core, 0 none: everything in this process.
+        yes: go on with a study above the size that asks for it.
+        progress: told now and then.
+        shard: (i, n): only every n-th point, from the i-th (from 1).
+        retry: run again what crashed or timed out before.
+        engine: what runs the tasks instead of local processes (:mod:`tme_sim.study.cluster`).
+
+    Raises:
+        InputError: a store of another model, or a large study without `yes`; nothing has been written.
+        StoreError: another process writes the store, a full disk, damage; what was committed is safe.
+        Interrupted: by Ctrl-C; the same call goes on.
+    """
+    out = Path(out)
+    wanted, jobs = jobs, cores() if jobs is None else jobs
+    ordinals = study.shard(*shard) if shard else None
+    expected = estimate(study, out, jobs, ordinals)
+    if expected.large and not yes:
+        raise InputError(Problem(study.path or study.name, "", (
+            f"is large: {expected}; go on with --yes, or make it smaller (fewer levels, n or replicates)")))
+    store = open_store(out, create=True, digest=study.model_digest)
+    try:
+        _sound(store)
+        store.add_plan(study)
+        if retry:
+            _forget(store, study)
+        missing = store.missing(study, ordinals)
+        planned = len(study) if ordinals is None else len(ordinals)
+        sink = _Sink(store, study, missing, planned, progress)
+        if wanted is None:
+            jobs = min(jobs, max(1, len(missing) // WORTH_A_WORKER))
+        tasks = list(_tasks(study, missing, max(jobs, 1)))
+        run = engine or (_here if jobs == 0 else _processes)
+        if tasks:
+            run(study, tasks, sink, jobs)
+        sink.finish()
+        store.release()
+        return store
+    except BaseException:
+        store.close()
+        raise
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def estimate(study: Study, out: str | Path, jobs: int | None = None, ordinals: Sequence[int] | None = None) -> Estimate:
+    """What running a study into `out` will take; measured on earlier runs of the store where there are any.
+
+    Raises:
+        InputError: the store there is of another model.
+    """
+    from tme_sim.quantities import internal
+
+    out, jobs = Path(out), cores() if jobs is None else jobs
+    per_run, per_row = None, None
+    if (out / FILE).is_file():
+        with open_store(out, digest=study.model_digest) as store:
+            missing = len(store.missing(study, ordinals))
+            per_run = store.noted("seconds_per_run")
+            rows = len(store)
+            per_row = (out / FILE).stat().st_size / rows if rows > 500 else None
+    else:
+        missing = len(set(study.keys if ordinals is None else [study.keys[i] for i in ordinals]))
+    days = float(internal(*study.base.run.duration))
+    per_run = per_run or SECONDS_PER_RUN * (0.3 + 0.7 * days / 730.0) * max(1, len(study.base.patient.lesion))
+    per_row = per_row or BYTES_PER_ROW + 8 * len(study.outputs.columns)
+    if study.outputs.runs:
+        every = float(internal(*study.base.run.output_every))
+        columns = len(study.base.outputs.states) or len(study.base.catalogue.states)
+        per_row += 8.0 * columns * (days / every + 2) + 50_000
+        per_run += 0.15
+    free = shutil.disk_usage(_existing(out)).free
+    seconds = missing * per_run / max(1, min(jobs or 1, missing or 1))
+    return Estimate(missing, seconds, missing * per_row, jobs, free)
+
+
+def _existing(path: Path) -> Path:
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def _sound(store: Store) -> None:
+    damaged = store.damaged()
+    if damaged:
+        raise StoreError(f"{store.folder}: {len(damaged)} damaged rows; tme-sim store repair {store.folder} drops them, "
+                         "then run the same command again")  # fmt: skip
+
+
+def _forget(store: Store, study: Study) -> None:
+    rows = store.get(study.keys)
+    again = {k for k, row in zip(study.keys, rows, strict=True) if row and row.status in (CRASHED, TIMEOUT)}
+    store.drop(again)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Points run together: their ordinals in the plan, and each as (arm, overrides)."""
+
+    ordinals: tuple[int, ...]
+    points: tuple[tuple[str, dict[str, Any]], ...]
+
+    def __len__(self) -> int:
+        return len(self.ordinals)
+
+    def singly(self) -> list[Task]:
+        """Each of its points as a task."""
+        return [Task((o,), (p,)) for o, p in zip(self.ordinals, self.points, strict=True)]
+
+
+def _tasks(study: Study, missing: Sequence[int], jobs: int) -> Iterator[Task]:
+    """The missing points in tasks; points of one arm and the same choices stand together, as they share a model."""
+    points = study.points()
+    choices = [f.name for f in study.all_factors if f.is_choice]
+    order = sorted(missing, key=lambda i: (points[i][1], *(str(points[i][0].get(c, "")) for c in choices)))
+    size = 8 if study.outputs.runs else max(1, min(BATCH, -(-len(order) // jobs)))
+    for begin in range(0, len(order), size):
+        part = order[begin : begin + size]
+        yield Task(tuple(part), tuple((points[i][1], study.changes(points[i])) for i in part))
+
+
+class _Sink:
+    """Takes rows, commits them once a second, and tells how far it is."""
+
+    def __init__(
+        self, store: Store, study: Study, missing: Sequence[int], planned: int, progress: Callable | None
+    ):
+        self.store, self.study, self.progress = store, study, progress
+        self.todo, self.total, self.done, self.failed = len(missing), planned, 0, 0
+        self.waiting: list[tuple[bytes, Row]] = []
+        self.begin = self.flushed = time.monotonic()
+        self.working: float | None = None  # since when rows come
+        self.seconds = 0.0
+        self.tell("" if missing else "nothing is missing")
+
+    def add(self, task: Task, rows: Sequence[Row]) -> None:
+        """Rows of a task, in its order."""
+        self.waiting += [(self.study.keys[i], row) for i, row in zip(task.ordinals, rows, strict=True)]
+        self.done += len(rows)
+        self.failed += sum(row.status != OK for row in rows)
+        if len(self.waiting) >= 1000 or time.monotonic() - self.flushed > 1.0:
+            self.flush()
+        self.tell()
+
+    def flush(self) -> None:
+        """Commit what waits."""
+        self.store.put(self.waiting)
+        self.waiting, self.flushed = [], time.monotonic()
+
+    def started(self) -> None:
+        """The first task begins: from now on counts for the rate."""
+        if self.working is None:
+            self.working = time.monotonic()
+
+    def tell(self, note: str = "") -> None:
+        """Tell how far it is."""
+        if self.progress is None:
+            return
+        rate = self.done / max(1e-3, time.monotonic() - self.working) if self.working and self.done else 0.0
+        left = (self.todo - self.done) / rate if rate else None
+        reused = self.total - self.todo
+        self.progress(Progress(reused + self.done, self.total, reused, self.failed, rate, left, note))
+
+    def finish(self, jobs: int = 1) -> None:
+        """Commit the rest, and note how long a run took of a core."""
+        self.flush()
+        if self.seconds and self.done >= 50:
+            self.store.note("seconds_per_run", self.seconds / self.done)
+
+
+def _here(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> None:
+    """Everything in this process."""
+    from tme_sim.study.runner import Runner
+
+    arms = {arm.name: study.scenario_of_arm(arm.name) for arm in study.arms}
+    runner = Runner(arms, study.outputs, lambda text: sink.tell(text))
+    try:
+        for task in tasks:
+            sink.started()
+            begin = time.monotonic()
+            if study.outputs.runs:
+                rows = [runner.folder(arm, changes, Path(folder))
+                        for (arm, changes), folder in zip(task.points, folders(study, sink.store, task), strict=True)]  # fmt: skip
+            else:
+                rows = runner.rows(task.points, threads=cores())
+            sink.seconds += time.monotonic() - begin
+            sink.add(task, rows)
+    except KeyboardInterrupt:
+        sink.flush()
+        raise Interrupted(_stopped(sink)) from None
+
+
+def folders(study: Study, store: Store, task: Task) -> list[str]:
+    """Where the run folders of a task go."""
+    return [str((store.folder / "runs" / study.keys[i].hex()).absolute()) for i in task.ordinals]
+
+
+def _stopped(sink: _Sink) -> str:
+    kept = sink.total - sink.todo + sink.done
+    return f"stopped; {kept} of {sink.total} runs are in {sink.store.folder}; run the same command again to go on"
+
+
+def _processes(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> None:
+    """Local workers."""
+    from tme_sim.study.pool import Pool
+
+    pool = Pool(study, min(jobs, len(tasks)))
+    queue = deque(tasks)
+    try:
+        sink.tell("starting workers")
+        pool.start(_samples(tasks), lanes=len(tasks[0]) >= ENOUGH_FOR_LANES)
+        while queue or pool.busy:
+            for worker in pool.idle():
+                if not queue:
+                    break
+                task = queue.popleft()
+                sink.started()
+                worker.give(task, _limit(study, task, sink), folders(study, sink.store, task) if study.outputs.runs else None)
+            for task, rows, seconds in pool.collect(0.5):
+                if isinstance(rows, str) and len(task) > 1:
+                    queue.extendleft(reversed(task.singly()))  # find out which of them it was
+                    continue
+                if isinstance(rows, str):
+                    status, _, message = rows.partition(": ")
+                    rows = [Row(status, message)]
+                sink.seconds += seconds
+                sink.add(task, rows)
+            sink.tell(pool.note)
+    except KeyboardInterrupt:
+        pool.kill()
+        sink.flush()
+        raise Interrupted(_stopped(sink)) from None
+    finally:
+        pool.kill()
+
+
+def _limit(study: Study, task: Task, sink: _Sink) -> float:
+    """Seconds that a task may take: generous, since another process may be using the cores."""
+    if len(task) == 1:
+        return study.timeout
+    usual = sink.seconds / sink.done if sink.done else 0.5
+    return 2.0 * study.timeout + 30.0 * usual * len(task)
+
+
+def _samples(tasks: Sequence[Task]) -> list[tuple[str, dict[str, Any]]]:
+    """Points whose models are compiled before all workers begin: one for each arm and set of biological choices."""
+    seen: dict[tuple, tuple[str, dict[str, Any]]] = {}
+    for task in tasks:
+        for arm, changes in task.points:
+            chosen = {k: v for k, v in changes.items() if k.startswith(("biology.hypotheses", "biology.off"))}
+            seen.setdefault((arm, *sorted((k, str(v)) for k, v in chosen.items())), (arm, changes))
+    return list(seen.values())[:200]

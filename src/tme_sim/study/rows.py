@@ -1,0 +1,74 @@
+"""A row of endpoints as bytes and back, to the last bit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+__all__ = ["DamagedRow", "checksum", "layout_of", "pack", "unpack"]
+
+NUMBER, WHOLE, TEXT = "f", "i", "s"
+
+
+class DamagedRow(ValueError):
+    """Bytes that are not what was written."""
+
+
+def layout_of(summary: Mapping[str, Any]) -> str:
+    """Names and kinds of the values of a row as text; rows of one model share it."""
+    return json.dumps([[name, _kind(value)] for name, value in summary.items()], separators=(",", ":"))
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, str):
+        return TEXT
+    return WHOLE if isinstance(value, int) else NUMBER
+
+
+@lru_cache(maxsize=64)
+def _form(layout: str) -> tuple[tuple[tuple[str, str], ...], str]:
+    """Names with kinds, and the form of the numbers for `struct`."""
+    kinds = tuple((name, kind) for name, kind in json.loads(layout))
+    return kinds, "<" + "".join("q" if k == WHOLE else "d" for _, k in kinds if k != TEXT)
+
+
+def pack(summary: Mapping[str, Any], layout: str) -> bytes:
+    """The values of a row in the order of its layout: 8 bytes for a number, texts at the end."""
+    kinds, form = _form(layout)
+    numbers, texts = [], []
+    for name, kind in kinds:
+        value = summary[name]
+        if kind == TEXT:
+            texts.append(value)
+        else:
+            numbers.append(int(value) if kind == WHOLE else (math.nan if value is None else float(value)))
+    return struct.pack(form, *numbers) + "\0".join(texts).encode()
+
+
+def unpack(data: bytes, layout: str) -> dict[str, Any]:
+    """The row that :func:`pack` wrote.
+
+    Raises:
+        DamagedRow: bytes that do not fit the layout.
+    """
+    try:
+        kinds, form = _form(layout)
+        size = struct.calcsize(form)
+        numbers = iter(struct.unpack(form, data[:size]))
+        texts = iter(data[size:].decode().split("\0"))
+        return {name: next(texts) if kind == TEXT else next(numbers) for name, kind in kinds}
+    except (struct.error, ValueError, StopIteration, TypeError) as error:
+        raise DamagedRow("a row does not fit its layout") from error
+
+
+def checksum(*parts: bytes) -> bytes:
+    """64-bit checksum over all columns of a row, their lengths included."""
+    h = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        h.update(len(part).to_bytes(8, "little") + part)
+    return h.digest()

@@ -1,0 +1,181 @@
+"""From the overrides of a point to its row, many points at a time; used in this process and in workers.
+
+Scenarios that differ only in parameters, gains and the number of the patient share what is checked and dated once.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tme_sim.diagnostics import InputError, Places
+from tme_sim.ensemble import BAD_INPUT, FAILED, Row, Series, run_rows
+from tme_sim.simulation import Plan, SimulationError, plan_of, simulate, structures
+from tme_sim.study.definition import Outputs, Study
+from tme_sim.validation import Problems
+
+if TYPE_CHECKING:
+    from tme_sim.scenario import Scenario
+
+__all__ = ["Recipe", "Runner", "recipe_of", "runner_of"]
+
+REMEMBERED = 512  # scenarios with their calendars
+Recipe = dict[str, Any]  # plain data: what a worker needs to know of a study
+
+
+def recipe_of(study: Study) -> Recipe:
+    """What makes the same runner in another process, as plain data."""
+    return {
+        "raw": study.base._raw,
+        "name": study.base.name,
+        "mechanisms": [str(Path(m).resolve()) for m in study.mechanisms],
+        "arms": {arm.name: dict(arm.changes) for arm in study.arms},
+        "trajectories": list(study.outputs.trajectories),
+        "days": list(study.outputs.days),
+    }
+
+
+def runner_of(recipe: Recipe) -> Runner:
+    """The runner of a recipe.
+
+    Raises:
+        InputError: a base that is no scenario here (its mechanism files are missing, say).
+    """
+    from tme_sim.catalogue import load_catalogue
+    from tme_sim.scenario import Scenario
+
+    places = Places(recipe["name"])
+    base = Scenario._built(recipe["raw"], places, Problems(places), load_catalogue(recipe["mechanisms"]))
+    arms = {name: base.changed(changes) if changes else base for name, changes in recipe["arms"].items()}
+    return Runner(arms, Outputs((), tuple(recipe["trajectories"]), tuple(recipe["days"])))
+
+
+class Runner:
+    """Runs points of a study.  `arms` are checked scenarios by name."""
+
+    def __init__(
+        self, arms: Mapping[str, Scenario], outputs: Outputs, announce: Callable[[str], None] | None = None
+    ):
+        self.arms = arms
+        self.series = Series(outputs.trajectories, outputs.days) if outputs.columns else None
+        self.set_up = structures(announce)
+        self._known: OrderedDict[tuple, tuple[Scenario, Plan]] = OrderedDict()
+
+    def scenario(self, arm: str, changes: Mapping[str, Any]) -> Scenario:
+        """The checked scenario of a point.
+
+        Raises:
+            InputError: the overrides make none.
+        """
+        return self.arms[arm].changed(changes)
+
+    def plan(self, arm: str, changes: Mapping[str, Any]) -> Plan:
+        """The plan of a point, the same as that of its :meth:`scenario`.
+
+        Raises:
+            InputError: the overrides make no scenario.
+        """
+        base = self.arms[arm]
+        quick: dict[str, tuple[str, Any]] = {}
+        slow: dict[str, Any] = {}
+        for name, value in changes.items():
+            found = _quick(base, name, value)
+            if found is None:
+                slow[name] = value
+            else:
+                quick[name] = found
+        scenario, plan = self._dated(arm, slow)
+        if not quick:
+            return plan
+        changed = _with_values(scenario, quick.values())
+        return replace(
+            plan, values=changed.values(), lesions=changed.lesion_values(), patient=changed.patient.number
+        )
+
+    def _dated(self, arm: str, changes: Mapping[str, Any]) -> tuple[Scenario, Plan]:
+        key = (arm, *sorted((k, repr(v)) for k, v in changes.items()))
+        if key in self._known:
+            self._known.move_to_end(key)
+            return self._known[key]
+        scenario = self.scenario(arm, changes) if changes else self.arms[arm]
+        self._known[key] = scenario, plan_of(scenario)
+        if len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return self._known[key]
+
+    def prepare(self, points: Sequence[tuple[str, Mapping[str, Any]]], lanes: bool = False) -> None:
+        """Compile the models of some points, so that nobody else has to; points that make no model are passed over."""
+        from tme_sim.compiler.model import BaselineError
+        from tme_sim.network import NetworkError
+
+        for arm, changes in points:
+            try:
+                model = self.set_up(self.plan(arm, changes)).model
+                if lanes:
+                    model.lanes()
+            except (InputError, NetworkError, BaselineError, ValueError, KeyError):
+                continue  # its row will tell
+
+    def rows(self, points: Sequence[tuple[str, Mapping[str, Any]]], threads: int = 1) -> list[Row]:
+        """The row of each point (arm, overrides), in order; a point that cannot be run has a row that says so."""
+        rows: list[Row | None] = [None] * len(points)
+        plans: list[tuple[int, Plan]] = []
+        for i, (arm, changes) in enumerate(points):
+            try:
+                plans.append((i, self.plan(arm, changes)))
+            except InputError as error:
+                rows[i] = Row(BAD_INPUT, str(error).replace("\n", "; "))
+        done = run_rows([plan for _, plan in plans], threads=threads, set_up=self.set_up, series=self.series)
+        for (i, _), row in zip(plans, done, strict=True):
+            rows[i] = row
+        return rows
+
+    def folder(self, arm: str, changes: Mapping[str, Any], target: Path) -> Row:
+        """Run one point and keep its whole run folder; the row is that of :meth:`rows`."""
+        row = self.rows([(arm, changes)])[0]
+        if row.status != "ok":
+            return row
+        try:
+            simulate(self.scenario(arm, changes)).save(target, force=target.exists())
+        except SimulationError as error:
+            return Row(FAILED, str(error))
+        return row
+
+
+def _quick(base: Scenario, name: str, value: Any) -> tuple[str, Any] | None:
+    """An override that no date depends on, checked: ("parameter", (name, quantity)), ("gain", ...), ("patient", number);
+    None for any other.
+    """
+    if name == "patient.number":
+        return ("patient", value) if type(value) is int and 0 <= value < 2**63 else None
+    section, _, key = name.rpartition(".")
+    if section == "biology.gains":
+        good = type(value) in (int, float) and 0.0 <= value <= 1.0 and key in base.catalogue.arrows
+        return ("gain", (key, float(value))) if good else None
+    if section != "parameters" or key in base.patient.parameters:
+        return None
+    from tme_sim.patient import read_parameter
+
+    known = {**base.catalogue.parameters, **base.catalogue.lesion_parameters}
+    if key not in known or key.startswith("gain_"):
+        return None
+    problems = Problems(Places(""))
+    quantity = read_parameter(value, known[key], ("parameters", key), problems, [])
+    return None if quantity is None else ("parameter", (key, quantity))
+
+
+def _with_values(scenario: Scenario, quick: Any) -> Scenario:
+    parameters, gains, number = dict(scenario.parameters), dict(scenario.biology.gains), scenario.patient.number
+    for kind, what in quick:
+        if kind == "patient":
+            number = what
+        else:
+            (parameters if kind == "parameter" else gains)[what[0]] = what[1]
+    return scenario.model_copy(update={
+        "parameters": parameters,
+        "biology": scenario.biology.model_copy(update={"gains": gains}),
+        "patient": scenario.patient.model_copy(update={"number": number}),
+    })  # fmt: skip

@@ -1,0 +1,380 @@
+"""The store of a study: a folder with one SQLite file that holds a row per run, and whatever was drawn from it.
+
+Every row carries a checksum over all its columns, so that a flipped bit is found and never a number.  One process
+writes; a second one is refused at once.  The journal is SQLite's rollback journal with full syncs (a write-ahead log
+is unsafe on network disks and in versions before 3.51.3), so that a killed or powered-off run loses at most the rows
+not yet acknowledged.  Writers commit at most `COMMIT` rows at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tme_sim.diagnostics import InputError, Problem
+from tme_sim.ensemble import OK, Row
+from tme_sim.study.keys import model_digest
+from tme_sim.study.lock import Lock
+from tme_sim.study.rows import DamagedRow, checksum, layout_of, pack, unpack
+
+if TYPE_CHECKING:
+    from tme_sim.study.definition import Study
+
+__all__ = ["DAMAGED", "FILE", "MISSING", "Store", "StoreError", "open_store"]
+
+FILE = "runs.sqlite"
+FORMAT = "1"
+COMMIT = 1000  # rows of one transaction at most
+MISSING, DAMAGED = "missing", "damaged"
+SCHEMA = """
+CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL, crc BLOB NOT NULL) STRICT;
+CREATE TABLE layout(layout_id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE, crc BLOB NOT NULL) STRICT;
+CREATE TABLE run(key BLOB PRIMARY KEY, status TEXT NOT NULL, message TEXT NOT NULL, layout INTEGER NOT NULL,
+                 data BLOB NOT NULL, crc BLOB NOT NULL) STRICT;
+CREATE TABLE plans(plan_id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, name TEXT NOT NULL, size INTEGER NOT NULL,
+                   made TEXT NOT NULL, study TEXT NOT NULL, crc BLOB NOT NULL) STRICT;
+CREATE TABLE plan(plan_id INTEGER NOT NULL, ordinal INTEGER NOT NULL, key BLOB NOT NULL,
+                  PRIMARY KEY(plan_id, ordinal)) STRICT, WITHOUT ROWID;
+"""
+
+
+class StoreError(RuntimeError):
+    """A store that cannot go on: a full disk, damage, another writer.  What was committed stays readable."""
+
+
+def open_store(path: str | Path, *, create: bool = False, write: bool = False, digest: str | None = None) -> Store:
+    """Open the store in the folder `path`.
+
+    Args:
+        create: make a new one where there is none.
+        write: take the lock; one process at a time.
+        digest: of the model (:func:`tme_sim.study.keys.model_digest`) that the rows must come from; "" accepts any.
+            None means that of this installation when writing, and any when only reading.
+
+    Raises:
+        InputError: no store, or one of another format or another model.
+        StoreError: another process writes it, or it cannot be read.
+    """
+    return Store(Path(path), create=create, write=write, digest=digest)
+
+
+class Store:
+    """Rows by key; see :func:`open_store`.  A context manager: leaving it closes file and lock."""
+
+    def __init__(self, folder: Path, *, create: bool = False, write: bool = False, digest: str | None = None):
+        self.folder, self.file = folder, folder / FILE
+        self.writable = write or create
+        self._lock = Lock(folder / "lock")
+        exists = self.file.is_file()
+        if not exists and not create:
+            raise InputError(Problem(str(folder), "", f"holds no store ({FILE}); tme-sim sweep STUDY --out makes one"))
+        if not exists and folder.is_dir() and any(p.name not in ("lock",) for p in folder.iterdir()):
+            raise InputError(Problem(str(folder), "", "is a folder with other things in it; choose another --out"))
+        if folder.exists() and not folder.is_dir():
+            raise InputError(Problem(str(folder), "", "is a file, not a folder; choose another --out"))
+        with _told(self.file):
+            if self.writable:
+                folder.mkdir(parents=True, exist_ok=True)
+                self._lock.take()
+            try:
+                self._open(digest)
+            except BaseException:
+                self.close()
+                raise
+
+    def _open(self, digest: str | None) -> None:
+        wanted = model_digest() if digest is None else digest
+        self._db = sqlite3.connect(self.file, isolation_level=None, timeout=30.0, check_same_thread=False)
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("PRAGMA journal_mode=DELETE")
+        with self.transaction():
+            known = self._db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'meta'").fetchone()[0]
+            if not known:
+                if not self.writable:
+                    raise InputError(Problem(str(self.file), "", "is no store of tme-sim"))
+                for statement in SCHEMA.strip().split(";\n"):
+                    self._db.execute(statement)
+                self._set("format", FORMAT)
+                self._set("model_digest", wanted)
+        if self._get("format") != FORMAT:
+            raise InputError(Problem(str(self.file), "", (
+                f"is a store of format {self._get('format')}; this version reads {FORMAT}")))
+        self.model_digest = self._get("model_digest") or ""
+        if wanted and self.model_digest != wanted and (digest is not None or self.writable):
+            raise InputError(Problem(str(self.folder), "", (
+                f"holds runs of model {self.model_digest[:12]}, this is model {wanted[:12]}: a law, a drug or the engine "
+                "has changed, so the rows cannot be mixed; choose another --out")))
+        if not self.writable:
+            self._db.execute("PRAGMA query_only=1")
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *what: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file and give the lock back."""
+        if hasattr(self, "_db"):
+            self._db.close()
+        self._lock.release()
+
+    def release(self) -> None:
+        """Give the lock back and go on reading."""
+        self._db.execute("PRAGMA query_only=1")
+        self.writable = False
+        self._lock.release()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing.
+
+        Raises:
+            StoreError: a full disk or a damaged file, with what to do.
+        """
+        with _told(self.file):
+            self._db.execute("BEGIN IMMEDIATE" if self.writable else "BEGIN")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+
+    # --- small facts ------------------------------------------------------------------------------------------------
+
+    def _set(self, name: str, value: str) -> None:
+        crc = checksum(name.encode(), value.encode())
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (name, value, crc))
+
+    def _get(self, name: str) -> str | None:
+        found = self._db.execute("SELECT value, crc FROM meta WHERE name = ?", (name,)).fetchone()
+        if found is None:
+            return None
+        if checksum(name.encode(), found[0].encode()) != found[1]:
+            raise StoreError(f"{self.file}: its {name} is damaged; tme-sim store repair {self.folder}")
+        return found[0]
+
+    def note(self, name: str, value: Any) -> None:
+        """Keep a small fact (plain data) under a name."""
+        with self.transaction():
+            self._set("note_" + name, json.dumps(value))
+
+    def noted(self, name: str) -> Any:
+        """The fact kept under a name, or None."""
+        with _told(self.file):
+            text = self._get("note_" + name)
+        return None if text is None else json.loads(text)
+
+    # --- rows -------------------------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        with _told(self.file):
+            return self._db.execute("SELECT count(*) FROM run").fetchone()[0]
+
+    def put(self, rows: Iterable[tuple[bytes, Row]]) -> None:
+        """Add rows; they are on disk when this returns.  A key that is there already keeps its row.
+
+        Raises:
+            StoreError: a full disk or damage; rows put before are safe.
+        """
+        rows = list(rows)
+        for begin in range(0, len(rows), COMMIT):
+            with self.transaction():
+                for key, row in rows[begin : begin + COMMIT]:
+                    names = layout_of(row.summary)
+                    layout = self._layout(names)
+                    data = pack(row.summary, names)
+                    crc = _row_checksum(key, row.status, row.message, layout, data)
+                    self._db.execute(
+                        "INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?, ?)",
+                        (key, row.status, row.message, layout, data, crc),
+                    )
+
+    def _layout(self, names: str) -> int:
+        found = self._db.execute("SELECT layout_id FROM layout WHERE names = ?", (names,)).fetchone()
+        if found:
+            return found[0]
+        self._db.execute("INSERT INTO layout(names, crc) VALUES (?, ?)", (names, checksum(names.encode())))
+        return self._db.execute("SELECT layout_id FROM layout WHERE names = ?", (names,)).fetchone()[0]
+
+    def layouts(self) -> dict[int, str]:
+        """Layouts by number; a damaged one is left out."""
+        return {i: n for i, n, crc in self._db.execute("SELECT layout_id, names, crc FROM layout")
+                if crc == checksum(n.encode())}  # fmt: skip
+
+    def _read(self, record: Sequence[Any], layouts: Mapping[int, str]) -> Row:
+        key, status, message, layout, data, crc = record
+        if crc != _row_checksum(key, status, message, layout, data):
+            return Row(DAMAGED, f"tme-sim store repair {self.folder} drops it")
+        try:
+            return Row(status, message, unpack(data, layouts[layout]))
+        except (DamagedRow, KeyError):
+            return Row(DAMAGED, f"tme-sim store repair {self.folder} drops it")
+
+    def all_rows(self) -> Iterator[tuple[bytes, Row]]:
+        """Every row with its key, in the order of the keys; damaged ones have the status "damaged"."""
+        with _told(self.file):
+            layouts = self.layouts()
+            for record in self._db.execute("SELECT key, status, message, layout, data, crc FROM run ORDER BY key"):
+                yield bytes(record[0]), self._read(record, layouts)
+
+    def get(self, keys: Sequence[bytes]) -> list[Row | None]:
+        """The rows of some keys, None where there is none."""
+        with _told(self.file):
+            layouts = self.layouts()
+            found: dict[bytes, Row] = {}
+            unique = list(dict.fromkeys(keys))
+            for begin in range(0, len(unique), 500):
+                part = unique[begin : begin + 500]
+                marks = ",".join("?" * len(part))
+                for record in self._db.execute(
+                    f"SELECT key, status, message, layout, data, crc FROM run WHERE key IN ({marks})", part
+                ):
+                    found[bytes(record[0])] = self._read(record, layouts)
+            return [found.get(key) for key in keys]
+
+    def damaged(self) -> list[bytes]:
+        """Keys of rows whose checksum fails."""
+        with _told(self.file):
+            layouts = self.layouts()
+            return [bytes(r[0]) for r in self._db.execute("SELECT key, status, message, layout, data, crc FROM run")
+                    if r[5] != _row_checksum(*r[:5]) or r[3] not in layouts]  # fmt: skip
+
+    def drop(self, keys: Iterable[bytes]) -> int:
+        """Remove rows, so that they are computed again; returns how many there were."""
+        with self.transaction():
+            return sum(self._db.execute("DELETE FROM run WHERE key = ?", (key,)).rowcount for key in keys)
+
+    def known_keys(self) -> set[bytes]:
+        """Keys of all rows."""
+        with _told(self.file):
+            return {bytes(k) for (k,) in self._db.execute("SELECT key FROM run")}
+
+    # --- plans ------------------------------------------------------------------------------------------------------
+
+    def add_plan(self, study: Study) -> int:
+        """Note the plan of a study, if it is not there; returns its number."""
+        digest = study.digest
+        with self.transaction():
+            found = self._db.execute("SELECT plan_id FROM plans WHERE digest = ?", (digest,)).fetchone()
+            if found:
+                return found[0]
+            made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            record = (digest, study.name, len(study), made, study.text)
+            self._db.execute(
+                "INSERT INTO plans(digest, name, size, made, study, crc) VALUES (?, ?, ?, ?, ?, ?)",
+                (*record, _plan_checksum(record)),
+            )
+            number = self._db.execute("SELECT plan_id FROM plans WHERE digest = ?", (digest,)).fetchone()[0]
+            keys = ((number, i, key) for i, key in enumerate(study.keys))
+            self._db.executemany("INSERT INTO plan VALUES (?, ?, ?)", keys)
+            return number
+
+    def plans(self) -> list[dict[str, Any]]:
+        """The plans noted here, oldest first: number, name, size, date, text of the study, and whether it is sound."""
+        with _told(self.file):
+            out = []
+            for number, *record, crc in self._db.execute(
+                "SELECT plan_id, digest, name, size, made, study, crc FROM plans ORDER BY plan_id"
+            ).fetchall():
+                sound = crc == _plan_checksum(record)
+                out.append(dict(zip(("digest", "name", "size", "made", "study"), record, strict=True)) | {
+                    "number": number, "sound": sound})  # fmt: skip
+            return out
+
+    def plan_keys(self, number: int) -> list[bytes]:
+        """Keys of a plan, in order."""
+        with _told(self.file):
+            found = self._db.execute("SELECT key FROM plan WHERE plan_id = ? ORDER BY ordinal", (number,))
+            return [bytes(k) for (k,) in found]
+
+    def missing(self, study: Study, ordinals: Sequence[int] | None = None) -> list[int]:
+        """Ordinals of a study's plan that have no row; of equal runs only the first is listed."""
+        seen = self.known_keys()
+        out = []
+        for i in range(len(study)) if ordinals is None else ordinals:
+            key = study.keys[i]
+            if key not in seen:
+                seen.add(key)
+                out.append(i)
+        return out
+
+    # --- tables -----------------------------------------------------------------------------------------------------
+
+    def table(self, study: Study, ordinals: Sequence[int] | None = None) -> dict[str, Any]:
+        """Columns in the order of the plan: factors by their names, "arm", "replicate", "status", "message", endpoints.
+
+        A row that is not "ok" has NaN (in a column of text: "") for every endpoint: nothing is silently zero.  Rows not
+        computed yet are "missing", rows whose checksum fails "damaged".
+        """
+        import numpy as np
+
+        keys = study.keys if ordinals is None else [study.keys[i] for i in ordinals]
+        rows = [row or Row(MISSING, "not computed yet") for row in self.get(keys)]
+        out = study.columns(ordinals)
+        out["status"] = np.array([row.status for row in rows], dtype=object)
+        out["message"] = np.array([row.message for row in rows], dtype=object)
+        kinds: dict[str, type] = {}
+        for row in rows:
+            for name, value in row.summary.items() if row.status == OK else ():
+                kinds.setdefault(name, str if isinstance(value, str) else float)
+        shown = [*study.outputs.endpoints, *study.outputs.columns] if study.outputs.endpoints else list(kinds)
+        for name in dict.fromkeys(n for n in shown if n in kinds and n not in out):
+            if kinds[name] is str:
+                cells = [str(row.summary.get(name, "")) if row.status == OK else "" for row in rows]
+                out[name] = np.array(cells, dtype=object)
+            else:
+                cells = [row.summary.get(name, np.nan) if row.status == OK else np.nan for row in rows]
+                out[name] = np.array([np.nan if c is None else c for c in cells], dtype=np.float64)
+        return out
+
+    def status(self) -> dict[str, int]:
+        """How many rows have which status; checks no checksums."""
+        with _told(self.file):
+            return dict(self._db.execute("SELECT status, count(*) FROM run GROUP BY status ORDER BY status").fetchall())
+
+
+def _row_checksum(key: Any, status: Any, message: Any, layout: Any, data: Any) -> bytes:
+    try:
+        return checksum(bytes(key), status.encode(), message.encode(), int(layout).to_bytes(8, "little"), bytes(data))
+    except (TypeError, AttributeError, ValueError, OverflowError, UnicodeError):
+        return b""  # a column of another type: damaged
+
+
+def _plan_checksum(record: Sequence[Any]) -> bytes:
+    return checksum(json.dumps(list(record)).encode())
+
+
+@contextmanager
+def _told(file: Path) -> Iterator[None]:
+    """SQLite's errors as messages that say what to do."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        text = str(error)
+        if "full" in text or "disk I/O" in text:
+            raise StoreError(f"{file}: {_space(file)}; all rows committed so far are safe: free space and run the same "
+                             "command again") from error  # fmt: skip
+        if "locked" in text:
+            raise StoreError(f"{file}: is being written by another process; try again in a moment") from error
+        if "readonly" in text or "unable to open" in text:
+            raise StoreError(f"{file}: cannot be opened or written ({text}); check its rights") from error
+        raise StoreError(f"{file}: {text}; tme-sim store verify {file.parent}") from error
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        raise StoreError(f"{file}: is damaged ({error}); tme-sim store repair {file.parent} saves what is whole") from error
+
+
+def _space(file: Path) -> str:
+    try:
+        free = os.statvfs(file.parent)
+        return f"the disk is full ({free.f_bavail * free.f_frsize} bytes are free, at least 65536 are needed)"
+    except OSError:
+        return "the disk is full"

@@ -1,0 +1,64 @@
+"""How a driver and its workers talk: JSON in frames with a length, over the worker's standard input and output."""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, BinaryIO
+
+from tme_sim.ensemble import Row
+
+__all__ = ["Frames", "frame", "read_frame", "row_from", "row_to"]
+
+HEAD = struct.Struct("<I")
+
+
+def frame(message: Any) -> bytes:
+    """A message as bytes; floats keep every bit."""
+    body = json.dumps(message, separators=(",", ":")).encode()
+    return HEAD.pack(len(body)) + body
+
+
+def read_frame(stream: BinaryIO) -> Any:
+    """The next message of a blocking stream.
+
+    Raises:
+        EOFError: the other side is gone.
+    """
+    head = stream.read(HEAD.size)
+    if head is None or len(head) < HEAD.size:
+        raise EOFError
+    size = HEAD.unpack(head)[0]
+    body = stream.read(size)
+    if len(body) < size:
+        raise EOFError
+    return json.loads(body)
+
+
+class Frames:
+    """Messages out of bytes that arrive in pieces."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> list[Any]:
+        """The messages complete after `data`."""
+        self._rest += data
+        out = []
+        while len(self._rest) >= HEAD.size:
+            end = HEAD.size + HEAD.unpack(self._rest[: HEAD.size])[0]
+            if len(self._rest) < end:
+                break
+            out.append(json.loads(self._rest[HEAD.size : end]))
+            self._rest = self._rest[end:]
+        return out
+
+
+def row_to(row: Row) -> list[Any]:
+    """A row as plain data."""
+    return [row.status, row.message, row.summary]
+
+
+def row_from(data: Any) -> Row:
+    """The row of :func:`row_to`."""
+    return Row(*data)
