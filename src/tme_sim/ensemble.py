@@ -46,8 +46,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Series:
-    """Values kept of each run besides its endpoints: `names` of states and signals (of the first lesion, where it is one
-    of lesions) at `days`, as ``NAME_dDAY`` in display units; NaN on days outside the run.
+    """Values kept of each run besides its endpoints: `names` of states and signals at `days`, as ``NAME_dDAY``.
+
+    In display units, of the first lesion where it is a value of lesions; NaN on days outside the run.
     """
 
     names: tuple[str, ...] = ()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from study_toys import HEAD, MDSC, START, study
+
 from tme_sim.diagnostics import InputError
 from tme_sim.study.runner import Runner
 

@@ -54,7 +54,7 @@ class Study:
 
     `rows` are the values of the factors, point by point of the design; each is run in every arm and replicate.
     Replicates are other patients of the same seed (``patient.number``), the same ones in every arm and at every point;
-    `patients` gives each of them values of `patient_factors` as well.  `given` overrides all this with points of your own.
+    `patients` gives each of them values of `patient_factors` as well.  `given` are points of your own instead.
     """
 
     name: str

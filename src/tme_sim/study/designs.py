@@ -33,7 +33,7 @@ def unit_points(kind: str, dimensions: int, n: int, seed: int) -> np.ndarray:
 def design_points(
     kind: str, factors: Sequence[Factor], n: int, seed: int, centre: Sequence[Value | None] = ()
 ) -> list[tuple[Value, ...]]:
-    """Values of the factors, point by point.  `centre` is what one-at-a-time starts from; None leaves the base alone."""
+    """Values of the factors, point by point; `centre` is what one-at-a-time starts from (None: the base's value)."""
     if kind == "grid":
         return list(itertools.product(*(f.grid() for f in factors)))
     if kind == "one_at_a_time":

@@ -40,7 +40,7 @@ class Interrupted(RuntimeError):
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a study is: rows of the plan, `reused` of them from before, `failed` ones; runs per second, seconds left."""
+    """How far a study is: rows there and planned, of them `reused` and `failed`; runs per second, seconds left."""
 
     done: int
     total: int
@@ -189,8 +189,10 @@ def _existing(path: Path) -> Path:
 def _sound(store: Store) -> None:
     damaged = store.damaged()
     if damaged:
-        raise StoreError(f"{store.folder}: {len(damaged)} damaged rows; tme-sim store repair {store.folder} drops them, "
-                         "then run the same command again")  # fmt: skip
+        raise StoreError(
+            f"{store.folder}: {len(damaged)} damaged rows; tme-sim store repair {store.folder} drops them, then run "
+            "the same command again"
+        )
 
 
 def _forget(store: Store, study: Study) -> None:
@@ -285,8 +287,8 @@ def _here(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> None:
             sink.started()
             begin = time.monotonic()
             if study.outputs.runs:
-                rows = [runner.folder(arm, changes, Path(folder))
-                        for (arm, changes), folder in zip(task.points, folders(study, sink.store, task), strict=True)]  # fmt: skip
+                targets = map(Path, folders(study, sink.store, task))
+                rows = [runner.folder(*point, target) for point, target in zip(task.points, targets, strict=True)]
             else:
                 rows = runner.rows(task.points, threads=cores())
             sink.seconds += time.monotonic() - begin
@@ -321,7 +323,8 @@ def _processes(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> N
                     break
                 task = queue.popleft()
                 sink.started()
-                worker.give(task, _limit(study, task, sink), folders(study, sink.store, task) if study.outputs.runs else None)
+                targets = folders(study, sink.store, task) if study.outputs.runs else None
+                worker.give(task, _limit(study, task, sink), targets)
             for task, rows, seconds in pool.collect(0.5):
                 if isinstance(rows, str) and len(task) > 1:
                     queue.extendleft(reversed(task.singly()))  # find out which of them it was

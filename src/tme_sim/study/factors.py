@@ -25,8 +25,8 @@ class Factor:
 
     `keys` are what it sets.  Numbers are in `unit`, between `low` and `high` (spread over the logarithm where `scale`
     is "log"), rounded to multiples of `step` if that is not 0.  `values` are numbers or choices; if they are given, a
-    design takes only them.  `date` writes numbers as dates, relative to `relative_to` or to day 0.  `whole` writes whole
-    numbers.  `arms` names the arms in which it acts; none means all.
+    design takes only them.  `date` writes numbers as dates, relative to `relative_to` or to day 0; `whole` writes
+    whole numbers.  `arms` names the arms in which it acts; none means all.
     """
 
     name: str

@@ -46,7 +46,7 @@ def read_points(path: Path, factors: Sequence[Factor]) -> list[tuple[Value | Non
         if not any(cell.strip() for cell in row):
             continue
         if len(row) != len(header):
-            found.append(Problem(f"{path}:{number}", "", f"has {len(row)} cells where the first line has {len(header)}"))
+            found.append(Problem(f"{path}:{number}", "", f"has {len(row)} cells, the first line {len(header)}"))
             continue
         values: list[Value | None] = []
         for factor, at in columns:

@@ -37,7 +37,7 @@ class WorkerProcess:
         environment = dict(os.environ) | dict.fromkeys(ONE_THREAD, "1")
         root = str(Path(tme_sim.__file__).resolve().parent.parent)
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, (root, environment.get("PYTHONPATH"))))
-        self.errors = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by end()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tme_sim.study.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self.errors, env=environment, start_new_session=True,
@@ -109,7 +109,7 @@ class Pool:
         return [w for w in self.workers if w.ready and w.task is None] if self.prepared else []
 
     def collect(self, seconds: float) -> list[tuple[Task, Any, float]]:
-        """What came within some seconds: task, its rows (or "status: why" where it took its worker down), seconds taken.
+        """What came within some seconds: task, its rows (or "status: why" if it took its worker down), seconds taken.
 
         Raises:
             StoreError: workers that do not even start.

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from tme_sim.diagnostics import InputError, Key, Problem, dotted, nearest, parse_toml, quoted, read_text
+from tme_sim.diagnostics import InputError, Key, dotted, nearest, parse_toml, quoted, read_text
 from tme_sim.overrides import locate
 from tme_sim.quantities import QuantityError, convert, parse_number_or_quantity, parse_quantity, same_dimension
 from tme_sim.scenario import Scenario
@@ -275,13 +275,14 @@ def _with_factors(study: Study, tables: list, draws: list, problems: Problems) -
                 problems.add(key, f"factor {quoted(table.name)}: {error}")
                 continue
             for name in factor.keys:
-                clash = next((k for k in taken if k == name or k.startswith(name + ".") or name.startswith(k + ".")), "")
+                clash = next((k for k in taken if f"{k}.".startswith(f"{name}.") or f"{name}.".startswith(f"{k}.")), "")
                 if clash:
                     problems.add(key, f"sets {name}, which factor {quoted(taken[clash])} sets as well")
                 taken[name] = factor.name
             _try(study, factor, key, problems, warnings)
             made[at].append(factor)
-    return replace(study, factors=tuple(made[0]), patient_factors=tuple(made[1]), warnings=tuple(dict.fromkeys(warnings)))
+    factors, drawn = map(tuple, made)
+    return replace(study, factors=factors, patient_factors=drawn, warnings=tuple(dict.fromkeys(warnings)))
 
 
 def _factor(study: Study, table: FactorTable) -> Factor:
@@ -309,7 +310,7 @@ def _factor(study: Study, table: FactorTable) -> Factor:
     if values is None and low is None and high is None:
         if table.unit is not None:  # the values come from a file
             return Factor(**common, unit=table.unit, date=date, relative_to=table.relative_to or "",
-                          whole=_whole(study.base, keys[0]))  # fmt: skip
+                          whole=_whole(keys[0]))  # fmt: skip
         if evidence is None:
             raise QuantityError('has no values: give "low" and "high", or "values"')
         low, high = (f"{v!r} {evidence.unit}" if evidence.unit != "1" else v for v in (evidence.low, evidence.high))
@@ -321,7 +322,7 @@ def _factor(study: Study, table: FactorTable) -> Factor:
     unit = _unit_of(given, evidence.unit if evidence is not None else "day" if date else "1")
     numbers = tuple(_in_unit(v, unit) for v in given)
     step = 0.0 if table.step is None else _in_unit(table.step, unit)
-    whole = _whole(study.base, keys[0])
+    whole = _whole(keys[0])
     if whole and any(n != int(n) for n in numbers):
         raise QuantityError(f"{keys[0]} takes whole numbers")
     if date and not same_dimension(unit, "day"):
@@ -375,11 +376,9 @@ def _evidence(base: Scenario, key: str) -> Any:
     return None
 
 
-def _whole(base: Scenario, key: str) -> bool:
+def _whole(key: str) -> bool:
     """Whether a key holds a whole number."""
-    if key.rpartition(".")[2] in WHOLE_KEYS:
-        return True
-    return False
+    return key.rpartition(".")[2] in WHOLE_KEYS
 
 
 def _try(study: Study, factor: Factor, key: Key, problems: Problems, warnings: list[str]) -> None:
@@ -416,7 +415,9 @@ def _try(study: Study, factor: Factor, key: Key, problems: Problems, warnings: l
 # --- points --------------------------------------------------------------------------------------------------------
 
 
-def _with_rows(study: Study, design: DesignTable, replicates: ReplicatesTable, folder: Path, problems: Problems) -> Study:
+def _with_rows(
+    study: Study, design: DesignTable, replicates: ReplicatesTable, folder: Path, problems: Problems
+) -> Study:
     from dataclasses import replace
 
     if problems:
@@ -458,11 +459,13 @@ def _with_rows(study: Study, design: DesignTable, replicates: ReplicatesTable, f
     return whole
 
 
-def _patients(study: Study, replicates: ReplicatesTable, folder: Path, problems: Problems) -> tuple[tuple[Value, ...], ...]:
+def _patients(
+    study: Study, replicates: ReplicatesTable, folder: Path, problems: Problems
+) -> tuple[tuple[Value | None, ...], ...]:
     if replicates.file is not None:
         found = read_points(folder / replicates.file, study.patient_factors)
         if len(found) < study.replicates:
-            problems.add(("replicates", "file"), f"holds {len(found)} patients, fewer than the count {study.replicates}")
+            problems.add(("replicates", "file"), f"holds {len(found)} patients, fewer than count = {study.replicates}")
         return tuple(found[: study.replicates])
     if not study.patient_factors:
         return ()

@@ -146,8 +146,9 @@ class Runner:
 
 
 def _quick(base: Scenario, name: str, value: Any) -> tuple[str, Any] | None:
-    """An override that no date depends on, checked: ("parameter", (name, quantity)), ("gain", ...), ("patient", number);
-    None for any other.
+    """An override that no date depends on, checked; None for any other.
+
+    One of ("parameter", (name, quantity)), ("gain", (arrow, gain)) and ("patient", number).
     """
     if name == "patient.number":
         return ("patient", value) if type(value) is int and 0 <= value < 2**63 else None

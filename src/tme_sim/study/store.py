@@ -108,8 +108,8 @@ class Store:
         self.model_digest = self._get("model_digest") or ""
         if wanted and self.model_digest != wanted and (digest is not None or self.writable):
             raise InputError(Problem(str(self.folder), "", (
-                f"holds runs of model {self.model_digest[:12]}, this is model {wanted[:12]}: a law, a drug or the engine "
-                "has changed, so the rows cannot be mixed; choose another --out")))
+                f"holds runs of model {self.model_digest[:12]}, this is model {wanted[:12]}: a law, a drug or the "
+                "engine has changed, so the rows cannot be mixed; choose another --out")))
         if not self.writable:
             self._db.execute("PRAGMA query_only=1")
 
@@ -369,7 +369,8 @@ def _told(file: Path) -> Iterator[None]:
             raise StoreError(f"{file}: cannot be opened or written ({text}); check its rights") from error
         raise StoreError(f"{file}: {text}; tme-sim store verify {file.parent}") from error
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-        raise StoreError(f"{file}: is damaged ({error}); tme-sim store repair {file.parent} saves what is whole") from error
+        repair = f"tme-sim store repair {file.parent} saves what is whole"
+        raise StoreError(f"{file}: is damaged ({error}); {repair}") from error
 
 
 def _space(file: Path) -> str:
