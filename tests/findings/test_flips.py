@@ -8,7 +8,7 @@ from tme_sim.findings.flips import Scan, flips_of, scan_points
 
 def scan(first, second, values=None, sense=-1):
     values = np.linspace(0.0, 1.0, 9) if values is None else values
-    return Scan("k_MDSC_diff", "1/day", ("a", "b"), values, np.array([first(values), second(values)]), sense)
+    return Scan("k_MDSC_diff", "1/day", ("a", "b"), values, np.array([first(values), second(values)]), sense, 0.005)
 
 
 def test_a_crossing_is_found_where_it_is():

@@ -1,7 +1,8 @@
 """What flips the order: over which range of a parameter which arm is best, and at what value that changes.
 
 For each parameter, all arms run over a scan of its evidence range with everything else as it was; the best arm changes
-where the curves of two arms cross.  Where two arms differ by less than `TIE` of the outcome, neither is called better.
+where the curves of two arms cross.  Where two arms differ by less than a tie (by default 2 % of the gap between best
+and worst arm at the values used), neither is called better.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Flip", "Scan", "flips_of", "scan_points"]
+__all__ = ["TIE", "Flip", "Scan", "flips_of", "scan_points"]
 
-TIE = 0.005  # relative difference below which two arms are called equal
+TIE = 0.02  # of the gap between best and worst arm at the values used: nearer arms are called equal
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,10 @@ class Flip:
 
 @dataclass(frozen=True)
 class Scan:
-    """The outcome of every arm over values of one parameter: `outcomes` [arm, point]; NaN where a run failed."""
+    """The outcome of every arm over values of one parameter: `outcomes` [arm, point]; NaN where a run failed.
+
+    Two arms nearer than `tie`, in the unit of the outcome, are equal.
+    """
 
     parameter: str
     unit: str
@@ -36,17 +40,18 @@ class Scan:
     values: np.ndarray
     outcomes: np.ndarray
     sense: int
+    tie: float = 0.0
 
     @property
     def best(self) -> list[str]:
-        """Best arm at every point; "" where two are equal within `TIE` or a run failed."""
+        """Best arm at every point; "" where two are equal or a run failed."""
         out = []
         for at in (self.sense * self.outcomes).T:
             if not np.isfinite(at).all():
                 out.append("")
                 continue
             first, second = np.sort(at)[::-1][:2] if at.size > 1 else (at[0], -np.inf)
-            tied = first - second <= TIE * abs(first)
+            tied = first - second <= self.tie
             out.append("" if tied else self.arms[int(np.argmax(at))])
         return out
 

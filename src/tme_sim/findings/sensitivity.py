@@ -19,8 +19,8 @@ import numpy as np
 from tme_sim.diagnostics import InputError, Problem
 
 __all__ = [
-    "MOST_LEFT_OUT", "Index", "Morris", "Prcc", "Sobol", "local_derivatives", "morris", "morris_design", "prcc",
-    "sobol", "sobol_design",
+    "MOST_LEFT_OUT", "Index", "Local", "Morris", "Prcc", "Sobol", "local_derivatives", "morris", "morris_design",
+    "prcc", "sobol", "sobol_design",
 ]  # fmt: skip
 
 MOST_LEFT_OUT = 0.1
@@ -70,6 +70,16 @@ class Prcc:
     values: tuple[Index, ...]
     p: np.ndarray
     used: int
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Local:
+    """Derivatives at the values used, per whole range of each factor, and how far those of a double step differ."""
+
+    names: tuple[str, ...]
+    slopes: np.ndarray
+    error: np.ndarray
     left_out: int
 
 

@@ -1,0 +1,376 @@
+"""Figures of findings: timing surfaces, sensitivity, thresholds, knock-outs, differences between protocols."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tme_sim.plots.style import (
+    DPI,
+    FAINT,
+    INK,
+    MUTED,
+    RUN_COLOURS,
+    TEXT,
+    TITLE,
+    WIDTH_MM,
+    number_text,
+    power_text,
+    unit_text,
+)  # fmt: skip
+
+__all__ = [
+    "arms_figure", "bars_figure", "differences_figure", "flips_figure", "knockouts_figure", "morris_figure", "png",
+    "scan_figure", "surface_figure", "tornado_figure",
+]  # fmt: skip
+
+LEFT = 46.0  # mm of names before bars
+ROW = 5.0  # mm a bar takes
+HEAD = 13.0  # mm of title and subtitle
+BLUE, RED, GREY = "#0072B2", "#D55E00", "#9A9A9A"
+
+
+def png(figure: Any) -> bytes:
+    """A figure as the bytes of a PNG."""
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=DPI, pil_kwargs={"compress_level": 6})
+    return stream.getvalue()
+
+
+class _Paper:
+    """A figure measured in mm from its upper left corner, with title and subtitle."""
+
+    def __init__(self, height: float, title: str, subtitle: str):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self.height = height
+        self.figure = Figure(figsize=(WIDTH_MM / 25.4, height / 25.4), dpi=DPI, facecolor="white")
+        FigureCanvasAgg(self.figure)
+        self.text(4, 2.0, title, fontsize=TITLE, fontweight="bold", color=INK, va="top")
+        for i, line in enumerate(_lines(subtitle, 128)):
+            self.text(4, 6.6 + 3.2 * i, line, fontsize=TEXT, color=MUTED, va="top")
+
+    def text(self, x: float, y: float, words: str, **style: Any) -> Any:
+        return self.figure.text(x / WIDTH_MM, 1.0 - y / self.height, words, **style)
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Any:
+        box = (left / WIDTH_MM, 1.0 - (top + height) / self.height, width / WIDTH_MM, height / self.height)
+        axes = self.figure.add_axes(box)
+        for side, spine in axes.spines.items():
+            spine.set_visible(side in ("left", "bottom"))
+            spine.set_linewidth(0.6)
+            spine.set_color(INK)
+        axes.tick_params(labelsize=TEXT, width=0.6, length=2.2, pad=1.5, color=INK, labelcolor=INK)
+        return axes
+
+
+def _lines(text: str, width: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, width)[:3]
+
+
+def _name(axes: Any, x: str, y: str = "") -> None:
+    axes.set_xlabel(x, fontsize=TEXT, color=INK, labelpad=2)
+    if y:
+        axes.set_ylabel(y, fontsize=TEXT, color=INK, labelpad=2)
+
+
+def _numbers(axes: Any, *, x: bool = True, y: bool = True) -> None:
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    for axis, wanted in ((axes.xaxis, x), (axes.yaxis, y)):
+        if wanted:
+            axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+            axis.set_major_formatter(FuncFormatter(number_text))
+
+
+# --- timing surface ----------------------------------------------------------------------------------
+
+
+def surface_figure(
+    surface, window, paired, *, title: str, subtitle: str, labels: tuple[str, str, str],
+    points: Mapping[str, tuple[float, float]] | None = None,
+):
+    """A map of the mean outcome with the near-best windows and named orders, and its course along both dates.
+
+    `labels` name x, y and the outcome; `points` are named orders (x, y).
+    """
+    paper = _Paper(112.0, title, subtitle)
+    axes = paper.axes(16, 20, 86, 76)
+    mean = surface.mean
+    levels = np.linspace(mean.min(), mean.max(), 15) if np.ptp(mean) > 0 else [mean.min() - 1, mean.min() + 1]
+    colours = "viridis" if surface.sense > 0 else "viridis_r"
+    filled = axes.contourf(surface.x, surface.y, mean.T, levels=levels, cmap=colours)
+    axes.set_xlim(surface.x[0], surface.x[-1]), axes.set_ylim(surface.y[0], surface.y[-1])
+    for mask, style, colour in ((window.near, "-", "white"), (paired.near, "--", "white")):
+        if mask.any() and not mask.all():
+            axes.contour(surface.x, surface.y, mask.T.astype(float), levels=[0.5], colors=colour, linestyles=style,
+                         linewidths=1.1)  # fmt: skip
+    axes.plot(*window.best, marker="*", markersize=9, color="white", markeredgecolor=INK, markeredgewidth=0.6,
+              clip_on=False, zorder=5)  # fmt: skip
+    middle = 0.5 * (surface.x[0] + surface.x[-1])
+    for name, (x, y) in (points or {}).items():
+        axes.plot(x, y, "o", markersize=4, color="white", markeredgecolor=INK, markeredgewidth=0.8, clip_on=False,
+                  zorder=5)  # fmt: skip
+        right = x <= middle
+        axes.annotate(name, (x, y), xytext=(4 if right else -4, 0), textcoords="offset points", fontsize=TEXT,
+                      ha="left" if right else "right", va="center", color=INK, zorder=6,
+                      bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.75})  # fmt: skip
+    axes.axvline(0, color="white", linewidth=0.5, alpha=0.6), axes.axhline(0, color="white", linewidth=0.5, alpha=0.6)
+    _name(axes, labels[0], labels[1])
+    _numbers(axes)
+    bar = paper.figure.colorbar(filled, cax=paper.axes(104, 20, 3, 76))
+    bar.outline.set_linewidth(0.4)
+    bar.ax.tick_params(labelsize=TEXT, width=0.6, length=2)
+    bar.ax.yaxis.set_major_formatter(lambda v, _: number_text(float(f"{v:.4g}")))
+    bar.set_label(labels[2], fontsize=TEXT, color=INK)
+    _courses(paper, surface, window, labels)
+    both = "white line: near-best (5 % of the best, or its 80 % band); dashed: the same, paired within members"
+    paper.text(16, 106, f"star: best point; {both}", fontsize=TEXT, color=MUTED, va="top")
+    return paper.figure
+
+
+def _courses(paper: _Paper, surface, window, labels) -> None:
+    """Mean and 80 % band along each date, through the best point."""
+    i = int(np.flatnonzero(surface.x == window.best[0])[0])
+    j = int(np.flatnonzero(surface.y == window.best[1])[0])
+    low, high = surface.band
+    for k, (axis, cut, other) in enumerate((
+        (surface.x, (slice(None), j), f"{labels[1].split(' (')[0]} at {window.best[1]:g}"),
+        (surface.y, (i, slice(None)), f"{labels[0].split(' (')[0]} at {window.best[0]:g}"),
+    )):  # fmt: skip
+        axes = paper.axes(134, 24 + 41 * k, 42, 27)
+        along = window.along_x if k == 0 else window.along_y
+        axes.axvspan(*along, color="#EAF3EA", linewidth=0, zorder=0)
+        if len(surface.values) > 1:
+            axes.fill_between(axis, low[cut], high[cut], color="#BFD7EA", linewidth=0, zorder=1)
+        axes.plot(axis, surface.mean[cut], "-", color=BLUE, linewidth=1.2, zorder=2)
+        _numbers(axes)
+        _name(axes, labels[k])
+        paper.text(134, 21.3 + 41 * k, f"{labels[2]}; {other}", fontsize=TEXT, color=INK, va="top")
+
+
+# --- sensitivity ----------------------------------------------------------------------------------
+
+
+def bars_figure(
+    names: Sequence[str], series: Mapping[str, Sequence[Any]], *, title: str, subtitle: str, label: str, most: int = 20
+):
+    """Horizontal bars with intervals, largest first; each of `series` holds one index (value, low, high) per name."""
+    sizes = np.array([[abs(one.value) for one in row] for row in series.values()])
+    order = np.argsort(-sizes.max(axis=0), kind="stable")[:most]
+    each = ROW if len(series) == 1 else ROW + 1.6
+    paper = _Paper(HEAD + 6 + each * len(order) + 12, title, subtitle)
+    axes = paper.axes(LEFT + 10, HEAD + 4, WIDTH_MM - LEFT - 18, each * len(order))
+    thick = 0.72 / len(series)
+    for s, (name, row) in enumerate(series.items()):
+        y = np.arange(len(order)) - 0.36 + thick * (s + 0.5)
+        values = np.array([row[k].value for k in order])
+        errors = np.array([[row[k].value - row[k].low, row[k].high - row[k].value] for k in order]).T
+        colour = (BLUE, RED, GREY)[s]
+        axes.barh(y, values, 0.9 * thick, color=colour, label=name)
+        axes.errorbar(values, y, xerr=np.maximum(errors, 0.0), fmt="none", ecolor=INK, elinewidth=0.6, capsize=1.2)
+    axes.set_ylim(len(order) - 0.5, -0.5)
+    axes.set_yticks(range(len(order)), [names[k] for k in order])
+    axes.axvline(0, color=INK, linewidth=0.6)
+    _numbers(axes, y=False)
+    _name(axes, label)
+    if len(series) > 1:
+        axes.legend(fontsize=TEXT, frameon=False, loc="lower right")
+    return paper.figure
+
+
+def tornado_figure(found, *, title: str, subtitle: str, label: str, most: int = 20):
+    """The outcome at both ends of each factor's range against that at the values used, widest first."""
+    width = np.nan_to_num(np.maximum(np.abs(found.low - found.at), np.abs(found.high - found.at)))
+    order = np.argsort(-width, kind="stable")[:most]
+    paper = _Paper(HEAD + 8 + ROW * len(order) + 12, title, subtitle)
+    axes = paper.axes(LEFT, HEAD + 8, WIDTH_MM - LEFT - 10, ROW * len(order))
+    for ends, colour, name in ((found.low, BLUE, "low end of the range"), (found.high, RED, "high end of the range")):
+        axes.barh(range(len(order)), ends[order] - found.at, 0.66, left=found.at, color=colour, alpha=0.85, label=name)
+    axes.axvline(found.at, color=INK, linewidth=0.6)
+    axes.set_ylim(len(order) - 0.5, -0.5)
+    axes.set_yticks(range(len(order)), [found.names[k] for k in order])
+    _numbers(axes, y=False)
+    _name(axes, label)
+    paper.figure.legend(*axes.get_legend_handles_labels(), fontsize=TEXT, frameon=False, ncols=2, loc="upper left",
+                        bbox_to_anchor=(LEFT / WIDTH_MM - 0.01, 1 - (HEAD + 1.5) / paper.height))  # fmt: skip
+    return paper.figure
+
+
+def morris_figure(found, *, title: str, subtitle: str, label: str, most: int = 12):
+    """Mean size of the effects against their spread; the largest are named.  Above the line: interactions or bends."""
+    paper = _Paper(HEAD + 96, title, subtitle)
+    axes = paper.axes(20, HEAD + 4, WIDTH_MM - 30, 76)
+    stars = np.array([one.value for one in found.mu_star])
+    top = 1.06 * max(stars.max(initial=0.0), found.sigma.max(initial=0.0)) or 1.0
+    axes.plot([0, top], [0, top], "-", color=FAINT, linewidth=0.8)
+    axes.plot(stars, found.sigma, "o", color=BLUE, markersize=3.6, clip_on=False)
+    placed: list[tuple[float, float]] = []
+    for k in np.argsort(-stars, kind="stable")[:most]:
+        x, y = stars[k] / top, found.sigma[k] / top
+        while any(abs(x - a) < 0.16 and abs(y - b) < 0.035 for a, b in placed):
+            y += 0.036
+        placed.append((x, y))
+        axes.text(stars[k] + 0.006 * top, y * top, found.names[k], fontsize=TEXT, color=INK, va="center_baseline")
+    axes.set_xlim(0, top), axes.set_ylim(0, top)
+    _numbers(axes)
+    _name(axes, f"mean size of the effect, μ* ({label})", "spread of the effect, σ")
+    return paper.figure
+
+
+def scan_figure(scans: Sequence[Any], *, title: str, subtitle: str, label: str, most: int = 12):
+    """A small panel per parameter with the outcome of every arm over its evidence range; `scans` of findings.flips."""
+    shown = list(scans)[:most]
+    columns = 3
+    rows = -(-len(shown) // columns)
+    paper = _Paper(HEAD + 8 + 40 * rows + 4, title, subtitle)
+    arms = shown[0].arms
+    colours = dict(zip(arms, RUN_COLOURS, strict=False))
+    x = 4.0
+    for arm in arms:
+        paper.text(x, HEAD + 1, "—", fontsize=TITLE, fontweight="bold", color=colours[arm], va="center")
+        paper.text(x + 4, HEAD + 1, arm, fontsize=TEXT, color=INK, va="center")
+        x += 8 + 1.5 * len(arm)
+    width = (WIDTH_MM - 12) / columns - 12
+    for k, scan in enumerate(shown):
+        left, top = 14 + (k % columns) * (width + 12), HEAD + 9 + 40 * (k // columns)
+        axes = paper.axes(left, top, width, 24)
+        for arm, values in zip(scan.arms, scan.outcomes, strict=True):
+            axes.plot(scan.values, values, "-", color=colours[arm], linewidth=1.1)
+        by_ratio = scan.values[0] > 0 and scan.values[-1] / scan.values[0] >= 10
+        axes.set_xscale("log" if by_ratio else "linear")
+        if by_ratio:
+            from matplotlib.ticker import NullFormatter
+
+            axes.xaxis.set_minor_formatter(NullFormatter())
+        _numbers(axes, x=not by_ratio)
+        _name(axes, _with_unit(scan.parameter, scan.unit))
+    paper.text(4, HEAD + 4.6, label, fontsize=TEXT, color=MUTED, va="top")
+    return paper.figure
+
+
+def _with_unit(name: str, unit: str) -> str:
+    shown = unit_text(unit)
+    return f"{name} ({shown})" if shown else name
+
+
+def flips_figure(scans: Sequence[Any], flips: Mapping[str, Sequence[Any]], nominal: Mapping[str, float], *, title: str,
+                 subtitle: str, most: int = 24):  # fmt: skip
+    """Per parameter its evidence range as a bar, coloured by the best arm, with the thresholds and the value used."""
+    shown = list(scans)[:most]
+    arms = list(dict.fromkeys(arm for scan in shown for arm in scan.best if arm))
+    colours = dict(zip(arms, ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#7A4A00", "#0072B2"), strict=False))
+    paper = _Paper(HEAD + 12 + 6.4 * len(shown) + 8, title, subtitle)
+    axes = paper.axes(LEFT, HEAD + 8, WIDTH_MM - LEFT - 38, 6.4 * max(len(shown), 1))
+    for row, scan in enumerate(shown):
+        place = _shares(scan.values)
+        edges = np.concatenate([[0.0], 0.5 * (place[1:] + place[:-1]), [1.0]])
+        cuts = {k: flip for flip in flips.get(scan.parameter, ()) for k in [_between(scan.values, flip.threshold)]}
+        for k, flip in cuts.items():
+            edges[k + 1] = np.interp(flip.threshold, scan.values, place)
+        for k, arm in enumerate(scan.best):
+            axes.barh(row, edges[k + 1] - edges[k], 0.62, left=edges[k], color=colours.get(arm, "#E4E4E4"), linewidth=0)
+        for flip in cuts.values():
+            at = float(np.interp(flip.threshold, scan.values, place))
+            axes.plot([at, at], [row - 0.42, row + 0.42], "-", color=INK, linewidth=1.0)
+            right = at < 0.85
+            said = number_text(float(f"{flip.threshold:.3g}"))
+            axes.text(at + (0.006 if right else -0.006), row, said, fontsize=TEXT, color=INK, va="center_baseline",
+                      ha="left" if right else "right")  # fmt: skip
+        if scan.parameter in nominal:
+            axes.plot(np.interp(nominal[scan.parameter], scan.values, place), row, "D", color="white", markersize=3.2,
+                      markeredgecolor=INK, markeredgewidth=0.7)  # fmt: skip
+        low, high = (power_text(float(f"{v:.3g}")) for v in (scan.values[0], scan.values[-1]))
+        said = f"{low} to {high} {unit_text(scan.unit)}"
+        axes.text(1.01, row, said, fontsize=TEXT, color=MUTED, va="center_baseline")
+    axes.set_xlim(0, 1), axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.set_yticks(range(len(shown)), [s.parameter for s in shown])
+    axes.set_xticks([])
+    axes.spines["bottom"].set_visible(False)
+    x = 4.0
+    for arm, colour in [*colours.items(), ("equal, or a failed run", "#E4E4E4")]:
+        paper.text(x, HEAD + 3, "■", fontsize=TITLE, color=colour, va="center")
+        paper.text(x + 3.4, HEAD + 3, arm, fontsize=TEXT, color=INK, va="center")
+        x += 8 + 1.4 * len(arm)
+    paper.text(4, HEAD + 11 + 6.4 * len(shown), "bars: evidence range of each parameter, low to high; "
+               "diamond: the value used; line: where the best order changes", fontsize=TEXT, color=MUTED, va="top")
+    return paper.figure
+
+
+def _shares(values: np.ndarray) -> np.ndarray:
+    """Where values lie on a bar from 0 to 1; by ratio if they span tenfold."""
+    by_ratio = values[0] > 0 and values[-1] / values[0] >= 10
+    scaled = np.log(values) if by_ratio else values
+    return (scaled - scaled[0]) / (scaled[-1] - scaled[0])
+
+
+def _between(values: np.ndarray, at: float) -> int:
+    return int(np.clip(np.searchsorted(values, at) - 1, 0, values.size - 2))
+
+
+# --- knock-outs and differences ----------------------------------------------------------------------------------
+
+
+def knockouts_figure(found, labels: Mapping[str, str], *, title: str, subtitle: str, label: str, most: int = 20):
+    """The gap between best and worst order with each arrow cut, against that of the whole network."""
+    shown = list(found.cut)[:most]
+    rows = [("nothing cut", found.whole), *((labels.get(k.arrow, k.arrow), k) for k in shown)]
+    paper = _Paper(HEAD + 6 + ROW * len(rows) + 12, title, subtitle)
+    axes = paper.axes(LEFT + 24, HEAD + 4, WIDTH_MM - LEFT - 34, ROW * len(rows))
+    for row, (_, one) in enumerate(rows):
+        axes.barh(row, one.gap.median, 0.66, color=GREY if row == 0 else BLUE)
+        axes.plot([one.gap.low, one.gap.high], [row, row], "-", color=INK, linewidth=0.7)
+    axes.axvline(found.whole.gap.median, color=MUTED, linewidth=0.7, linestyle=(0, (3, 2)))
+    axes.axvline(0, color=INK, linewidth=0.6)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+    _numbers(axes, y=False)
+    _name(axes, label)
+    return paper.figure
+
+
+def arms_figure(values: Mapping[str, np.ndarray], *, title: str, subtitle: str, label: str):
+    """The outcome of every member in every arm, members joined by lines, with the mean of each arm."""
+    paper = _Paper(HEAD + 70, title, subtitle)
+    axes = paper.axes(20, HEAD + 4, WIDTH_MM - 28, 50)
+    names = list(values)
+    stacked = np.array([values[n] for n in names])
+    for member in stacked.T:
+        axes.plot(range(len(names)), member, "-", color=FAINT, linewidth=0.6, zorder=1)
+    for k, row in enumerate(stacked):
+        axes.plot(np.full(row.size, k), row, "o", color=RUN_COLOURS[1], markersize=2.2, alpha=0.6, zorder=2)
+        axes.plot([k - 0.16, k + 0.16], [np.nanmean(row)] * 2, "-", color=INK, linewidth=1.6, zorder=3)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.set_xticks(range(len(names)), [_wrapped(n) for n in names])
+    _numbers(axes, x=False)
+    axes.set_ylabel(label, fontsize=TEXT, color=INK, labelpad=2)
+    return paper.figure
+
+
+def _wrapped(text: str) -> str:
+    import textwrap
+
+    return "\n".join(textwrap.wrap(text.replace("_", " "), 24))
+
+
+def differences_figure(rows: Mapping[str, tuple[np.ndarray, Any]], *, title: str, subtitle: str, label: str):
+    """Paired differences of members per row, with mean and 95 % interval; 0 is no difference."""
+    paper = _Paper(HEAD + 8 + 14 * len(rows) + 12, title, subtitle)
+    axes = paper.axes(LEFT + 24, HEAD + 4, WIDTH_MM - LEFT - 34, 14 * len(rows))
+    for row, (values, one) in enumerate(rows.values()):
+        spread = np.linspace(-0.16, 0.16, max(values.size, 2))[: values.size]
+        axes.plot(values, row + spread, "o", color=BLUE, markersize=2.4, alpha=0.6)
+        axes.plot([one.low, one.high], [row + 0.3, row + 0.3], "-", color=INK, linewidth=1.2)
+        axes.plot(one.mean, row + 0.3, "D", color=INK, markersize=3.4)
+    axes.axvline(0, color=INK, linewidth=0.6)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_yticks(range(len(rows)), [_wrapped(n) for n in rows])
+    _numbers(axes, y=False)
+    _name(axes, label)
+    return paper.figure

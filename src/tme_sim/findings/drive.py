@@ -1,0 +1,306 @@
+"""From a study to a finding: which points are run, and what is read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tme_sim.diagnostics import InputError, Problem, quoted
+from tme_sim.findings import sensitivity as methods
+from tme_sim.findings.flips import TIE, Flip, Scan, flips_of, scan_points
+from tme_sim.findings.knockouts import Knockouts, knockouts_of
+from tme_sim.findings.runs import LOOP, cut_arms, evidence_factors, nominal_of, number_factors, plain_study, table_of
+from tme_sim.findings.table import Missing, missing_of, outcome_of, sense_of
+
+if TYPE_CHECKING:
+    from tme_sim.study import Study
+    from tme_sim.study.factors import Factor
+
+__all__ = [
+    "LEAD", "METHODS", "Flips", "Sensitivity", "Tornado", "arms_of", "chosen_factors", "cut", "flip", "outcome_name",
+    "sensitivity",
+]  # fmt: skip
+
+METHODS = ("morris", "sobol", "prcc", "local", "tornado")
+LEAD = "lead of the best order"
+COARSE, FINE = 5, 13  # points of a scan over an evidence range: of every parameter, and of those that flip the order
+Told = Callable[[str], None] | None
+
+
+@dataclass(frozen=True)
+class Tornado:
+    """The outcome at the low and high end of each factor's range, all else as it is; `at` is the outcome there."""
+
+    names: tuple[str, ...]
+    at: float
+    low: np.ndarray
+    high: np.ndarray
+    left_out: int
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """What a method found, for every target (an arm, or the lead of the best order); `table` holds all runs."""
+
+    method: str
+    outcome: str
+    factors: tuple[Any, ...]
+    found: Mapping[str, Any]
+    missing: Missing
+    table: Mapping[str, np.ndarray] = field(repr=False, default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Scans of all parameters, the flips of those that have any, and the arms at the values used, best first."""
+
+    outcome: str
+    sense: int
+    arms: Mapping[str, float]
+    scans: tuple[Scan, ...]
+    flips: Mapping[str, tuple[Flip, ...]]
+    nominal: Mapping[str, float]
+    missing: Missing
+    table: Mapping[str, np.ndarray] = field(repr=False, default_factory=dict)
+
+    @property
+    def flipping(self) -> list[Scan]:
+        """Scans with a flip, those first where the best order gains most over the one best at the values used."""
+        best = next(iter(self.arms))
+
+        def gain(scan: Scan) -> float:
+            rows = scan.sense * scan.outcomes
+            whole = np.isfinite(rows).all(axis=0)
+            return float(np.max(rows[:, whole].max(axis=0) - rows[scan.arms.index(best), whole], initial=0.0))
+
+        return sorted((s for s in self.scans if self.flips.get(s.parameter)), key=gain, reverse=True)
+
+
+# --- choices ----------------------------------------------------------------------------------
+
+
+def outcome_name(study: Study, outcome: str | None) -> str:
+    """The outcome asked for, or the first endpoint of the study.
+
+    Raises:
+        InputError: neither is there.
+    """
+    if outcome:
+        return outcome
+    if study.outputs.endpoints:
+        return study.outputs.endpoints[0]
+    raise InputError(Problem(study.path, "outputs.endpoints", "names no endpoint; give one there, or with --outcome"))
+
+
+def arms_of(study: Study, names: Sequence[str]) -> Study:
+    """The study with some of its arms only, in the order asked for.
+
+    Raises:
+        InputError: an arm that is not there, with the nearest name.
+    """
+    return replace(study, arms=tuple(study.arm(n) for n in names)) if names else study
+
+
+def chosen_factors(study: Study, patterns: Sequence[str]) -> tuple[Study, list[Factor]]:
+    """Factors of the study with a range of numbers, or model parameters over their evidence if patterns are given.
+
+    A study without such factors gives all parameters.
+
+    Raises:
+        InputError: a pattern that matches no parameter, or nothing left to vary.
+    """
+    own = number_factors(study)
+    if own and not patterns:
+        return plain_study(study), own
+    wider, factors = evidence_factors(study, patterns or ("*",))
+    if not factors:
+        raise InputError(Problem("--parameters", "", "nothing is left to vary: constants, or factors of the study"))
+    return wider, factors
+
+
+# --- running points ----------------------------------------------------------------------------------
+
+
+def _points(study: Study, values: Sequence[Mapping[str, Any]]) -> list[tuple]:
+    return [
+        ({**study.patient(number), **one}, arm.name, number)
+        for one in values for arm in study.arms for number in range(study.replicates)
+    ]  # fmt: skip
+
+
+def _outcomes(study: Study, table: Mapping[str, np.ndarray], outcome: str) -> np.ndarray:
+    """Outcome [value set, arm]: the mean over replicates; NaN where one of them failed."""
+    return outcome_of(table, outcome).reshape(-1, len(study.arms), study.replicates).mean(axis=2)
+
+
+def _targets(study: Study, outcomes: np.ndarray, at: np.ndarray, sense: int) -> dict[str, np.ndarray]:
+    """What is analysed: the outcome of every arm, and how far the arm that is best `at` the values used leads."""
+    out = {arm.name: outcomes[:, k] for k, arm in enumerate(study.arms)}
+    if len(study.arms) > 1:
+        best = int(np.argmax(sense * at))
+        others = np.delete(sense * outcomes, best, axis=1)
+        out[LEAD] = sense * outcomes[:, best] - others.max(axis=1)
+    return out
+
+
+# --- sensitivity ----------------------------------------------------------------------------------
+
+
+def sensitivity(
+    study: Study, method: str, *, outcome: str | None = None, parameters: Sequence[str] = (), n: int = 0,
+    better: str | None = None, seed: int = 0, progress: Told = None, store: Any = None,
+) -> Sensitivity:
+    """Sensitivity of an outcome in every arm, and of the lead of the best order.
+
+    `n` are trajectories (morris, 10), base samples (sobol, 64), or runs (prcc, ten per factor, at least 100).
+
+    Raises:
+        InputError: an unknown method, outcome or parameter, or too many failed runs.
+    """
+    if method not in METHODS:
+        raise InputError(Problem("--method", "", f"{quoted(method)} is not one of {', '.join(METHODS)}"))
+    outcome = outcome_name(study, outcome)
+    sense = sense_of(outcome, better) if len(study.arms) > 1 or better else 1
+    study, factors = chosen_factors(study, parameters)
+    names = tuple(f.name for f in factors)
+    centre = [nominal_of(study, f) for f in factors]
+    middle = np.array([_share(f, v) for f, v in zip(factors, centre, strict=True)])
+    cube = _design(method, middle, n, seed)
+    values = [{f.name: f.at(float(u)) for f, u in zip(factors, row, strict=True)} for row in cube] + [{}]
+    if method in ("local", "tornado"):  # one factor at a time; the others stay exactly as the base has them
+        for row, one in zip(cube, values, strict=False):
+            for f, u, m in zip(factors, row, middle, strict=True):
+                if u == m:
+                    del one[f.name]
+    table = table_of(study, _points(study, values), progress=progress, store=store)
+    outcomes = _outcomes(study, table, outcome)
+    targets = _targets(study, outcomes[:-1], outcomes[-1], sense)
+    at = {name: float(v[0]) for name, v in _targets(study, outcomes[-1:], outcomes[-1], sense).items()}
+    found = {name: _analysed(method, cube, y, names, middle, at[name], seed) for name, y in targets.items()}
+    return Sensitivity(method, outcome, tuple(factors), found, missing_of(table, outcome_of(table, outcome)), table)
+
+
+def _share(factor: Factor, value: float | None) -> float:
+    """Where a value lies in the range of a factor, 0 to 1; the middle if it is unknown."""
+    if value is None or not factor.low <= value <= factor.high:
+        return 0.5
+    if factor.scale == "log":
+        return float(np.log(value / factor.low) / np.log(factor.high / factor.low))
+    return float((value - factor.low) / (factor.high - factor.low))
+
+
+def _design(method: str, middle: np.ndarray, n: int, seed: int) -> np.ndarray:
+    count = middle.size
+    if method == "morris":
+        return methods.morris_design(count, n or 10, seed)
+    if method == "sobol":
+        return methods.sobol_design(count, n or 64, seed)
+    if method == "prcc":
+        from tme_sim.study.designs import unit_points
+
+        return unit_points("latin_hypercube", count, n or max(100, 10 * count), seed)
+    if method == "tornado":
+        cube = np.tile(middle, (2 * count, 1))
+        cube[np.arange(2 * count), np.repeat(np.arange(count), 2)] = np.tile([0.0, 1.0], count)
+        return cube
+    rows: list[np.ndarray] = []
+    methods.local_derivatives(lambda points: (rows.append(points), np.zeros(len(points)))[1], middle)
+    return rows[0]
+
+
+def _analysed(method: str, cube: np.ndarray, y: np.ndarray, names, middle: np.ndarray, at: float, seed: int):
+    if method == "morris":
+        return methods.morris(cube, y, names, seed=seed)
+    if method == "sobol":
+        return methods.sobol(y, names, seed=seed)
+    if method == "prcc":
+        return methods.prcc(cube, y, names)
+    if method == "tornado":
+        low, high = y.reshape(-1, 2).T
+        return Tornado(tuple(names), at, low, high, int((~np.isfinite(y)).sum()))
+    slopes, error = methods.local_derivatives(lambda _points: y, middle)
+    return methods.Local(tuple(names), slopes, error, int((~np.isfinite(slopes)).sum()))
+
+
+# --- flips ----------------------------------------------------------------------------------
+
+
+def flip(
+    study: Study, *, outcome: str | None = None, parameters: Sequence[str] = (), better: str | None = None,
+    fine: int = FINE, progress: Told = None, store: Any = None,
+) -> Flips:
+    """Which parameters, within their evidence range, change which arm is best, and at what value.
+
+    Every parameter is scanned at `COARSE` points, those that change the best arm again at `fine`.
+
+    Raises:
+        InputError: fewer than two arms, or no outcome where all is as it is.
+    """
+    outcome = outcome_name(study, outcome)
+    sense = sense_of(outcome, better)
+    if len(study.arms) < 2:
+        raise InputError(Problem(study.path, "arms", "an order needs at least two arms; give them in [[arm]]"))
+    study, factors = chosen_factors(study, parameters)
+    names = tuple(a.name for a in study.arms)
+    plain = table_of(study, _points(study, [{}]), store=store)
+    base = _outcomes(study, plain, outcome)[0]
+    if not np.isfinite(base).all():
+        missing = missing_of(plain, outcome_of(plain, outcome))
+        raise InputError(Problem(study.path, outcome, f"an arm gives no value as it is: {missing.text}"))
+    tie = TIE * float(np.ptp(base))
+    nominal = {f.name: v for f in factors if (v := nominal_of(study, f)) is not None}
+    tables = [plain]
+
+    def scans(chosen: Sequence[Factor], count: int) -> list[Scan]:
+        axes = [scan_points(f.low, f.high, _inside(f, nominal.get(f.name)), count) for f in chosen]
+        values = [{f.name: float(v)} for f, axis in zip(chosen, axes, strict=True) for v in axis]
+        table = table_of(study, _points(study, values), progress=progress, store=store)
+        tables.append(table)
+        parts = np.split(_outcomes(study, table, outcome), np.cumsum([a.size for a in axes])[:-1])
+        return [
+            Scan(f.name, f.unit, names, axis, part.T, sense, tie)
+            for f, axis, part in zip(chosen, axes, parts, strict=True)
+        ]
+
+    found = {s.parameter: s for s in scans(factors, COARSE)}
+    again = [f for f in factors if len({arm for arm in found[f.name].best if arm}) > 1]
+    if again:
+        if progress is not None:
+            progress(f"{len(again)} of {len(factors)} parameters change the best order; these are looked at closely")
+        found |= {s.parameter: s for s in scans(again, fine)}
+    flips = {name: tuple(flips_of(scan)) for name, scan in found.items()}
+    arms = dict(sorted(zip(names, map(float, base), strict=True), key=lambda pair: -sense * pair[1]))
+    table = {k: np.concatenate([np.asarray(t[k]) for t in tables]) for k in tables[-1] if all(k in t for t in tables)}
+    missing = missing_of(table, outcome_of(table, outcome))
+    return Flips(outcome, sense, arms, tuple(found.values()), flips, nominal, missing, table)
+
+
+def _inside(factor: Factor, value: float | None) -> float:
+    middle = np.sqrt(factor.low * factor.high) if factor.scale == "log" else 0.5 * (factor.low + factor.high)
+    return float(np.clip(middle if value is None else value, factor.low, factor.high))
+
+
+# --- knock-outs ----------------------------------------------------------------------------------
+
+
+def cut(
+    study: Study, *, outcome: str | None = None, arrows: Sequence[str] = (), better: str | None = None,
+    progress: Told = None, store: Any = None,
+) -> tuple[Knockouts, Mapping[str, np.ndarray]]:
+    """What each arrow carries of the gap between the best and the worst arm; all arrows of the loop by default.
+
+    Raises:
+        InputError: an arrow that is not there, fewer than two arms, too many failed runs.
+    """
+    outcome = outcome_name(study, outcome)
+    sense_of(outcome, better)
+    known = study.base.catalogue.arrows
+    arrows = list(known) if list(arrows) == ["*"] else list(arrows) or [a for a in LOOP if a in known]
+    wider, meaning = cut_arms(plain_study(study), arrows)
+    table = dict(table_of(wider, _points(wider, [{}]), progress=progress, store=store))
+    pairs = [meaning[str(name)] for name in table["arm"]]
+    table["arrow"], table["arm"] = (np.array([p[k] for p in pairs], dtype=object) for k in (0, 1))
+    return knockouts_of(table, outcome, better=better), table

@@ -1,0 +1,157 @@
+"""Runs of points of a study, and factors for parameters that a study does not name."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tme_sim.diagnostics import InputError, Problem, nearest, quoted
+from tme_sim.findings.table import as_table
+
+if TYPE_CHECKING:
+    from tme_sim.study import Study
+    from tme_sim.study.factors import Factor
+
+__all__ = ["LOOP", "cut_arms", "evidence_factors", "number_factors", "plain_study", "table_of"]
+
+CHUNK = 512  # runs between two words of progress
+DRUGS = ("kinetics", "drug_effects")  # mechanisms whose parameters a drug file sets
+NOT_BIOLOGY = (  # numbers of the method: floors and widths that keep laws smooth, units, definitions
+    "*_floor", "*_width", "few_*", "one_cell", "mmHg", "*_unit", "present", "extrahepatic", "fate_*", "albi_reference",
+    "albi_weight_*", "cp_*", "unseen_share",
+)  # fmt: skip
+# The loop O2 - HIF - {VEGF, ENTPD2, PD-L1} - vessels, MDSC, T cells - O2, and the arrows that lead into it.
+LOOP = (
+    "hypoxia_on_vegf", "hypoxia_on_entpd2", "hypoxia_on_atp", "hypoxia_on_pdl1", "hypoxia_on_mdsc_entry",
+    "vegf_on_mdsc_entry", "amp_on_mdsc_differentiation", "perfusion_on_myeloid_entry", "perfusion_on_t_cell_entry",
+    "vessels_on_cd8_entry", "vegf_on_dc_maturation", "adenosine_on_dc_maturation", "atp_on_dc_maturation",
+    "vegf_on_exhaustion", "vegf_on_treg", "pd1_on_exhaustion", "pd1_on_stem", "pd1_on_killing", "mdsc_on_killing",
+    "adenosine_on_killing", "treg_on_killing", "treg_on_priming", "oxygen_on_killing", "interferon_on_pdl1",
+    "injury_on_vegf", "injury_on_tissue_vegf", "injury_on_IL6", "inflammation_on_marrow", "damage_on_dc_entry",
+    "damage_on_monocytes", "hypoxia_on_doxorubicin", "perfusion_on_clearing",
+)  # fmt: skip
+
+
+def table_of(
+    study: Study, points: Sequence[tuple], *, progress: Callable[[str], None] | None = None, store: Any = None,
+    threads: int | None = None,
+) -> dict[str, np.ndarray]:
+    """Run points (values by factor name, arm, replicate) of a study: factors, arm, replicate and endpoints.
+
+    With `store` (a path) the runs are kept there, and those it holds already are not made again.
+    """
+    asked = study.with_points(points)
+    if store is not None:
+        from tme_sim.study import run_study
+
+        kept = run_study(asked, store, yes=True)
+        try:
+            return dict(kept.table(asked))
+        finally:
+            kept.close()
+    from tme_sim.ensemble import BAD_INPUT, Row, run_rows
+
+    rows: list[Row] = []
+    for begin in range(0, len(points), CHUNK):
+        plans, wrong = [], {}
+        for i, point in enumerate(points[begin : begin + CHUNK]):
+            try:
+                plans.append(asked.plan(point))
+            except InputError as error:
+                wrong[i] = Row(BAD_INPUT, str(error))
+        made = iter(run_rows(plans, threads=threads))
+        rows += [wrong[i] if i in wrong else next(made) for i in range(len(points[begin : begin + CHUNK]))]
+        if progress is not None and len(points) > CHUNK:
+            progress(f"{len(rows)} of {len(points)} runs done")
+    ends = as_table([{"status": r.status, "message": r.message, **r.summary} for r in rows])
+    return {**asked.columns(), **ends}
+
+
+def number_factors(study: Study) -> list[Factor]:
+    """The factors of a study that have a range of numbers."""
+    return [f for f in study.all_factors if not f.is_choice and np.isfinite([f.low, f.high]).all() and f.high > f.low]
+
+
+def evidence_factors(study: Study, patterns: Iterable[str] = ("*",)) -> tuple[Study, list[Factor]]:
+    """The study with one more factor per model parameter that matches a pattern, over the range of its evidence.
+
+    A pattern with ``*`` leaves out parameters that a drug file sets, floors and widths of the method, constants, and
+    what the study varies already.
+
+    Raises:
+        InputError: a pattern that matches nothing, with the nearest name.
+    """
+    from tme_sim.study.factors import Factor
+
+    catalogue, patient = study.base.catalogue, study.base.patient
+    known = catalogue.names()
+    of_drugs = {p.name for m in catalogue.sources if m.name in DRUGS for p in (*m.parameters, *m.lesion_parameters)}
+    varied = {key.rpartition(".")[2] for f in study.all_factors for key in f.keys}
+    chosen: list[str] = []
+    for pattern in patterns:
+        hits = [n for n in known if fnmatch.fnmatchcase(n, pattern)]
+        if not hits:
+            raise InputError(Problem("--parameters", quoted(pattern), f"is no parameter{nearest(pattern, known)}"))
+        if any(c in pattern for c in "*?["):
+            hits = [
+                n for n in hits if n not in of_drugs and not any(fnmatch.fnmatchcase(n, skip) for skip in NOT_BIOLOGY)
+            ]
+        chosen += [n for n in hits if n not in chosen and n not in varied and known[n].high > known[n].low]
+    factors = []
+    for name in chosen:
+        one = known[name]
+        low, high = (float(np.clip(v, *one.physical)) for v in (one.low, one.high))
+        if name in catalogue.lesion_parameters:
+            keys = tuple(f"patient.lesion.{i + 1}.{name}" for i in range(len(patient.lesion)))
+        else:
+            keys = (f"patient.{name}" if name in patient.parameters else f"parameters.{name}",)
+        scale = "log" if low > 0 and high / low >= 10 else "linear"
+        factors.append(Factor(name, keys, one.unit, low, high, scale, label=one.label or one.note))
+    return replace(study, factors=(*study.factors, *factors), rows=(), given=()), factors
+
+
+def nominal_of(study: Study, factor: Factor) -> float | None:
+    """The value that the base scenario has for a factor's first key, in the unit of the factor; None if unknown."""
+    from tme_sim.quantities import convert
+
+    name = factor.keys[0].rpartition(".")[2]
+    known = study.base.catalogue.names()
+    if name not in known:
+        return None
+    patient = study.base.patient
+    own = patient.lesion[0].parameters if patient.lesion else {}
+    given = {**study.base.parameters, **patient.parameters, **own}
+    value, unit = given[name] if name in given else (known[name].value, known[name].unit)
+    return float(convert(value, unit, factor.unit))
+
+
+def cut_arms(study: Study, arrows: Sequence[str]) -> tuple[Study, dict[str, tuple[str, str]]]:
+    """The study with every arm repeated with each arrow cut; and what each new arm is: (arrow or "none", arm).
+
+    Raises:
+        InputError: an arrow that is not there, with the nearest name.
+    """
+    from tme_sim.findings.knockouts import WHOLE
+    from tme_sim.study import Arm
+
+    known = study.base.catalogue.arrows
+    for arrow in arrows:
+        if arrow not in known:
+            raise InputError(Problem("--arrows", quoted(arrow), f"is no arrow of the network{nearest(arrow, known)}"))
+    arms, meaning = [], {}
+    for arrow in (WHOLE, *arrows):
+        for arm in study.arms:
+            name = f"{arm.name} / {arrow}"
+            gain = {} if arrow == WHOLE else {f"biology.gains.{arrow}": 0.0}
+            arms.append(Arm(name, {**arm.changes, **gain}))
+            meaning[name] = (arrow, arm.name)
+    return replace(study, arms=tuple(arms)), meaning
+
+
+def plain_study(study: Study) -> Study:
+    """The study without rows of its own, for points that are asked for one by one."""
+    return replace(study, rows=(), given=())

@@ -1,0 +1,287 @@
+"""Findings as files (CSV tables, figures) and as lines of text for the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tme_sim.findings import draw
+from tme_sim.findings.drive import Flips, Sensitivity, Tornado
+from tme_sim.findings.knockouts import Knockouts
+from tme_sim.findings.sensitivity import Local, Morris, Prcc, Sobol
+from tme_sim.findings.surface import Regret, Surface, Window, member_windows, near_best, paired_window, regret
+
+if TYPE_CHECKING:
+    from tme_sim.study import Study
+
+__all__ = [
+    "csv_bytes", "flip_sentences", "flips_told", "knockouts_told", "label_of", "number", "sensitivity_told",
+    "surface_told", "table_bytes",
+]  # fmt: skip
+
+Files = dict[str, bytes]
+SHOWN = 12  # rows told on the terminal; the file holds all
+
+
+def number(value: float) -> str:
+    """A number with four digits."""
+    return f"{value:.4g}" if np.isfinite(value) else "-"
+
+
+def label_of(outcome: str) -> str:
+    """An outcome with its unit, as axes name it."""
+    from tme_sim.definitions import definition_of
+
+    found = definition_of(outcome)
+    unit = "" if found is None or found.unit in ("1", "text") else f" ({found.unit})"
+    return f"{outcome.replace('_d', ' on day ', 1) if '_d' in outcome else outcome}{unit}".replace("_", " ")
+
+
+def csv_bytes(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Rows as CSV, with the columns of the first."""
+    rows = list(rows)
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]) if rows else ["nothing"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
+    return stream.getvalue().encode()
+
+
+def table_bytes(table: Mapping[str, np.ndarray]) -> bytes:
+    """A table of runs as CSV."""
+    names = list(table)
+    return csv_bytes(dict(zip(names, row, strict=True)) for row in zip(*(table[n] for n in names), strict=True))
+
+
+def _cell(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float):
+        return "" if np.isnan(value) else repr(value)
+    return "'" + value if isinstance(value, str) and value[:1] in "=+@\t" else value  # no formula for a spreadsheet
+
+
+def _stem(text: str) -> str:
+    return "".join(c if c.isalnum() or c in "-." else "_" for c in text.lower())[:40].strip("_")
+
+
+def _missing(missing) -> list[str]:
+    return [f"warning: {missing.text}"] if missing.failed else []
+
+
+# --- sensitivity ----------------------------------------------------------------------------------
+
+
+def sensitivity_told(found: Sensitivity, study: Study) -> tuple[Files, list[str]]:
+    """Files and lines of a sensitivity analysis."""
+    label = label_of(found.outcome)
+    units = {f.name: f.unit for f in found.factors}
+    files: Files = {}
+    rows: list[dict[str, Any]] = []
+    lines = _missing(found.missing)
+    for target, one in found.found.items():
+        figure, these, head = _one(found, target, one, study, label)
+        files[f"{found.method}_{_stem(target)}.png"] = draw.png(figure)
+        rows += [{"target": target, "unit": units[r["factor"]], **r} for r in these]
+        shown = sorted(these, key=lambda r: -abs(r[head]))[:SHOWN]
+        lines.append(f"{target}, {found.outcome}: {_counted(one)}")
+        lines += [f"  {r['factor']:<22}" + "  ".join(f"{k} {number(v)}" for k, v in r.items() if k != "factor")
+                  for r in shown]  # fmt: skip
+    files[f"{found.method}.csv"] = csv_bytes(rows)
+    files["runs.csv"] = table_bytes(found.table)
+    return files, lines
+
+
+def _counted(one: Any) -> str:
+    if isinstance(one, (Tornado, Local)):
+        return f"{one.left_out} without a value" if one.left_out else "all runs gave a value"
+    what = {Morris: "trajectories", Sobol: "base samples", Prcc: "runs"}[type(one)]
+    return f"{one.used} {what} used, {one.left_out} left out for failed runs"
+
+
+def _one(found: Sensitivity, target: str, one: Any, study: Study, label: str) -> tuple[Any, list[dict], str]:
+    """Figure, rows, and the column to order by."""
+    ask = f"What decides {label} ({target})?"
+    about = f"{study.title or study.name}. {_counted(one)[:1].upper()}{_counted(one)[1:]}."
+    if isinstance(one, Sobol):
+        rows = [
+            {"factor": n, "first": f.value, "first_low": f.low, "first_high": f.high, "total": t.value,
+             "total_low": t.low, "total_high": t.high}
+            for n, f, t in zip(one.names, one.first, one.total, strict=True)
+        ]  # fmt: skip
+        figure = draw.bars_figure(one.names, {"first order": one.first, "total": one.total}, title=ask,
+                                  subtitle=f"{about} Lines: 95 % intervals (bootstrap).",
+                                  label="share of variance (Sobol' index)")  # fmt: skip
+        return figure, rows, "total"
+    if isinstance(one, Morris):
+        rows = [
+            {"factor": n, "mu_star": s.value, "mu_star_low": s.low, "mu_star_high": s.high, "mu": m, "sigma": v}
+            for n, s, m, v in zip(one.names, one.mu_star, one.mu, one.sigma, strict=True)
+        ]
+        return draw.morris_figure(one, title=ask, subtitle=about, label=label), rows, "mu_star"
+    if isinstance(one, Prcc):
+        rows = [
+            {"factor": n, "prcc": v.value, "low": v.low, "high": v.high, "p": p}
+            for n, v, p in zip(one.names, one.values, one.p, strict=True)
+        ]
+        figure = draw.bars_figure(one.names, {"prcc": one.values}, title=ask,
+                                  subtitle=f"{about} Lines: 95 % intervals.", label="partial rank correlation")
+        return figure, rows, "prcc"
+    if isinstance(one, Tornado):
+        rows = [
+            {"factor": n, "low_end": a, "high_end": b, "as_it_is": one.at, "swing": abs(b - a)}
+            for n, a, b in zip(one.names, one.low, one.high, strict=True)
+        ]
+        figure = draw.tornado_figure(one, title=ask, subtitle=f"{about} One factor at a time.", label=label)
+        return figure, [r if np.isfinite(r["swing"]) else r | {"swing": 0.0} for r in rows], "swing"
+    from tme_sim.findings.sensitivity import Index
+
+    rows = [
+        {"factor": n, "slope": s, "error": e} for n, s, e in zip(one.names, one.slopes, one.error, strict=True)
+    ]
+    bars = [Index(v, v - e, v + e) if np.isfinite(v) else Index(0.0, 0.0, 0.0)
+            for v, e in zip(one.slopes, one.error, strict=True)]  # fmt: skip
+    figure = draw.bars_figure(one.names, {"slope": bars}, title=ask,
+                              subtitle=f"{about} Derivative at the values used, per whole range of the factor.",
+                              label=f"change of {label} per range")  # fmt: skip
+    return figure, [r for r in rows if np.isfinite(r["slope"])], "slope"
+
+
+# --- flips ----------------------------------------------------------------------------------
+
+
+def flip_sentences(found: Flips) -> list[str]:
+    """Each flip as a sentence, those first that gain most."""
+    units = {s.parameter: s.unit for s in found.scans}
+    out = []
+    for scan in found.flipping:
+        unit = "" if units[scan.parameter] == "1" else f" {units[scan.parameter]}"
+        for one in found.flips[scan.parameter]:
+            used = found.nominal.get(one.parameter)
+            now = f"; used: {number(used)}{unit}" if used is not None else ""
+            out.append(f"{one.above} is best only if {one.parameter} exceeds {one.threshold:.3g}{unit}, "
+                       f"{one.below} below it{now}")  # fmt: skip
+    return out
+
+
+def flips_told(found: Flips, study: Study) -> tuple[Files, list[str]]:
+    """Files and lines about what flips the order."""
+    label, best = label_of(found.outcome), next(iter(found.arms))
+    sources = study.base.catalogue.names()
+    flipping = found.flipping
+    rows = [
+        {"parameter": one.parameter, "unit": scan.unit, "threshold": one.threshold, "bracket_low": one.bracket[0],
+         "bracket_high": one.bracket[1], "best_below": one.below, "best_above": one.above,
+         "used": found.nominal.get(one.parameter, np.nan),
+         "evidence_low": scan.values[0], "evidence_high": scan.values[-1],
+         "grade": sources[one.parameter].grade if one.parameter in sources else "",
+         "source": sources[one.parameter].source if one.parameter in sources else ""}
+        for scan in flipping for one in found.flips[scan.parameter]
+    ]  # fmt: skip
+    scans = [
+        {"parameter": s.parameter, "unit": s.unit, "value": v, "arm": arm, found.outcome: y, "best": best_there}
+        for s in found.scans for arm, row in zip(s.arms, s.outcomes, strict=True)
+        for v, y, best_there in zip(s.values, row, s.best, strict=True)
+    ]  # fmt: skip
+    files = {"flips.csv": csv_bytes(rows), "scans.csv": csv_bytes(scans)}
+    failed = [s.parameter for s in found.scans if s.failed]
+    ranked = ", ".join(f"{name} {number(v)}" for name, v in found.arms.items())
+    lines = _missing(found.missing)
+    lines.append(f"{found.outcome} at the values used: {ranked}")
+    lines.append(f"{len(flipping)} of {len(found.scans)} parameters flip the order within their evidence")
+    lines += [f"  {text}" for text in flip_sentences(found)]
+    if failed:
+        lines.append(f"  not every point gave a value for: {', '.join(failed)}")
+    if flipping:
+        about = (f"{study.title or study.name}. {len(flipping)} of {len(found.scans)} parameters change which order is "
+                 f"best within their evidence; at the values used it is {best}.")  # fmt: skip
+        title = f"What flips the order: best by {label}"
+        files["flips.png"] = draw.png(draw.flips_figure(flipping, found.flips, found.nominal, title=title,
+                                                        subtitle=about))  # fmt: skip
+        files["scans.png"] = draw.png(draw.scan_figure(flipping, title="Outcome of every order over the evidence",
+                                                       subtitle=about, label=label))  # fmt: skip
+    return files, lines
+
+
+# --- knock-outs ----------------------------------------------------------------------------------
+
+
+def knockouts_told(found: Knockouts, table: Mapping[str, np.ndarray], study: Study) -> tuple[Files, list[str]]:
+    """Files and lines about what each arrow carries."""
+    arrows, label = study.base.catalogue.arrows, label_of(found.outcome)
+    rows = [
+        {"arrow": one.arrow, "label": arrows.get(one.arrow, "nothing cut"), "gap": one.gap.median,
+         "gap_low": one.gap.low, "gap_high": one.gap.high, "carried": one.carried.median,
+         "carried_low": one.carried.low, "carried_high": one.carried.high, "best": one.best, "worst": one.worst,
+         **{f"mean {arm}": m for arm, m in zip(found.arms, one.means, strict=True)}}
+        for one in (found.whole, *found.cut)
+    ]  # fmt: skip
+    whole = found.whole
+    about = (f"{study.title or study.name}. Gap between {whole.best} and {whole.worst}, median and 80 % band over "
+             "patients, with one arrow cut at a time. Dashed: nothing cut.")  # fmt: skip
+    figure = draw.knockouts_figure(found, arrows, title="Which arrow makes timing matter?", subtitle=about,
+                                   label=f"gap between best and worst order, {label}")  # fmt: skip
+    files = {"knockouts.csv": csv_bytes(rows), "knockouts.png": draw.png(figure), "runs.csv": table_bytes(table)}
+    lines = _missing(found.missing)
+    lines.append(f"nothing cut: {whole.best} best, {whole.worst} worst, gap {number(whole.gap.median)}")
+    for one in found.cut[:SHOWN]:
+        turned = "" if one.best == found.whole.best else f"; best is now {one.best}"
+        lines.append(f"  {one.arrow:<30} carries {100 * one.carried.median:+.0f} % of the gap "
+                     f"({100 * one.carried.low:+.0f} to {100 * one.carried.high:+.0f}){turned}")  # fmt: skip
+    return files, lines
+
+
+# --- surfaces ----------------------------------------------------------------------------------
+
+
+def surface_told(
+    surface: Surface, title: str, names: tuple[str, str], points: Mapping[str, tuple[float, float]] | None = None
+) -> tuple[Files, list[str]]:
+    """Files and lines of a timing surface; `names` are what axes call x and y, `points` named orders."""
+    window, paired = near_best(surface), paired_window(surface)
+    members, orders = member_windows(surface), regret(surface, points or {})
+    label = label_of(surface.outcome)
+    low, high = surface.band
+    rows = [
+        {surface.x_name: x, surface.y_name: y, "mean": surface.mean[i, j], "low_80": low[i, j], "high_80": high[i, j],
+         "near_best": int(window.near[i, j]), "near_best_paired": int(paired.near[i, j])}
+        for i, x in enumerate(surface.x) for j, y in enumerate(surface.y)
+    ]  # fmt: skip
+    about = (f"{len(surface.values)} members, each under every pair of dates. "
+             f"{_extent('Near-best', surface, window)} {_extent('Paired', surface, paired)}")  # fmt: skip
+    figure = draw.surface_figure(surface, window, paired, title=title, subtitle=about,
+                                 labels=(*names, label), points=points)  # fmt: skip
+    files = {"surface.csv": csv_bytes(rows), "surface.png": draw.png(figure)}
+    lines = _missing(surface.missing)
+    lines.append(f"best {surface.outcome} {number(window.value)} at {surface.x_name} {window.best[0]:g}, "
+                 f"{surface.y_name} {window.best[1]:g}, over {len(surface.values)} members")  # fmt: skip
+    lines += [_extent("near-best window:", surface, window), _extent("paired window:", surface, paired)]
+    for key, word in (("best_x", f"own best {surface.x_name}"), ("best_y", f"own best {surface.y_name}"),
+                      ("width_x", f"own width of {surface.x_name}"), ("width_y", f"own width of {surface.y_name}")):
+        band = members[key]
+        lines.append(f"  {word:<32} median {band.median:g}, 80 % of members {band.low:g} to {band.high:g}")
+    if orders:
+        files["regret.csv"] = csv_bytes(_order_row(one) for one in orders)
+        lines.append(f"regret in {label}: of the mean; median, 80 % band and worst tenth of members")
+        lines += [f"  {o.name:<32} {number(o.of_mean)}; {number(o.members.median)}, {number(o.members.low)} to "
+                  f"{number(o.members.high)}, {number(o.worst_tenth)}" for o in orders]  # fmt: skip
+    return files, lines
+
+
+def _order_row(one: Regret) -> dict[str, Any]:
+    return {"order": one.name, "x": one.x, "y": one.y, "value": one.value, "regret_of_mean": one.of_mean,
+            "regret_median": one.members.median, "regret_low": one.members.low, "regret_high": one.members.high,
+            "regret_worst_tenth": one.worst_tenth}  # fmt: skip
+
+
+def _extent(word: str, surface: Surface, window: Window) -> str:
+    def one(name: str, along: tuple[float, float], ends: Sequence[bool], width: float) -> str:
+        least = "at least " if any(ends) else ""
+        return f"{name} {along[0]:.3g} to {along[1]:.3g}, {least}{width:.3g} days wide"
+
+    x = one(surface.x_name, window.along_x, window.open_x, window.width_x)
+    y = one(surface.y_name, window.along_y, window.open_y, window.width_y)
+    return f"{word} {x}; {y}; {100 * window.share:.0f} % of the map."
