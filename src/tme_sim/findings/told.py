@@ -265,16 +265,18 @@ def surface_told(
         lines.append(f"  {word:<32} median {band.median:g}, 80 % of members {band.low:g} to {band.high:g}")
     if orders:
         files["regret.csv"] = csv_bytes(_order_row(one) for one in orders)
-        lines.append(f"regret in {label}: of the mean; median, 80 % band and worst tenth of members")
-        lines += [f"  {o.name:<32} {number(o.of_mean)}; {number(o.members.median)}, {number(o.members.low)} to "
-                  f"{number(o.members.high)}, {number(o.worst_tenth)}" for o in orders]  # fmt: skip
+        lines.append(f"regret in {label}: of the mean; of members median, 80 % band, worst tenth; share of their best")
+        lines += [f"  {o.name:<24} {number(o.of_mean)}; {number(o.members.median)}, {number(o.members.low)} to "
+                  f"{number(o.members.high)}, {number(o.worst_tenth)}; {100 * o.share.median:.1f} % "
+                  f"({100 * o.share.low:.1f} to {100 * o.share.high:.1f})" for o in orders]  # fmt: skip
     return files, lines
 
 
 def _order_row(one: Regret) -> dict[str, Any]:
     return {"order": one.name, "x": one.x, "y": one.y, "value": one.value, "regret_of_mean": one.of_mean,
             "regret_median": one.members.median, "regret_low": one.members.low, "regret_high": one.members.high,
-            "regret_worst_tenth": one.worst_tenth}  # fmt: skip
+            "regret_worst_tenth": one.worst_tenth, "share_median": one.share.median, "share_low": one.share.low,
+            "share_high": one.share.high}  # fmt: skip
 
 
 def _extent(word: str, surface: Surface, window: Window) -> str:

@@ -95,7 +95,7 @@ class Header(Model):
     timeout: str = Field("120 s", max_length=64, description="a run is given up after this time")
 
 
-SECTIONS = ("set", "factor", "arm", "design", "replicates", "outputs")
+SECTIONS = ("set", "factor", "arm", "design", "replicates", "outputs", "surface", "optimise")  # the last two: findings
 
 
 def load_study(path: str | Path, *, mechanisms: Sequence[str | Path] = ()) -> Study:

@@ -1,0 +1,70 @@
+"""The best protocol in words and as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tme_sim.findings.optimise import Candidate, Constraint, Optimum
+from tme_sim.findings.protocols import ARM, protocol_text
+from tme_sim.findings.told import label_of, number
+
+if TYPE_CHECKING:
+    from tme_sim.study import Study
+
+__all__ = ["optimum_lines", "protocol_texts"]
+
+
+def chosen_text(study: Study, names: Sequence[str], candidate: Candidate) -> str:
+    """What a candidate chooses, as name and value with unit."""
+    parts = []
+    for name, value in zip(names, candidate.values, strict=True):
+        written: Any = value if name == ARM else study.factor(name).written(value)
+        parts.append(f"{name} = {written}")
+    return ", ".join(parts)
+
+
+def optimum_lines(
+    study: Study, names: Sequence[str], found: Optimum, outcome: str, aim: str, constraints: Sequence[Constraint]
+) -> list[str]:
+    """What the search found, line by line."""
+    label = label_of(outcome)
+    lines = [f"{found.tried} protocols tried, {found.runs} runs; {outcome}, best {aim} over patients"]
+    lines += [f"kept: {c.text}" for c in constraints]
+    if found.failed:
+        lines.append(f"{found.failed} runs gave no value; protocols with one of them are not chosen")
+    rows = [("best", found.best, found.fresh_best)]
+    if found.runner_up is not None:
+        rows.append(("runner-up", found.runner_up, found.fresh_runner_up))
+    for word, one, fresh in rows:
+        lines.append(f"{word}: {chosen_text(study, names, one)}")
+        lines.append(f"  {label}: mean {number(float(np.mean(one.outcomes)))} in the {one.outcomes.size} patients that "
+                     f"chose, {number(float(np.nanmean(fresh)))} in {fresh.size} others")  # fmt: skip
+    lines.append(gap_text(found, label))
+    return lines
+
+
+def gap_text(found: Optimum, label: str) -> str:
+    """The gap between best and runner-up as a sentence."""
+    gap = found.gap
+    if gap is None:
+        return "no second protocol that differs from the best by a tenth of a range was allowed"
+    if gap.members < 2:
+        return f"gap: {number(gap.mean)} {label}; one patient says nothing about how sure that is"
+    sure = "the best is better" if gap.low > 0 else "the runner-up is better" if gap.high < 0 else "not told apart"
+    return (f"gap in the patients that did not choose: {number(gap.mean)} (95 % {number(gap.low)} to "
+            f"{number(gap.high)}) {label}, best ahead in {gap.above} of {gap.members}: {sure}")  # fmt: skip
+
+
+def protocol_texts(study: Study, names: Sequence[str], found: Optimum, outcome: str, aim: str) -> list[str]:
+    """The best protocol and the runner-up as protocol files."""
+    out = []
+    for word, one in (("best", found.best), ("runner-up", found.runner_up)):
+        if one is not None:
+            title = f"{word} of study {study.name} by {outcome} ({aim}): {chosen_text(study, names, one)}"
+            source = [f"searched over the factors of study {study.name}, {found.tried} protocols tried",
+                      gap_text(found, label_of(outcome))]  # fmt: skip
+            out.append(protocol_text(study, names, one, title[:300], source))
+    return out

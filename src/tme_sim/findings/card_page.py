@@ -1,0 +1,197 @@
+"""The page about a hypothesis card: claim, verdict with the figure, predictions, what would refute it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tme_sim.findings import draw
+from tme_sim.findings.cards import Card, Judged, overall
+from tme_sim.findings.table import Missing, Table, cube
+from tme_sim.findings.told import label_of, number
+from tme_sim.report.page import Code, Page, Picture, Prose, Section, page_html
+from tme_sim.report.page import Table as Rows
+
+if TYPE_CHECKING:
+    from tme_sim.study import Study
+
+__all__ = ["card_html", "card_lines", "new_card"]
+
+WORDS = {
+    "supported": "Supported by this model: every prediction holds.",
+    "refuted": "Refuted by this model: a prediction fails.",
+    "undecided": "Undecided in this model: no prediction fails, but not every one is certain.",
+}
+
+
+def card_lines(card: Card, judged: Sequence[Judged], missing: Missing) -> list[str]:
+    """The verdict and every prediction as text."""
+    lines = [f"warning: {missing.text}"] if missing.failed else []
+    lines.append(f"{card.name}: {overall(judged)}")
+    return lines + [f"  {one.verdict:<10}{one.prediction.text} ({_effect(one)})" for one in judged]
+
+
+def _effect(one: Judged) -> str:
+    e = one.effect
+    wanted = f", predicted above {number(one.threshold)}" if one.threshold else ""
+    return (f"{label_of(one.prediction.outcome)}, better than {one.against} by {number(e.mean)}, 95 % "
+            f"{number(e.low)} to {number(e.high)}{wanted}, {e.members} patients")  # fmt: skip
+
+
+def card_html(card: Card, study: Study, table: Table, judged: Sequence[Judged], missing: Missing,
+              member: Sequence[str]) -> str:  # fmt: skip
+    """The page as one HTML document that needs nothing else.
+
+    Raises:
+        ImportError: jinja2 is not installed (extra ``[report]``).
+    """
+    return page_html(card_page(card, study, table, judged, missing, member))
+
+
+def card_page(card: Card, study: Study, table: Table, judged: Sequence[Judged], missing: Missing,
+              member: Sequence[str]) -> Page:  # fmt: skip
+    """The page as sections."""
+    from tme_sim import __version__
+
+    verdict = overall(judged)
+    facts = [
+        ("verdict", verdict), ("patients", str(judged[0].effect.members)), ("runs", str(len(table["arm"]))),
+        ("arms", str(len(study.arms))), ("model", study.model_digest[:12]), ("tme_sim", __version__),
+    ]  # fmt: skip
+    about: list[Any] = [Prose(card.claim, "lead")]
+    if card.source:
+        about.append(Prose("Claimed by: " + "; ".join(card.source), "note"))
+    if card.note:
+        about.append(Prose(card.note))
+    result: list[Any] = [Prose(WORDS[verdict], "lead")]
+    if missing.failed:
+        result.append(Prose(missing.text, "warning"))
+    if judged[0].effect.members < 2:
+        result.append(Prose("One patient only: nothing here says how patients differ.", "warning"))
+    result += [*_pictures(study, table, judged, member), _predictions(judged)]
+    refutes = [
+        Rows(("measurement", "the claim is refuted if", "what it takes"),
+             [(r.measurement, r.refuted_if, r.cost or "-") for r in card.refutes]),
+        Prose("The verdict above is that of a model. These measurements decide.", "note"),
+    ]  # fmt: skip
+    again = [
+        Code(f"tme-sim hypothesis run {card.path}"),
+        Code(card.text, "the card"),
+        Code(study.text, "the study"),
+    ]
+    return Page(
+        card.claim, "hypothesis card", facts,
+        (Section("claim", "Claim", about), Section("verdict", "Verdict", result),
+         Section("arms", "Arms", [_arms(study)]), Section("refute", "What would refute it", refutes),
+         Section("again", "How to do it again", again)),
+    )  # fmt: skip
+
+
+def _pictures(study: Study, table: Table, judged: Sequence[Judged], member: Sequence[str]) -> list[Picture]:
+    out = []
+    for outcome in dict.fromkeys(one.prediction.outcome for one in judged):
+        found = cube(table, outcome, ("arm",), member)
+        values = {name: found.values[:, k] for k, (name,) in enumerate(found.cells)}
+        values = {arm.name: values[arm.name] for arm in study.arms}
+        label = label_of(outcome)
+        figure = draw.arms_figure(values, title=f"{label[:1].upper()}{label[1:]} in every arm",
+                                  subtitle="A grey line joins one patient across arms; bars are means.", label=label)
+        courses = [(name, f"mean {number(float(np.mean(row)))}, {number(float(row.min()))} to "
+                          f"{number(float(row.max()))} over patients") for name, row in values.items()]
+        alt = f"Points: {label} of each patient in each arm"
+        out.append(Picture(draw.png(figure), f"{label} of the same patients in every arm.", courses, alt))
+    rows = {f"{one.prediction.arm} against {one.against}": (one.effects, one.effect) for one in judged}
+    if judged[0].effect.members > 1:
+        outcomes = {one.prediction.outcome for one in judged}
+        label = label_of(outcomes.pop()) if len(outcomes) == 1 else "unit of each outcome"
+        figure = draw.differences_figure(rows, title="How much better, paired within patients",
+                                         subtitle="Points: patients. Diamond and line: mean with 95 % interval.",
+                                         label=f"better by, {label}")  # fmt: skip
+        courses = [(name, f"{number(e.mean)} ({number(e.low)} to {number(e.high)}), better in {e.above} of "
+                          f"{e.members} patients") for name, (_, e) in rows.items()]
+        out.append(Picture(draw.png(figure), "Paired differences; right of 0 is as predicted.", courses,
+                           "Points: paired difference of each patient for each prediction"))  # fmt: skip
+    return out
+
+
+def _predictions(judged: Sequence[Judged]) -> Rows:
+    return Rows(
+        ("prediction", "compared with", "endpoint", "better by", "95 % interval", "asked", "verdict"),
+        [(one.prediction.text, one.against, one.prediction.outcome, number(one.effect.mean),
+          f"{number(one.effect.low)} to {number(one.effect.high)}", f"> {number(one.threshold)}", one.verdict)
+         for one in judged],
+        numeric=(3, 4, 5),
+    )  # fmt: skip
+
+
+def _arms(study: Study) -> Rows:
+    rows = []
+    for arm in study.arms:
+        scenario = study.scenario_of_arm(arm.name)
+        given = [
+            f"{p.drug or p.kind}: {p.start}" if hasattr(p, "drug") else f"{p.kind}: {p.start}"
+            for p in scenario.protocol.treatment
+        ]
+        other = [f"{k} = {v}" for k, v in arm.changes.items() if k != "protocol" and not k.startswith("protocol.")]
+        rows.append((arm.name, "; ".join(given) or "nothing", "; ".join(other) or "-"))
+    return Rows(("arm", "what is given from when", "what else differs"), rows)
+
+
+STUDY = '''\
+# The study of a hypothesis card: the arms that its predictions compare, on the same patients.
+schema = 1
+name = "{name}"
+title = "{title}"
+question = "{title}"
+base = "{base}"
+
+[replicates]                      # the same patients in every arm
+count = 16
+[[replicates.draw]]
+name = "doubling_time"
+key = "patient.lesion.1.doubling_time"
+low = "80 day"
+high = "320 day"
+scale = "log"
+
+[[arm]]
+name = "as it is"
+
+[[arm]]
+name = "changed"
+set = {{ "parameters.k_MDSC_diff" = "0.2 1/day" }}
+
+[outputs]
+endpoints = ["burden_d365"]
+'''
+
+CARD = '''\
+# A hypothesis card.  tme-sim hypothesis run {name} makes the page with the verdict.
+schema = 1
+name = "{name}"
+claim = "{title}"
+study = "study.toml"
+source = ["who claims it, with DOI"]
+note = "How the claim is put into the model, and what that leaves out."
+
+[[prediction]]
+text = "Less tumour after a year where MDSC leave faster"
+outcome = "burden_d365"
+arm = "changed"
+than = "as it is"
+by = 0.05                         # by at least 5 %
+
+[[refute]]
+measurement = "what is measured, in whom, when"
+refuted_if = "the result that would refute the claim"
+cost = "samples, animals or patients"
+'''
+
+
+def new_card(name: str, base: str, title: str = "") -> dict[str, str]:
+    """The files of a new card, ready to run: ``card.toml`` and ``study.toml``."""
+    title = title or "MDSC that leave faster let less tumour survive a year"
+    plain = {"name": name, "title": title.replace("\\", "").replace('"', "'"), "base": base}
+    return {"card.toml": CARD.format(**plain), "study.toml": STUDY.format(**plain)}

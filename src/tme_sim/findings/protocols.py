@@ -1,0 +1,106 @@
+"""The best protocol of a study: candidates as scenarios, and the winner as a plain protocol file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tme_sim.diagnostics import InputError, Problem
+from tme_sim.findings.drive import outcome_name
+from tme_sim.findings.optimise import Candidate, Constraint, Optimum, optimise
+from tme_sim.findings.runs import plain_study, table_of
+from tme_sim.findings.table import outcome_of, sense_of
+
+if TYPE_CHECKING:
+    from tme_sim.study import Study
+
+__all__ = ["best_protocol", "protocol_text", "values_of"]
+
+ARM = "arm"
+
+
+@dataclass(frozen=True)
+class _Arm:
+    """The arm as something to choose."""
+
+    names: tuple[str, ...]
+    name: str = ARM
+
+    def at(self, u: float) -> str:
+        return self.names[min(int(u * len(self.names)), len(self.names) - 1)]
+
+
+def best_protocol(
+    study: Study, *, outcome: str | None = None, better: str | None = None, aim: str = "mean",
+    constraints: Sequence[Constraint] = (), budget: int = 200, seed: int = 0,
+    progress: Callable[[str], None] | None = None, store: Any = None,
+) -> tuple[Optimum, tuple[str, ...]]:
+    """Search the factors of a study (and its arms, if several) for the best protocol; and the names of what is chosen.
+
+    The first half of the replicates choose, the other half judge; a single patient does both, and then nothing says how
+    sure the gap is.
+
+    Raises:
+        InputError: nothing to choose, an unknown endpoint, or no protocol that keeps the constraints.
+    """
+    outcome = outcome_name(study, outcome)
+    sense = sense_of(outcome, better)
+    variables: list[Any] = [f for f in study.factors if f.values or f.high > f.low]
+    if len(study.arms) > 1:
+        variables.append(_Arm(tuple(a.name for a in study.arms)))
+    names = tuple(v.name for v in variables)
+    half = (study.replicates + 1) // 2
+    patients = {"search": range(half), "fresh": range(half, study.replicates) if study.replicates > 1 else range(1)}
+    wanted = tuple(dict.fromkeys((outcome, *(c.endpoint for c in constraints))))
+    plain = plain_study(study)
+
+    def evaluate(candidates: Sequence[tuple], which: str) -> list[dict[str, np.ndarray]]:
+        points = []
+        for candidate in candidates:
+            values, arm = values_of(study, names, candidate)
+            points += [({**study.patient(number), **values}, arm, number) for number in patients[which]]
+        table = table_of(plain, points, store=store)
+        read = {e: outcome_of(table, e).reshape(len(candidates), -1) for e in wanted}
+        return [{e: read[e][i] for e in wanted} for i in range(len(candidates))]
+
+    found = optimise(variables, evaluate, outcome, sense, aim=aim, constraints=constraints, budget=budget, seed=seed,
+                     progress=progress)  # fmt: skip
+    return found, names
+
+
+def values_of(study: Study, names: Sequence[str], candidate: Sequence[Any]) -> tuple[dict[str, Any], str]:
+    """A candidate as values of factors and the name of an arm."""
+    values = dict(zip(names, candidate, strict=True))
+    return {k: v for k, v in values.items() if k != ARM}, str(values.get(ARM, study.arms[0].name))
+
+
+def protocol_text(study: Study, names: Sequence[str], candidate: Candidate, title: str, source: Sequence[str]) -> str:
+    """A candidate as a protocol file that ``tme-sim protocol show`` and a scenario's ``protocol.file`` take.
+
+    Raises:
+        InputError: the file would not be read back as the same calendar.
+    """
+    from tme_sim.toml_writer import write_toml
+
+    values, arm = values_of(study, names, candidate.values)
+    scenario = study.scenario(({**study.patient(0), **values}, arm, 0))
+    table: dict[str, Any] = dict(scenario.resolved()["protocol"])
+    for key in ("schema", "name", "title", "source"):
+        table.pop(key, None)
+    head: Mapping[str, Any] = {"schema": 1, "name": f"{study.name}_best"[:64], "title": title, "source": list(source)}
+    text = write_toml({**head, **{k: v for k, v in table.items() if v not in ("", [], {})}})
+    again = scenario.changed({"protocol": _protocol_of(text)})
+    if [(e.tick, e.kind) for e in again.calendar.entries] != [(e.tick, e.kind) for e in scenario.calendar.entries]:
+        raise InputError(Problem(study.path, "protocol", "the best protocol cannot be written as a file of its own"))
+    return text
+
+
+def _protocol_of(text: str) -> dict[str, Any]:
+    import tomllib
+
+    data = tomllib.loads(text)
+    data.pop("schema", None)
+    return data

@@ -1,0 +1,109 @@
+"""The commands on a quick study: what they write and say, and what they refuse before any run."""
+
+import tomllib
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tme_sim.cli import cli
+
+
+def call(*args, code=0):
+    done = CliRunner().invoke(cli, list(args))
+    assert done.exit_code == code, done.output
+    return done.output
+
+
+def rows(path):
+    return np.genfromtxt(path, delimiter=",", names=True, dtype=None, encoding="utf-8")
+
+
+def test_surface_writes_map_windows_and_regret(folder):
+    told = call("surface", "study.toml", "--out", "found")
+    assert "best burden_d90" in told
+    assert "both after" in told
+    assert (folder / "found" / "surface.png").read_bytes()[:4] == b"\x89PNG"
+    grid = rows(folder / "found" / "surface.csv")
+    assert grid.size == 9
+    best = grid[np.argmin(grid["mean"])]
+    assert best["near_best"] == 1
+    assert f"at vegf {best['vegf']:g}, pd1 {best['pd1']:g}" in told
+    call("surface", "study.toml", "--out", "found", code=2)
+
+
+def test_sensitivity_of_parameters_in_two_arms_and_of_the_lead(folder):
+    told = call("sensitivity", "arms.toml", "--method", "tornado", "--parameters", "k_T_exh", "--parameters", "Bmax_trap",
+                "--out", "found")  # fmt: skip
+    table = rows(folder / "found" / "tornado.csv")
+    assert set(table["target"]) == {"before", "after", "lead of the best order"}
+    assert table["swing"].min() > 0
+    assert "all runs gave a value" in told
+
+
+def test_flips_and_knockouts_tell_the_order(folder):
+    told = call("sensitivity", "arms.toml", "--method", "flips", "--parameters", "p_v", "--out", "flips")
+    assert "parameters flip the order" in told
+    assert rows(folder / "flips" / "scans.csv").size >= 10
+    told = call("sensitivity", "arms.toml", "--method", "knockouts", "--arrow", "mdsc_on_killing", "--out", "arrows")
+    assert "mdsc_on_killing" in told
+    assert rows(folder / "arrows" / "knockouts.csv")["arrow"].tolist() == ["none", "mdsc_on_killing"]
+
+
+def test_the_best_protocol_is_a_file_that_protocol_show_takes(folder):
+    told = call("optimise", "study.toml", "--out", "best.toml")
+    assert "gap in the patients that did not choose" in told
+    best = tomllib.loads((folder / "best.toml").read_text())
+    start = {t.get("drug", t["kind"]): t["start"] for t in best["treatment"]}
+    assert f"vegf = {start['bevacizumab']}" in told
+    assert "bevacizumab" in call("protocol", "show", "best.toml")
+    assert (folder / "best_runner_up.toml").exists()
+
+
+def test_a_card_makes_a_page_with_the_verdict_and_escapes_what_it_says(folder):
+    told = call("hypothesis", "run", "card.toml", "--out", "page.html")
+    assert "early: supported" in told
+    page = (folder / "page.html").read_text()
+    assert "Early &lt;b&gt;starts&lt;/b&gt; leave less tumour" in page
+    assert "http" not in page.replace("http-equiv", "")
+    assert page.count("data:image/png;base64,") == 2
+
+
+def test_a_new_card_is_a_card(folder):
+    call("hypothesis", "new", "mine", "--base", "base.toml", "--claim", 'It "works"')
+    from tme_sim.findings.cards import check_arms, load_card
+    from tme_sim.study import load_study
+
+    card = load_card("mine")
+    check_arms(card, [a.name for a in load_study(card.study).arms])
+    assert card.claim == "It 'works'"
+    call("hypothesis", "new", "mine", "--base", "base.toml", code=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("surface", "none.toml"), "there is no such file"),
+        (("surface", "study.toml", "--x", "vegv"), 'did you mean "vegf"?'),
+        (("surface", "study.toml", "--order", "late"), "NAME=X,Y"),
+        (("surface", "arms.toml", "--x", "a"), "no factor"),
+        (("sensitivity", "arms.toml", "--parameters", "k_T_ex"), 'did you mean "k_T_exh"?'),
+        (("sensitivity", "arms.toml", "--arm", "bevore"), 'did you mean "before"?'),
+        (("sensitivity", "arms.toml", "--method", "knockouts", "--arrow", "mdsc_on_kiling"), '"mdsc_on_killing"?'),
+        (("sensitivity", "study.toml", "--method", "flips", "--parameters", "p_v"), "at least two arms"),
+        (("hypothesis", "new", "x", "--base", "bas.toml"), "there is no such file"),
+        (("hypothesis", "run", "study.toml"), "prediction"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_the_repair(folder, arguments, said):
+    before = sorted(p.name for p in folder.iterdir())
+    assert said in call(*arguments, code=2)
+    assert sorted(p.name for p in folder.iterdir()) == before
+
+
+def test_mistakes_of_a_card_are_told_with_their_line(folder):
+    text = (folder / "card.toml").read_text()
+    (folder / "card.toml").write_text(text.replace('than = "after"', 'than = "aftr"'))
+    assert 'did you mean "after"?' in call("hypothesis", "run", "card.toml", code=2)
+    (folder / "card.toml").write_text(text.replace('than = "after"', ""))
+    assert "card.toml:6: prediction[1]" in call("hypothesis", "run", "card.toml", code=2)
