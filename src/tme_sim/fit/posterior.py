@@ -1,0 +1,115 @@
+"""The posterior file: members of an ensemble with the model they belong to, in JSON.
+
+`model_digest` is of what a parameter means: laws, mechanisms, therapies and drug data.  The integrator, which keeps
+its error below a tolerance, does not count.  A posterior of another model is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tme_sim.diagnostics import InputError, Problem, read_text
+from tme_sim.fit.sampler import Priors, generator, systematic
+from tme_sim.results import json_text
+
+__all__ = ["FORMAT", "Posterior", "load_posterior", "model_digest", "posterior_text"]
+
+FORMAT = 1
+BIOLOGY = ("laws.py", "mechanisms/*.py", "therapies/*.py", "therapies/drugs/*.toml")
+
+
+def model_digest(own: Mapping[str, str] | None = None) -> str:
+    """Hex digest (64 bit) of laws, mechanisms, therapies and drugs, and of the user's mechanism files `own`."""
+    import tme_sim
+
+    root = Path(tme_sim.__file__).parent
+    h = hashlib.blake2b(digest_size=8)
+    for pattern in BIOLOGY:
+        for path in sorted(root.glob(pattern)):
+            h.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    h.update(json.dumps(dict(sorted((own or {}).items()))).encode())
+    return h.hexdigest()
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """An ensemble: `scores` [member, k] and `weights` (member) under `priors` (internal units); `data` is the file."""
+
+    priors: Priors
+    scores: np.ndarray
+    weights: np.ndarray
+    model_digest: str
+    digest: str
+    name: str = ""
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def members(self, n: int, seed: int = 1) -> np.ndarray:
+        """Scores of `n` members [n, k] in proportion to their weights.
+
+        Raises:
+            ValueError: fewer than one.
+        """
+        if n < 1:
+            raise ValueError(f"at least one member is needed, not {n}")
+        at = systematic(self.weights, n, generator(seed, 7))
+        return self.scores[at]
+
+
+def posterior_text(data: dict[str, Any]) -> str:
+    """The text of a posterior file, with the digest of its content."""
+    data = {k: v for k, v in data.items() if k != "posterior_digest"}
+    return json_text(data | {"posterior_digest": _digest(data)})
+
+
+def _digest(data: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json_text(data).encode()).hexdigest()[:32]
+
+
+def load_posterior(path: str | Path, *, own: Mapping[str, str] | None = None) -> Posterior:
+    """Read a posterior file of the model that is installed.
+
+    Raises:
+        InputError: a file that is none, was changed by hand, or belongs to another model.
+    """
+
+    def wrong(key: str, message: str) -> InputError:
+        return InputError(Problem(str(path), key, message))
+
+    try:
+        data = json.loads(read_text(path))
+    except ValueError as error:
+        raise wrong("", f"is no posterior file: {error}") from None
+    needed = {"format", "model_digest", "posterior_digest", "parameters", "members"}
+    if not isinstance(data, dict) or not needed <= set(data):
+        missing = ", ".join(sorted(needed - set(data))) if isinstance(data, dict) else "all keys"
+        raise wrong("", f"is no posterior file: it lacks {missing}; tme-sim calibrate writes one")
+    if data["format"] != FORMAT:
+        raise wrong("format", f"is {data['format']!r}; this version reads format {FORMAT}")
+    if data["posterior_digest"] != _digest({k: v for k, v in data.items() if k != "posterior_digest"}):
+        raise wrong("posterior_digest", "does not fit the content: the file was cut or changed since it was written")
+    now = model_digest(own)
+    if data["model_digest"] != now:
+        raise wrong("model_digest", (
+            f"{data['model_digest']} is of another model than the installed one, {now}: parameters may mean something "
+            "else there. Calibrate again: tme-sim calibrate configs/calibration/default.toml --out DIR"))  # fmt: skip
+    listed = data["parameters"]
+    priors = Priors(tuple(p["name"] for p in listed), *(np.array([p[k] for p in listed], dtype=np.float64)
+                    for k in ("centre", "low", "high")), np.array([p["log"] for p in listed], dtype=bool))  # fmt: skip
+    scores = np.array(data["members"]["scores"], dtype=np.float64)
+    weights = np.array(data["members"]["weights"], dtype=np.float64)
+    low, high = priors.bounds()
+    if scores.ndim != 2 or scores.shape != (len(weights), len(listed)) or not np.isfinite(scores).all():
+        raise wrong("members.scores", "must hold one number per member and parameter")
+    if not (weights >= 0).all() or weights.sum() <= 0:
+        raise wrong("members.weights", "must not be negative and not all 0")
+    if (scores < low - 1e-6).any() or (scores > high + 1e-6).any():
+        raise wrong("members.scores", "leave the evidence range of a parameter")
+    return Posterior(priors, scores, weights, data["model_digest"], data["posterior_digest"], data.get("name", ""),
+                     data)  # fmt: skip

@@ -1,0 +1,310 @@
+"""Calibration files: arms, targets and candidate parameters as data, read into a checked `Problem`.
+
+A target is the mean over patients of something each simulated patient has: an indicator (`share`), being free of an
+event after some time (`after`; a published median is the time after which half are), or a logarithm (`mean_log`).
+`value` is what was observed, with the uncertainty of `n` patients or a given `sd`, and a `discrepancy` for what the
+model and the cohort file cannot be expected to match.  Outcomes of arms that give a drug with embolisation are
+withheld: a file that aims at one is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from tme_sim.diagnostics import InputError, nearest, parse_toml, quoted, read_text
+from tme_sim.fit.sampler import Priors
+from tme_sim.quantities import Quantity, internal, to_display
+from tme_sim.validation import Model, Problems, check_table, measured
+
+__all__ = ["ArmTable", "Candidate", "FitProblem", "Settings", "Target", "load_problem", "patient_value"]
+
+Grade = Literal["high", "medium", "low", "assumed"]
+
+
+class Settings(Model):
+    """How large the fit is."""
+
+    seed: int = Field(1, ge=0, lt=2**31)
+    pairs: int = Field(256, ge=8, le=100_000, description="runs of each arm with parameters from the prior")
+    later: int = Field(128, ge=1, le=100_000, description="runs of each arm in each later wave, from the fit so far")
+    waves: int = Field(1, ge=0, le=10, description="later waves")
+    draws: int = Field(64, ge=4, le=10_000, description="members of the posterior ensemble")
+    patients: int = Field(2, ge=1, le=1000, description="patients of each arm on which each member is simulated again")
+    most: int = Field(15, ge=1, le=40, description="parameters fitted at most")
+    least: float = Field(0.03, ge=0, lt=1, description="share of prior variance that targets must take")
+    particles: int = Field(2000, ge=50, le=1_000_000)
+    chains: int = Field(3, ge=2, le=20, description="independent repeats of the sampler, compared with each other")
+    recoveries: int = Field(40, ge=2, le=1000, description="synthetic data sets that are fitted back")
+    rtol: float = Field(1e-4, ge=1e-10, le=1e-2)
+    max_steps: int = Field(3000, ge=100, le=10_000_000)
+
+
+class ArmTable(Model):
+    """Patients, protocol and reading behind some targets."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,48}$")
+    cohort: str = Field(min_length=1, max_length=300, description="cohort file, relative to this one")
+    protocol: str = Field(min_length=1, max_length=300, description="protocol file, relative to this one")
+    duration: measured("day", "simulated from day 0 to here", above=0, most=36525) = Quantity(24.0, "month")
+    criterion: Literal["recist11", "mrecist", "recicl"] = "recist11"
+    gate: Literal["none", "LI-RADS 5"] = "none"
+    error: float = Field(0.061, ge=0, le=0.5, description="relative error of a diameter")
+
+
+class Target(Model):
+    """One published figure; see the module."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,48}$")
+    order: int = Field(ge=1, le=9, description="1 natural history, 2 TACE kill, 3 TACE-alone trials, 4 drugs, 5 VEGF, "
+                       "6 liver")  # fmt: skip
+    arm: str
+    statistic: Literal["share", "after", "mean_log"]
+    of: str = Field(description="endpoint of a row")
+    equals: str | None = None
+    above: float | None = None
+    at: measured("day", "time of an `after`", above=0, most=36525) | None = None
+    window: measured("day", "interval of visits, over which a date is uncertain", least=0, most=400) = Quantity(
+        0.0, "day"
+    )
+    where: dict[str, tuple[float, float]] = Field(default_factory=dict, description="draws that count, from and to")
+    value: float
+    n: int | None = Field(None, ge=1, le=100_000)
+    sd: float | None = Field(None, gt=0)
+    discrepancy: float = Field(0.05, ge=0)
+    role: Literal["fit", "check"] = Field("fit", description="checks are shown beside the fit and do not enter it")
+    source: str = Field(min_length=3, max_length=600)
+    grade: Grade
+    note: str = Field("", max_length=600)
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of the observation: sampling of its own patients, and the discrepancy."""
+        own = self.sd if self.sd is not None else math.sqrt(self.value * (1.0 - self.value) / self.n)
+        return math.hypot(own, self.discrepancy)
+
+
+class Candidate(Model):
+    """A parameter that may be fitted: of the model, or a number of the cohorts' draws (``occult_liver.median``)."""
+
+    name: str = Field(min_length=1, max_length=80)
+    low: float | None = None
+    high: float | None = None
+    scale: Literal["auto", "log", "linear"] = "auto"
+    source: str = Field("", max_length=600)
+    grade: Grade | None = None
+
+
+@dataclass(frozen=True)
+class FitProblem:
+    """A checked calibration: what is fitted to what."""
+
+    name: str
+    title: str
+    settings: Settings
+    arms: tuple[ArmTable, ...]
+    targets: tuple[Target, ...]
+    priors: Priors
+    units: tuple[str, ...]
+    folder: Path
+    catalogue: Any = field(repr=False, compare=False, default=None)
+    cohorts: Mapping[str, Any] = field(repr=False, compare=False, default_factory=dict)
+    scenarios: Mapping[str, Any] = field(repr=False, compare=False, default_factory=dict)
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """Digest of everything that decides the fit but the model itself."""
+        data = {
+            "settings": self.settings.model_dump(),
+            "arms": [a.model_dump(mode="json") for a in self.arms],
+            "targets": [t.model_dump(mode="json", exclude={"source", "note", "grade"}) for t in self.targets],
+            "priors": [self.priors.names, self.priors.centre.tolist(), self.priors.low.tolist(),
+                       self.priors.high.tolist(), self.priors.log.tolist()],
+            "cohorts": {n: c.digest for n, c in sorted(self.cohorts.items())},
+            "protocols": {n: s.digest for n, s in sorted(self.scenarios.items())},
+        }  # fmt: skip
+        return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
+
+    def of_arm(self, arm: str) -> list[int]:
+        """Places of the targets of an arm."""
+        return [i for i, t in enumerate(self.targets) if t.arm == arm]
+
+
+def patient_value(target: Target, row: Mapping[str, Any], values: Mapping[str, Any]) -> float:
+    """What one patient contributes to a target; NaN if the patient is none of its patients or has no such endpoint."""
+    for name, (low, high) in target.where.items():
+        if not low <= float(values[name]) <= high:
+            return math.nan
+    value = row[target.of]
+    if target.statistic == "after":
+        if not row[f"{target.of}_event"]:
+            return 1.0
+        at, window = float(internal(*target.at)), float(internal(*target.window))
+        return float(value > at) if window == 0 else min(max((value - at) / window + 0.5, 0.0), 1.0)
+    if target.equals is not None:
+        return float(value == target.equals)
+    if value is None or not math.isfinite(value):
+        return math.nan
+    if target.statistic == "mean_log":
+        return math.log(value) if value > 0 else math.nan
+    return float(value > target.above) if target.above is not None else float(value)
+
+
+def load_problem(path: str | Path, *, catalogue: Any = None) -> FitProblem:
+    """Read and check a calibration file, its cohorts and its protocols.
+
+    Raises:
+        InputError: with every mistake found.
+    """
+    from tme_sim.catalogue import load_catalogue
+
+    raw, places = parse_toml(read_text(path), str(path))
+    problems = Problems(places)
+    allowed = {"schema", "name", "title", "source", "run", "arm", "target", "parameter"}
+    for key in raw:
+        if key not in allowed:
+            problems.add((key,), f"is not known here{nearest(key, allowed)}; there are {', '.join(sorted(allowed))}")
+    if raw.get("schema") != 1:
+        problems.add(("schema",), "must be 1")
+    catalogue = catalogue or load_catalogue()
+    settings = check_table(Settings, raw.get("run", {}), ("run",), problems)
+    arms = _list(ArmTable, raw, "arm", problems)
+    targets = _list(Target, raw, "target", problems)
+    candidates = _list(Candidate, raw, "parameter", problems)
+    _check_names(arms, targets, candidates, problems)
+    folder = Path(path).parent
+    cohorts, scenarios = _read_arms(arms, folder, catalogue, problems)
+    priors, units, sources = _priors(candidates, catalogue, cohorts, problems)
+    if problems:
+        raise InputError(problems.ordered())
+    return FitProblem(str(raw.get("name", Path(path).stem)), str(raw.get("title", "")), settings, tuple(arms),
+                      tuple(targets), priors, units, folder, catalogue, cohorts, scenarios, sources)  # fmt: skip
+
+
+def _list(model: type, raw: Mapping[str, Any], key: str, problems: Problems) -> list:
+    tables = raw.get(key, [])
+    if not isinstance(tables, list) or not tables:
+        problems.add((key,), f"there is no [[{key}]]" + ("; a fit needs data" if key == "target" else ""))
+        return []
+    frozen = [{k: {n: tuple(r) if isinstance(r, list) else r for n, r in v.items()} if isinstance(v, dict) else v
+               for k, v in t.items()} if isinstance(t, dict) else t for t in tables]  # fmt: skip
+    out = [check_table(model, table, (key, i), problems) for i, table in enumerate(frozen)]
+    return [one for one in out if one is not None]
+
+
+def _check_names(arms, targets, candidates, problems: Problems) -> None:
+    names = [a.name for a in arms]
+    for kind, listed in (("arm", names), ("target", [t.name for t in targets]),
+                         ("parameter", [c.name for c in candidates])):  # fmt: skip
+        for name in sorted({n for n in listed if listed.count(n) > 1}):
+            problems.add((kind,), f"{quoted(name)} stands here twice")
+    for i, target in enumerate(targets):
+        key = ("target", i)
+        if target.arm not in names:
+            problems.add(key, f"{target.name}: {quoted(target.arm)} is no arm of this file{nearest(target.arm, names)}")
+        if target.sd is None and (target.n is None or target.statistic == "mean_log"):
+            problems.add(key, f"{target.name} has no uncertainty: give the patients behind it as n, or an sd")
+        if target.statistic != "mean_log" and not 0.0 < target.value < 1.0:
+            problems.add(key, f"{target.name}: a share lies between 0 and 1, not {target.value:g}; 8 % is 0.08")
+        if (target.statistic == "after") != (target.at is not None):
+            problems.add(key, f'{target.name}: `at` is needed by statistic = "after" and by no other')
+    if targets and not any(t.role == "fit" for t in targets):
+        problems.add(("target",), 'no target has role = "fit"; a fit needs data')
+
+
+def _read_arms(arms, folder: Path, catalogue, problems: Problems):
+    from tme_sim.cohort import load_cohort
+    from tme_sim.scenario import Scenario
+
+    cohorts: dict[str, Any] = {}
+    scenarios: dict[str, Any] = {}
+    for i, arm in enumerate(arms):
+        try:
+            if arm.cohort not in cohorts:
+                cohorts[arm.cohort] = load_cohort(folder / arm.cohort, catalogue=catalogue)
+            scenarios[arm.name] = Scenario.from_text(
+                f"schema = 1\nname = {json.dumps(arm.name)}\n[protocol]\nfile = {json.dumps(arm.protocol)}\n",
+                str(folder / "calibration.toml"), arm_changes(arm), catalogue=catalogue)  # fmt: skip
+        except InputError as error:
+            problems.found += error.problems
+            continue
+        calendar = scenarios[arm.name].calendar
+        if calendar.drugs and _embolised(calendar):
+            problems.add(("arm", i), (
+                f"{arm.name} gives {', '.join(sorted(calendar.drugs))} with embolisation: outcomes of combinations are "
+                "withheld, they are predicted and never fitted"))  # fmt: skip
+    return cohorts, scenarios
+
+
+def arm_changes(arm: ArmTable) -> dict[str, Any]:
+    """What an arm asks of a scenario, as changes of it."""
+    from tme_sim.validation import written
+
+    return {"run": {"duration": written(arm.duration)}, "outputs": {"figures": False},
+            "imaging": {"criterion": arm.criterion, "error": arm.error, "gate": arm.gate}}  # fmt: skip
+
+
+def _embolised(calendar) -> bool:
+    from tme_sim.protocol.calendar import PROCEDURES
+
+    return any(entry.kind in PROCEDURES for entry in calendar.all)
+
+
+def _priors(candidates, catalogue, cohorts, problems: Problems):
+    """Priors of the candidates in internal units (model) or units of the draw (cohorts)."""
+    known = catalogue.parameters
+    names, centres, lows, highs, logs, units, sources = [], [], [], [], [], [], {}
+    drawn = {name for cohort in cohorts.values() for name in cohort.draws}
+    for i, one in enumerate(candidates):
+        key = ("parameter", i)
+        draw, _, number = one.name.partition(".")
+        if number:
+            holding = [c.draws[draw] for c in cohorts.values() if draw in c.draws]
+            value = getattr(holding[0], number, None) if holding else None
+            if not isinstance(value, float) or one.low is None or one.high is None or not one.source or not one.grade:
+                problems.add(key, f"{one.name} is no number of a draw, or lacks low, high, source or grade")
+                continue
+            low, high, unit, sources[one.name] = one.low, one.high, holding[0].unit, f"{one.source} [{one.grade}]"
+        elif one.name in known:
+            p = known[one.name]
+            if one.name in drawn:
+                problems.add(key, f"{one.name} is drawn for each patient; fit a number of its draw ({one.name}.median)")
+                continue
+            value, unit = float(p.value), p.unit
+            low = p.low if one.low is None else one.low
+            high = p.high if one.high is None else one.high
+            if low < p.low or high > p.high:
+                evidence = f"{p.low:g} to {p.high:g} {p.unit}"
+                problems.add(key, f"{one.name}: {low:g} to {high:g} leaves its evidence, {evidence}")
+                continue
+            value, low, high = (float(internal(v, unit)) for v in (value, low, high))
+            sources[one.name] = f"{p.source} [{p.grade}]"
+        else:
+            problems.add(key, f"{quoted(one.name)} is no parameter of the model{nearest(one.name, known)}")
+            continue
+        log = one.scale == "log" or (one.scale == "auto" and low > 0 and high / low >= 3.0)
+        if not low < high or not low <= value <= high or (log and low <= 0):
+            problems.add(key, f"{one.name}: the range {low:g} to {high:g} must hold {value:g} and not be empty")
+            continue
+        for kept, v in zip((names, centres, lows, highs, logs, units), (one.name, value, low, high, log, unit),
+                           strict=True):  # fmt: skip
+            kept.append(v)
+    if problems:
+        return None, (), sources
+    return Priors(tuple(names), *(np.array(v, dtype=np.float64) for v in (centres, lows, highs)),
+                  np.array(logs, dtype=bool)), tuple(units), sources  # fmt: skip
+
+
+def shown(problem: FitProblem, place: int, value: float) -> float:
+    """A fitted value in the unit a reader knows it by."""
+    name, unit = problem.priors.names[place], problem.units[place]
+    return float(value) if "." in name else float(to_display(value, unit))

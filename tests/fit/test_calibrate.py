@@ -1,0 +1,177 @@
+"""The whole calibration on a model that is known: choice, recovery, board, refusals and going on after a stop."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tme_sim.diagnostics import InputError
+from tme_sim.fit.calibrate import calibrate
+from tme_sim.fit.choose import choose
+from tme_sim.fit.design import Rows
+from tme_sim.fit.emulator import fit_emulator
+from tme_sim.fit.posterior import load_posterior, posterior_text
+from tme_sim.fit.sampler import Priors, generator
+from tme_sim.fit.targets import ArmTable, FitProblem, Settings, Target, patient_value
+
+K = 6
+SLOPES = np.zeros((3, K))
+SLOPES[0, 0], SLOPES[1, 1], SLOPES[2, [0, 2]] = 1.2, -1.0, (0.4, 0.8)
+
+
+def share(z, target):
+    return 1 / (1 + np.exp(-(np.atleast_2d(z) @ SLOPES[target])))
+
+
+def problem_for(truth, *, role="fit", **settings) -> FitProblem:
+    arm = ArmTable(name="arm", cohort="none.toml", protocol="none.toml")
+    targets = tuple(
+        Target(name=f"t{i}", order=1, arm="arm", statistic="share", of=f"e{i}", value=float(share(truth, i)[0]), n=2000,
+               discrepancy=0.0, source="toy", grade="assumed", role=role if i == 2 else "fit")
+        for i in range(3)
+    )  # fmt: skip
+    k = len(truth)
+    priors = Priors(tuple(f"p{i}" for i in range(k)), np.ones(k), np.full(k, 0.2), np.full(k, 5.0), np.ones(k, bool))
+    size = {"pairs": 400, "later": 200, "draws": 40, "patients": 4, "particles": 400, "chains": 2,
+            "recoveries": 12} | settings
+    return FitProblem("toy", "", Settings(**size), (arm,), targets, priors, ("1",) * k, Path("."), sources={})
+
+
+def toy(arm, scores, patients, label):
+    rng = generator(int(patients[0]) + 17)
+    y = np.array([(rng.random(3) < [share(z, i)[0] for i in range(3)]).astype(float) for z in scores])
+    return Rows(y, ({"e0": 1.0},) * len(scores), ("",) * len(scores))
+
+
+def test_parameters_are_recovered_and_the_uninformed_keep_their_priors():
+    truth = np.array([0.9, -0.8, 0.5, 0.0, 0.0, 0.0])
+    result = calibrate(problem_for(truth), simulate=toy)
+    assert set(result.choice.places) == {0, 1, 2}
+    for place in (0, 1, 2):
+        scores = result.sample.scores[:, result.choice.places.index(place)]
+        assert abs(scores.mean() - truth[place]) < 2.5 * scores.std()
+        assert scores.std() < 0.5
+    members = np.array(result.data["members"]["scores"])
+    assert 0.7 < members[:, 3:].std() < 1.1  # not fitted: as wide as their priors
+    board = result.data["targets"]
+    assert all(row["within_2"] for row in board)
+    assert max(result.data["diagnostics"]["r_hat"].values()) < 1.05
+    recovery = result.data["diagnostics"]["recovery"]
+    assert 0.65 < recovery["held_by_80"] < 0.93
+    assert min(recovery["correlation"].values()) > 0.6
+
+
+def test_what_cannot_be_fitted_is_shown():
+    """Targets that pull one parameter both ways: the board tells, and nothing leaves its range."""
+    problem = problem_for(np.zeros(K))
+    low, high = (t.model_copy(update={"value": v}) for t, v in zip(problem.targets[::2], (0.05, 0.95), strict=True))
+    twin = high.model_copy(update={"of": "e0"})
+
+    def same(arm, scores, patients, label):
+        rows = toy(arm, scores, patients, label)
+        y = rows.y.copy()
+        y[:, 2] = y[:, 0]
+        return Rows(y, rows.summaries, rows.messages)
+
+    changed = FitProblem(**{**problem.__dict__, "targets": (low, problem.targets[1], twin)})
+    result = calibrate(changed, simulate=same)
+    told = [row for row in result.data["targets"] if not row["within_2"]]
+    assert {row["name"] for row in told} >= {"t0"} or len(told) >= 1
+    values = changed.priors.values(np.array(result.data["members"]["scores"]))
+    assert values.min() >= 0.2 and values.max() <= 5.0
+
+
+def test_a_check_is_shown_and_not_fitted():
+    truth = np.array([0.0, 0.0, 1.5, 0.0, 0.0, 0.0])
+    result = calibrate(problem_for(truth, role="check"), simulate=toy)
+    assert 2 not in result.choice.places
+    assert result.data["targets"][2]["role"] == "check"
+
+
+def test_regressions_know_shares_and_their_error():
+    rng = generator(4)
+    z = rng.standard_normal((600, 4))
+    p = 1 / (1 + np.exp(-(0.5 + 0.8 * z[:, 1])))
+    one = fit_emulator(z, (rng.random(600) < p).astype(float), logit=True)
+    at = np.array([[0.0, -1, 0, 0], [0.0, 0, 0, 0], [0, 1.0, 0, 0]])
+    mean, sd = one(at)
+    assert (np.abs(mean - 1 / (1 + np.exp(-(0.5 + 0.8 * at[:, 1])))) < 3 * sd).all()
+    assert sd.max() < 0.08
+    slopes, errors = one.slopes()
+    assert slopes[1] > 5 * errors[1] and np.abs(slopes[[0, 2, 3]]).max() < 3 * errors.max()
+    line = fit_emulator(z, 2.0 + 0.3 * z[:, 0] + 0.05 * rng.standard_normal(600), logit=False)
+    assert line(at[1:2])[0][0] == pytest.approx(2.0, abs=0.02)
+    with pytest.raises(ValueError, match="are needed"):
+        fit_emulator(z[:20], np.full(20, np.nan), logit=True)
+
+
+def test_the_choice_follows_information_and_doubts_noisy_slopes():
+    slopes = np.array([[0.2, 0.05, 0.0], [0.0, 0.05, 0.01]])
+    errors = np.array([[0.01, 0.05, 0.01], [0.01, 0.05, 0.01]])
+    choice = choose(slopes, errors, np.array([0.05, 0.05]), most=2, least=0.03)
+    assert choice.places == (0,)
+    assert choice.reduction[0] == pytest.approx(1 - 1 / (1 + (0.2**2 - 0.02**2) / 0.05**2))
+
+
+def test_an_arm_that_cannot_be_simulated_is_refused():
+    def broken(arm, scores, patients, label):
+        n = len(scores)
+        return Rows(np.full((n, 3), np.nan), ({},) * n, ("this patient cannot rest before treatment",) * n)
+
+    with pytest.raises(InputError, match="only 0 % of its runs can be done.*cannot rest"):
+        calibrate(problem_for(np.zeros(K)), simulate=broken)
+
+
+def test_nothing_to_learn_is_told():
+    def constant(arm, scores, patients, label):
+        return Rows(np.ones((len(scores), 3)), ({"e0": 1.0},) * len(scores), ("",) * len(scores))
+
+    with pytest.raises(InputError, match="no target says enough"):
+        calibrate(problem_for(np.zeros(K)), simulate=constant)
+
+
+@pytest.fixture(scope="module")
+def text():
+    return posterior_text(dict(calibrate(problem_for(np.zeros(K), pairs=100, waves=0), simulate=toy).data))
+
+
+def test_a_posterior_is_read_back(tmp_path, text):
+    (tmp_path / "p.json").write_text(text)
+    posterior = load_posterior(tmp_path / "p.json")
+    assert posterior.scores.shape == (40, K)
+    assert posterior.members(9).shape == (9, K)
+    with pytest.raises(ValueError, match="at least one member"):
+        posterior.members(0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('"model_digest": "', '"model_digest": "0', "does not fit the content"),
+        ("", "", "is of another model"),
+        ('"format": 1', '"format": 2', "reads format 1"),
+        ('"members"', '"member"', "it lacks members"),
+        ("{", "[", "is no posterior file"),
+    ],
+)
+def test_a_posterior_of_another_model_or_changed_by_hand_is_refused(tmp_path, text, monkeypatch, old, new, message):
+    (tmp_path / "p.json").write_text(text.replace(old, new, 1) if old else text)
+    if not old:
+        monkeypatch.setattr("tme_sim.fit.posterior.model_digest", lambda own=None: "other")
+    with pytest.raises(InputError, match=message):
+        load_posterior(tmp_path / "p.json")
+
+
+def test_what_one_patient_contributes():
+    row = {"pfs": 100.0, "pfs_event": 1, "first_pd": "death", "vegf_ratio_d28": 1.5, "orr_recist11": 1, "depth": None}
+    base = dict(order=1, arm="a", n=10, source="toy", grade="assumed", value=0.5, name="x")
+    after = Target(**base, statistic="after", of="pfs", at="90 day", window="40 day")
+    assert patient_value(after, row, {}) == pytest.approx(0.75)
+    assert patient_value(after, row | {"pfs_event": 0}, {}) == 1.0
+    assert patient_value(Target(**base, statistic="share", of="first_pd", equals="death"), row, {}) == 1.0
+    assert patient_value(Target(**base, statistic="share", of="vegf_ratio_d28", above=1.6), row, {}) == 0.0
+    log = Target(**base | {"sd": 0.1}, statistic="mean_log", of="vegf_ratio_d28")
+    assert patient_value(log, row, {}) == pytest.approx(np.log(1.5))
+    large = Target(**base, statistic="share", of="orr_recist11", where={"largest_diameter": (50.0, 200.0)})
+    assert np.isnan(patient_value(large, row, {"largest_diameter": 40.0}))
+    assert np.isnan(patient_value(Target(**base, statistic="share", of="depth"), row, {}))
