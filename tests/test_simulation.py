@@ -7,7 +7,6 @@ import pytest
 from limits.full_model import at, dose, run, tace
 
 from tme_sim import Scenario, simulate
-from tme_sim.diagnostics import InputError
 from tme_sim.simulation import PHASES, SimulationError
 
 SHORT = """
@@ -124,11 +123,6 @@ def test_few_sizes_of_models_hold_all_numbers_of_lesions():
 def test_run_out_of_steps_names_state_day_and_fastest_process():
     with pytest.raises(SimulationError, match=r"step budget used up at day .*; the largest error is in .*; the fastest process"):
         run(tace(0), days=60, max_steps=15)
-
-
-def test_fidelity_that_is_not_there_is_refused():
-    with pytest.raises(InputError, match='"agents" is not in this version yet; write tissue = "density"'):
-        simulate(Scenario.from_text(SHORT.replace("schema = 1", 'schema = 1\ntissue = "agents"')))
 
 
 def test_session_without_a_liver_spares_what_is_not_there():

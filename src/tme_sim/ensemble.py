@@ -28,7 +28,7 @@ from tme_sim.engine.signatures import no_decision
 from tme_sim.network import NetworkError
 from tme_sim.protocol.rules import shift_groups
 from tme_sim.quantities import to_display
-from tme_sim.simulation import TICKS_PER_DAY, Plan, SetUp, structures, with_sessions
+from tme_sim.simulation import TICKS_PER_DAY, Plan, SetUp, SimulationError, run_plan, structures, with_sessions
 
 BATCH = 256  # patients integrated before they are read; bounds memory
 
@@ -75,6 +75,9 @@ def run_rows(
     ready: dict[tuple, list[tuple[int, SetUp]]] = {}
     set_up = set_up or structures(announce)
     for i, plan in enumerate(plans):
+        if plan.piece is not None:
+            rows[i] = _alone(plan)
+            continue
         try:
             one = set_up(plan)
         except (InputError, NetworkError, BaselineError, ValueError, KeyError) as error:
@@ -91,6 +94,16 @@ def run_rows(
             if announce is not None:
                 announce(f"{done} of {len(plans)} rows done")
     return rows
+
+
+def _alone(plan: Plan) -> Row:
+    """A plan with agent tissue, which no batch holds."""
+    try:
+        return Row(OK, "", run_plan(plan).endpoints)
+    except (InputError, NetworkError, BaselineError, ValueError, KeyError) as error:
+        return Row(BAD_INPUT, str(error))
+    except SimulationError as error:
+        return Row(FAILED, str(error))
 
 
 def _alike(plan: Plan, model: CompiledModel) -> tuple:

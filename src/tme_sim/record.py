@@ -59,6 +59,10 @@ def manifest_of(outcome: Outcome, scenario) -> dict:
     for kind in procedures.COSTS:
         if any(e["kind"] == kind for e in outcome.events):
             used += procedures.all_parameters(kind)
+    if outcome.plan.piece is not None:
+        from tme_sim.tissue.settings import MECHANICS
+
+        used += MECHANICS
     sources = [
         {"name": p.name, "value": p.value, "unit": p.unit, "grade": p.grade, "source": p.source}
         for p in sorted(used, key=lambda p: (GRADES.index(p.grade), p.name))

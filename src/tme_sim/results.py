@@ -53,6 +53,7 @@ class Run:
         manifest: Mapping[str, Any] | None = None,
         scenario_text: str = "",
         folder: Path | None = None,
+        files: Mapping[str, bytes] | None = None,
     ):
         self.time = time
         self.columns = dict(columns)
@@ -63,6 +64,7 @@ class Run:
         self.manifest = dict(manifest or {})
         self.scenario_text = scenario_text
         self.folder = folder
+        self.files = dict(files or {})  # more files of the folder: snapshots and checkpoints of a tissue
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Column `name` over time; with several lesions all of them as [time, lesion].
@@ -156,6 +158,7 @@ class Run:
             "trajectory.npz": trajectory_bytes(self.time, self.columns, self.units, self.labels),
             "events.csv": events_text(self.events).encode(),
             "summary.json": summary_text(self.summary).encode(),
+            **self.files,
         }
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
@@ -283,6 +286,7 @@ def save_folder(
         temporary.mkdir()
         listed = {}
         for name, content in files.items():
+            (temporary / name).parent.mkdir(exist_ok=True)
             write_file(temporary / name, content)
             listed[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         whole = {"format": FORMAT, "status": "done", **manifest, "files": listed}
@@ -345,10 +349,8 @@ def trajectory_bytes(
 ) -> bytes:
     """The trajectory as a ``.npz`` that numpy reads: time, names, units, labels and values [time, column].
 
-    Stored without compression and with a fixed date, so that equal runs are equal bytes.
+    Stored as by :func:`array_bytes`, so that equal runs are equal bytes.
     """
-    import zipfile
-
     import numpy as np
 
     names = list(columns)
@@ -362,6 +364,15 @@ def trajectory_bytes(
         "labels": np.array([labels[n] for n in names], dtype=np.str_),
         "values": values,
     }
+    return array_bytes(arrays)
+
+
+def array_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Named arrays as a ``.npz``, without compression and with a fixed date, so that equal arrays are equal bytes."""
+    import zipfile
+
+    import numpy as np
+
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
         for name, array in arrays.items():

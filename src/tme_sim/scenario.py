@@ -32,12 +32,13 @@ from tme_sim.protocol import Protocol, read_protocol, to_ticks
 from tme_sim.quantities import Quantity, QuantityError, internal
 from tme_sim.schedule import Calendar, resolve
 from tme_sim.therapies.drug_file import DrugFileError
+from tme_sim.tissue.settings import Tissue, check_piece
 from tme_sim.validation import Model, Problems, check_table, measured, written
 
 __all__ = ["Biology", "Lesion", "Outputs", "Patient", "RunSettings", "Scenario"]
 
 SCHEMA = 1
-SECTIONS = ("patient", "imaging", "biology", "parameters", "protocol", "run", "outputs")
+SECTIONS = ("patient", "imaging", "biology", "parameters", "protocol", "piece", "run", "outputs")
 
 
 class Header(Model):
@@ -109,6 +110,7 @@ class Scenario(Header):
         default_factory=dict, description="model parameters, name = value with unit"
     )
     protocol: Protocol = Protocol()
+    piece: Tissue | None = None
     run: RunSettings = RunSettings()
     outputs: Outputs = Outputs()
 
@@ -184,6 +186,7 @@ class Scenario(Header):
         run = check_table(RunSettings, raw.get("run", {}), ("run",), problems)
         imaging = check_table(ImagingSettings, raw.get("imaging", {}), ("imaging",), problems)
         outputs = _outputs(raw.get("outputs", {}), catalogue, problems)
+        piece = check_piece(raw.get("piece"), head, biology, patient, problems)
         protocol = read_protocol(
             {k: v for k, v in _table(raw.get("protocol", {})).items() if k != "file"}
             if isinstance(raw.get("protocol", {}), dict)
@@ -199,7 +202,7 @@ class Scenario(Header):
             raise InputError(problems.ordered())
         scenario = cls(
             **dict(head), patient=patient, biology=biology, parameters=parameters, protocol=protocol, run=run,
-            imaging=imaging, outputs=outputs,
+            imaging=imaging, outputs=outputs, piece=piece,
         )  # fmt: skip
         scenario._raw, scenario._places, scenario._catalogue = raw, places, catalogue
         for drug in calendar.drugs:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -25,6 +26,10 @@ from tme_sim.protocol.view import label
 from tme_sim.quantities import Parameter, to_display
 from tme_sim.therapies import dosing
 from tme_sim.therapies.drug import Drug
+
+if TYPE_CHECKING:
+    from tme_sim.tissue.files import TissueRecord
+    from tme_sim.tissue.settings import Tissue
 
 TICKS_PER_DAY = queue_module.TICKS_PER_DAY
 SLOTS = (1, 3, 6, 12)  # numbers of lesions for which a model is compiled
@@ -71,6 +76,7 @@ class Plan:
     seed: int = 1
     patient: int = 0  # keys the draws of this patient
     chance: str = "median"  # what cumulative hazards must reach to strike: their median, or "drawn" per patient
+    piece: Tissue | None = None  # the first lesion as a piece of agent tissue instead of densities
 
 
 @dataclass
@@ -94,6 +100,7 @@ class Outcome:
     parameters: dict[str, Parameter]
     endpoints: dict
     records: engine.Records | None = None
+    tissue: TissueRecord | None = None
 
     def series(self, name: str, lesion: int | None = None) -> np.ndarray:
         """A state, held input or signal over time in its display unit; `lesion` counts from 1.
@@ -178,17 +185,29 @@ def run_plan(plan: Plan, *, announce: Callable[[str], None] | None = None, recor
     seen = observe.observation_ticks(plan)
     ticks = np.union1d(saved, seen)
     records = engine.Records() if record else None
-    states, held, stats = _timed(timings, "integrate", _integrate, plan, ready, ticks, records)
+    tissue = None
+    if plan.piece is None:
+        states, held, stats = _timed(timings, "integrate", _integrate, plan, ready, ticks, records)
+        nodes = None
+    else:
+        from tme_sim.tissue.coupling import integrate
+
+        states, held, nodes, stats, tissue = _timed(
+            timings, "integrate", integrate, plan, ready, ticks, announce)
+        if plan.calendar.ruled:
+            ready.events = _with_decisions(plan, ready.events, ready.memory)
     begin = clock.perf_counter()
     at = np.searchsorted(ticks, seen)
     summary = _endpoints(plan, ready, seen, states[at], held[at])
     at = np.searchsorted(ticks, saved)
     states, held = states[at], held[at]
-    nodes = observe_all(model, states, held, ready.th)
+    nodes = observe_all(model, states, held, ready.th) if nodes is None else nodes[at]
+    if tissue is not None:
+        summary |= tissue.summary
     timings["observe"] = clock.perf_counter() - begin
     return Outcome(
         model, plan, ready.par, ready.th, saved / TICKS_PER_DAY, states, held, nodes, ready.events, stats, timings,
-        ready.parameters, summary, records,
+        ready.parameters, summary, records, tissue,
     )
 
 
@@ -402,13 +421,14 @@ def plan_of(scenario) -> Plan:
     """The plan of a checked scenario (:class:`tme_sim.scenario.Scenario`).
 
     Raises:
-        InputError: a fidelity that is not there yet, or two drugs of the protocol that need the same kinetic slot.
+        InputError: a procedure that is not simulated, or two drugs of the protocol that need the same kinetic slot.
     """
     from tme_sim.diagnostics import InputError, Problem
 
-    if scenario.tissue != "density":
-        raise InputError(Problem(scenario.name, "tissue", (
-            f'"{scenario.tissue}" is not in this version yet; write tissue = "density"')))
+    given = (*scenario.calendar.all, *(t.given[0] for t in scenario.calendar.tracks))
+    for kind in sorted({e.kind for e in given if scenario.tissue == "agents"} & set(PROCEDURES) - {"tace"}):
+        raise InputError(Problem(scenario.name, "protocol", (
+            f'"{kind}" is not part of the agent tissue; leave it out, or write tissue = "density"')))
     library, covariates = scenario.catalogue.library, scenario.covariates()
     drugs: dict[str, tuple[Drug, Mapping[str, float | str]]] = {}
     for name in scenario.calendar.drugs:
@@ -441,6 +461,7 @@ def plan_of(scenario) -> Plan:
         seed=scenario.seed,
         patient=scenario.patient.number,
         chance=scenario.patient.chance,
+        piece=scenario.piece if scenario.tissue == "agents" else None,
     )
 
 
@@ -494,4 +515,5 @@ def simulate(scenario, *, announce: Callable[[str], None] | None = None):
     return Run(
         time, columns, units, labels=labels, events=outcome.events, summary=outcome.endpoints,
         manifest=record.manifest_of(outcome, scenario), scenario_text=scenario.to_toml(),
+        files=outcome.tissue.files if outcome.tissue is not None else None,
     )

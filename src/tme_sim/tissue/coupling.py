@@ -1,0 +1,302 @@
+"""Piece and body together: the body's equations are advanced by the engine from exchange to exchange, the piece by its
+own steps, and at each exchange the piece's state replaces that of the lesion it stands for.
+
+Between two exchanges (30 minutes) the equations of the lesion run on as a predictor, so that drugs, blood, node and
+marrow see a lesion that moves; what the piece holds itself is then written over them.  What it does not hold (drug
+depots, antibody in tissue, danger signals, antigen, mature dendritic cells) stays with the equations.  Dates, jumps and
+decisions of the calendar stay with the engine; an embolisation shows as a jump of the occluded shares.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from tme_sim.compiler.model import CompiledModel
+from tme_sim.engine import run as engine
+from tme_sim.engine.queue import TICKS_PER_DAY
+from tme_sim.mechanisms.closure import OXYGEN_EDGES
+from tme_sim.tissue import kernels
+from tme_sim.tissue.files import TissueRecord, snapshot_bytes
+from tme_sim.tissue.laws import Laws, Scalars
+from tme_sim.tissue.piece import (
+    CELLS,
+    EDGE,
+    FIELDS,
+    IMMATURE,
+    LOCAL,
+    MATURE,
+    TRAITS,
+    WALKERS,
+    Frame,
+    State,
+    cell_weight,
+    core_of,
+    draw_count,
+    is_viable,
+    lesion_cells,
+    purpose,
+    start,
+    view,
+)
+from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM, Tissue
+from tme_sim.tissue.step import DT, carries_blood, crowds, step
+
+OCCLUSION = ("occluded_core", "occluded_rim")
+DEPOTS = ("fast", "slow")
+
+
+class Coupling:
+    """A piece that stands for the first lesion of a run.
+
+    `y` and `u` are vectors of the engine, in the order of the model.
+    """
+
+    def __init__(self, model: CompiledModel, th: np.ndarray, piece: Tissue, seed: int, patient: int):
+        from tme_sim.engine.fields import Multigrid
+
+        self.model, self.th = model, th
+        self.scalars, self.nodes = Scalars(model), np.zeros(len(model.node_names))
+        self.place = {n.partition(".")[0]: i for i, n in enumerate(model.state_names)
+                      if n.partition(".")[2] in ("", "1")}  # fmt: skip
+        shape = piece.shape
+        D = th[model.index("theta", "D_O2")] / EDGE**2
+        core = core_of(shape, th[model.index("theta", "core_share")])
+        self.frame = Frame(shape, Laws(model, LOCAL), np.uint64(seed), np.uint64(patient), core,
+                           {"oxygen": Multigrid(shape, D, periodic=True)})  # fmt: skip
+        self.state: State | None = None
+        self.settle_steps = piece.settle_steps
+        self.before = {}
+
+    def read(self, y: np.ndarray, u: np.ndarray) -> Scalars:
+        """Values of body and lesion at this state."""
+        self.model.observe(np.maximum(y, 0.0), u, self.th, self.nodes)
+        return self.scalars.set(self.th, self.nodes, u, np.maximum(y, 0.0))
+
+    def begin(self, y: np.ndarray, u: np.ndarray) -> None:
+        """Make the untreated piece and let its pattern settle while the body is held as it is."""
+        scalars = self.read(y, u)
+        whole = lesion_cells(scalars)
+        self.state = start(self.frame, scalars)
+        for _ in range(self.settle_steps):
+            step(self.frame, self.state, scalars)
+        self.state.scale = whole / (cell_weight(scalars) * max(1, np.count_nonzero(self.state.cell)))
+        self.state.told = {"measured_step": float(self.state.step)}
+        self.before = {n: y[self.place[n]] for n in (*OCCLUSION, "depot_fast", "depot_slow")}
+
+    def exchange(self, y: np.ndarray, u: np.ndarray) -> None:
+        """At a date: take over an embolisation of this date, and write the piece into the lesion's states."""
+        scalars = self.read(y, u)
+        rise = {n: y[self.place[n]] - v for n, v in self.before.items()}
+        if any(rise[n] > 1e-6 for n in OCCLUSION):
+            embolise(self.frame, self.state, scalars, self.before, {n: y[self.place[n]] for n in OCCLUSION}, rise)
+        for name, value in self.told(scalars).items():
+            y[self.place[name]] = value
+        self.before = {n: y[self.place[n]] for n in self.before}
+        self.read(y, u)
+
+    def advance(self) -> None:
+        """One step of the piece, by the values last read."""
+        step(self.frame, self.state, self.scalars)
+        s, scalars = self.state, self.scalars
+        flux = self.flux(s.told.get("necrosis_now", 0.0), DT) + scalars["w_apop"] * s.local["apoptosis_flux"].mean()
+        made, lost = flux + scalars["release_floor"], scalars["k_debris"]
+        kept = float(np.exp(-lost * DT))
+        s.told["debris"] = s.told.get("debris", scalars["debris"]) * kept + made / lost * (1.0 - kept)
+
+    def flux(self, events: float, days: float) -> float:
+        """Events of the piece as a flux of the lesion, cells per volume and day."""
+        return events * cell_weight(self.scalars) / (self.frame.volume * days)
+
+    def described(self) -> str:
+        """The piece in words."""
+        nz, ny, nx = self.frame.shape
+        edges = f"{ny * EDGE:g} x {nx * EDGE:g} mm" + (f" x {nz * EDGE:g} mm" if nz > 1 else ", one cell thick")
+        return f"the first lesion as a piece of tissue of {edges} ({self.frame.voxels} places)"
+
+    def snapshot(self, day: float, label: str) -> bytes:
+        """A snapshot of now."""
+        quality = np.broadcast_to(view(self.frame, self.state, self.scalars).value("vessel_quality"), self.frame.voxels)
+        return snapshot_bytes(self.state, self.frame.shape, day, label, quality)
+
+    def told(self, scalars: Scalars) -> dict[str, float]:
+        """States of the lesion as the piece has them, in internal units."""
+        s, f = self.state, self.frame
+        counts = np.bincount(s.cell, minlength=len(CELLS))
+        out = {n: s.scale * cell_weight(scalars) * counts[k] for k, n in enumerate(CELLS) if n}
+        here = np.bincount(s.kind, minlength=len(WALKERS))
+        out |= {n: here[k] / f.volume for k, n in enumerate(WALKERS)}
+        area = f.voxels * EDGE**2
+        out["immature_vessels"] = np.count_nonzero(s.vessel == IMMATURE) / area
+        out["mature_vessels"] = np.count_nonzero(s.vessel == MATURE) / area
+        alive, vessel = is_viable(s), s.vessel > 0
+        among = alive if alive.any() else np.ones(f.voxels, dtype=bool)
+        out |= {n: float(s.local[n][among].mean()) for n in (*TRAITS, *FIELDS)}
+        for name in ("normalisation", "adaptation", "escape"):
+            if vessel.any():
+                out[name] = float(s.local[name][vessel].mean())
+        for name, place in zip(OCCLUSION, (f.core, ~f.core), strict=True):
+            of = np.count_nonzero(vessel & place)
+            out[name] = np.count_nonzero(s.occluded & place) / of if of else 0.0
+        out["debris"] = s.told.get("debris", scalars["debris"])
+        out["dox_exposed"] = exposed(f, s, scalars, among)
+        return out
+
+    def measured(self) -> dict[str, float]:
+        """Signals of the lesion as measured on the piece: means over living tissue, oxygen classes, perfusion."""
+        s, f = self.state, self.frame
+        crowds(f, s, self.scalars)
+        here, alive = view(f, s, self.scalars), is_viable(s)
+        among = alive if alive.any() else np.ones(f.voxels, dtype=bool)
+        out = {}
+        for name in f.laws.signals:
+            if f.laws.is_local(name):
+                out[name] = float(np.broadcast_to(here.value(name), f.voxels)[among].mean())
+        oxygen = s.local["oxygen"]
+        for i, edge in enumerate(OXYGEN_EDGES):
+            out[f"tissue_below_{i}"] = float((oxygen < edge).mean())
+            out[f"viable_below_{i}"] = float((oxygen[among] < edge).mean())
+        below = [0.0, *(out[f"viable_below_{i}"] for i in range(len(OXYGEN_EDGES))), 1.0]
+        out |= {f"oxygen_share_{i}": b - a for i, (a, b) in enumerate(zip(below[:-1], below[1:], strict=True))}
+        out["oxygen_mean"] = float(oxygen[among].mean())
+        out["anoxic_share"] = out[f"tissue_below_{OXYGEN_EDGES.index(2.5)}"]
+        out["hypoxic_share"] = out[f"viable_below_{OXYGEN_EDGES.index(12.0)}"]
+        steps = s.step - int(s.told.get("measured_step", 0.0))
+        deaths = s.told.get("necrosis_all", 0.0) - s.told.get("measured_deaths", 0.0)
+        out["necrosis_flux"] = self.flux(deaths, max(1, steps) * DT)
+        s.told["measured_step"], s.told["measured_deaths"] = float(s.step), s.told.get("necrosis_all", 0.0)
+        for name in ("apoptosis_flux", "killing_flux"):
+            out[name] = float(s.local[name].mean())
+        open_ = carries_blood(s)
+        quality = here.value("vessel_quality")
+        out["perfused_density"] = np.count_nonzero(open_) / (f.voxels * EDGE**2)
+        out["perfusion_now"] = float(quality[open_].sum()) / (f.voxels * EDGE**2)
+        out["perfusion"] = out["perfusion_now"] / self.scalars["perfusion_start"]
+        out["vessel_quality"] = float(quality[s.vessel > 0].mean()) if s.vessel.any() else float(quality.mean())
+        return out
+
+
+def exposed(frame: Frame, state: State, scalars: Scalars, among: np.ndarray) -> float:
+    """Share of living cells in reach that kills as the drug in the piece does: mean hazard over that at the depots."""
+    at_depots = scalars["dox_kill"]
+    if not at_depots > 0.0 or not state.local["doxorubicin"].any():
+        return 0.0
+    kill = np.broadcast_to(view(frame, state, scalars).value("dox_kill"), frame.voxels)
+    return float(min(1.0, kill[among].mean() / at_depots))
+
+
+def embolise(frame: Frame, state: State, scalars: Scalars, before: dict, after: dict, rise: dict) -> None:
+    """Close vessels of each class until its share is as the session says, and leave drug at some of them."""
+    closed = []
+    for name, place in zip(OCCLUSION, (frame.core, ~frame.core), strict=True):
+        free = np.flatnonzero((state.vessel > 0) & ~state.occluded & place)
+        share = (after[name] - before[name]) / max(1e-12, 1.0 - before[name])
+        luck = frame.draws(state.vessel_id[free], state.step, "tace_response", 0)
+        number = draw_count(max(0.0, min(1.0, share)) * free.size, 0.5)
+        closed.append(free[np.argsort(luck, kind="stable")[:number]])
+        state.occluded[closed[-1]] = True
+    sites = np.concatenate(closed)
+    if sites.size and (rise["depot_slow"] > 0.0 or rise["depot_fast"] > 0.0):
+        load(frame, state, sites, rise)
+
+
+def load(frame: Frame, state: State, sites: np.ndarray, rise: dict) -> None:
+    """Depots at so many closed vessels that the usual share of tissue lies in reach, and the drug around them."""
+    from tme_sim.engine.fields import steady_field
+    from tme_sim.therapies.session import REACH
+
+    reach = VALUE["drug_reach"] / 1000.0
+    flat = frame.shape[0] == 1
+    covered = np.pi * reach**2 if flat else 4.0 / 3.0 * np.pi * reach**3
+    size = frame.voxels * (EDGE**2 if flat else EDGE**3)
+    luck = kernels.draws(frame.seed, frame.patient, np.zeros(1, dtype=np.uint64), np.uint64(state.step),
+                         purpose("tace_technique"), np.uint64(0))[0]  # fmt: skip
+    number = min(sites.size, draw_count(-np.log(1.0 - REACH.value) / covered * size, luck))
+    if number == 0:
+        return
+    order = np.argsort(frame.draws(state.vessel_id[sites], state.step, "tace_technique", 1), kind="stable")
+    depots = sites[order[:number]]
+    source, field = np.zeros(frame.voxels), np.zeros(frame.voxels)
+    source[depots] = 1.0
+    length = VALUE["drug_reach"] / np.log(10.0) / VOXEL_UM
+    steady_field(field.reshape(frame.shape), 1.0, source.reshape(frame.shape), length**2, 1e-10, periodic=True)
+    field = np.maximum(field, 0.0) / field[depots].mean()
+    for part in DEPOTS:
+        state.local[f"dox_{part}"] = state.local[f"dox_{part}"] + max(0.0, rise[f"depot_{part}"]) * field
+    state.local["doxorubicin"] = state.local["dox_fast"] + state.local["dox_slow"]
+
+
+def integrate(plan, ready, ticks: np.ndarray, announce: Callable[[str], None] | None = None):
+    """Advance body and piece over the plan; (states, held, nodes at `ticks`, counts of the engine, a record).
+
+    Raises:
+        SimulationError: an integration that did not reach the end.
+    """
+    from tme_sim.simulation import SimulationError
+
+    model = ready.model
+    functions = replace(model.functions, decide=ready.decide)
+    run = engine.new_state(ready.y0, ready.u0, ready.queue, start_tick=plan.start, memory=ready.memory)
+    options = engine.Options(rtol=plan.rtol, atol=model.tolerances(plan.rtol), max_steps=plan.max_steps * 100)
+    arrays = ready.jumps.arrays()
+    coupling = Coupling(model, ready.th, plan.piece, plan.seed, plan.patient)
+    if announce:
+        announce(coupling.described())
+    coupling.begin(ready.y0, ready.u0)
+    record, shots = TissueRecord(), snapshot_ticks(plan, ready.events)
+    row, states = 0, np.full((ticks.size, ready.y0.size), np.nan)
+    held, nodes = np.full((ticks.size, ready.u0.size), np.nan), np.full((ticks.size, len(model.node_names)), np.nan)
+    own = {n: model.index("nodes", n, 0) for n in model.layout.nodes["lesion"]}
+    begun, told = time.monotonic(), time.monotonic()
+    while shots and shots[0][0] < plan.start:  # before anything that happens at the very start
+        record.add_snapshot(plan.start / TICKS_PER_DAY, coupling.snapshot(plan.start / TICKS_PER_DAY, shots.pop(0)[1]))
+    for tick in exchange_ticks(plan):
+        code = engine.advance(functions, run, ready.th, tick, options, arrays)
+        if code != 0:
+            raise SimulationError(engine.message(run, model.state_names))
+        coupling.exchange(run.y, run.u)
+        if row < ticks.size and ticks[row] <= tick:
+            measured = coupling.measured()
+            while row < ticks.size and ticks[row] <= tick:
+                states[row], held[row], nodes[row] = run.y, run.u, coupling.nodes
+                for name, value in measured.items():
+                    if name in own:
+                        nodes[row, own[name]] = value
+                row += 1
+        while shots and shots[0][0] <= tick:
+            _, label = shots.pop(0)
+            record.add_snapshot(tick / TICKS_PER_DAY, coupling.snapshot(tick / TICKS_PER_DAY, label))
+        now = time.monotonic()
+        if announce and now - told > 10.0:
+            announce(f"day {tick / TICKS_PER_DAY:.0f} of {plan.stop / TICKS_PER_DAY:.0f}")
+            told = now
+        if plan.wall_seconds is not None and now - begun > plan.wall_seconds:
+            where = f"day {tick / TICKS_PER_DAY:.6g}"
+            raise SimulationError(f"time budget used up at {where}; raise run.wall_limit or make piece.size smaller")
+        if tick < plan.stop:
+            coupling.advance()
+    ready.memory = run.memory
+    return states, held, nodes, run.stats, record
+
+
+def exchange_ticks(plan) -> list[int]:
+    """Dates of exchange: every step from the start of the plan, and its end."""
+    return [*range(plan.start, plan.stop, STEP_TICKS), plan.stop]
+
+
+def snapshot_ticks(plan, events: list[dict]) -> list[tuple[int, str]]:
+    """Dates of the snapshots and what they are called, counted from the first session (without one, from day 0)."""
+    first = min((e["tick"] for e in events if e["kind"] == "tace"), default=None)
+    out = {}
+    for day in plan.piece.snapshots:
+        tick = min((first or 0) + round(day * TICKS_PER_DAY), plan.stop)
+        tick = max(tick, plan.start - 1 if day < 0 else plan.start)
+        if first is None:
+            label = f"day {tick / TICKS_PER_DAY:g}"
+        else:
+            label = "before TACE" if day < 0 else f"{day:g} days after TACE" if day != 1 else "1 day after TACE"
+        out.setdefault(tick, label)
+    return sorted(out.items())

@@ -1,0 +1,266 @@
+"""The state of a piece of tissue, how it starts, and what its body and a reader are told of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from tme_sim.engine.rng import PURPOSES
+from tme_sim.mechanisms.closure import LOG_REACH, VESSEL_RADIUS_UM, vessel_conductance
+from tme_sim.tissue import kernels
+from tme_sim.tissue.laws import Here, Laws, Scalars, anoxic_here
+from tme_sim.tissue.settings import VOXEL_UM
+
+CELLS = ("", "cycling", "quiescent", "cycling_resistant", "quiescent_resistant", "cycling_unseen", "quiescent_unseen",
+         "dying", "necrotic")  # fmt: skip
+DYING, NECROTIC = CELLS.index("dying"), CELLS.index("necrotic")
+VIABLE = range(1, DYING)
+WALKERS = ("CD8", "CD8_exhausted", "CD8_stem", "Treg", "MDSC", "TAM", "DC")
+RESIDENT = ("TAM",)  # do not walk
+TRAITS = ("HIF1", "HIF2", "HIF_brake", "ENTPD2", "PDL1", "normalisation", "adaptation", "escape")
+FIELDS = ("VEGF", "ATP", "AMP")
+CROWDS = ("CD8", "CD8_total", "Treg", "MDSC", "TAM")  # densities within reach
+LOCAL = {
+    *TRAITS, *FIELDS, *CROWDS, "oxygen", "anoxic_viable", "doxorubicin", "dox_exposed", "perfusion", "viable_density",
+    "necrosis_flux", "apoptosis_flux", "killing_flux",
+}  # fmt: skip
+
+EDGE = VOXEL_UM / 1000.0  # mm
+IMMATURE, MATURE = 1, 2
+
+
+def purpose(name: str) -> np.uint64:
+    """Number of a purpose of random draws."""
+    return np.uint64(PURPOSES[name])
+
+
+@dataclass
+class State:
+    """All arrays of a piece; a copy is a checkpoint.
+
+    Per voxel (z, y, x flattened): `cell` (index in CELLS), `lineage` (number of the cell), `vessel` (0, IMMATURE,
+    MATURE), `vessel_id`, `flowing`, `occluded`, and the float fields in `local`.  Per walker: `where`, `heading`,
+    `walker` (its number), `kind` (index in WALKERS).  `scale` is how many pieces make the lesion, `counters` the next
+    free number and the step.
+    """
+
+    cell: np.ndarray
+    lineage: np.ndarray
+    vessel: np.ndarray
+    vessel_id: np.ndarray
+    flowing: np.ndarray
+    occluded: np.ndarray
+    local: dict[str, np.ndarray]
+    where: np.ndarray
+    heading: np.ndarray
+    walker: np.ndarray
+    kind: np.ndarray
+    scale: float = 1.0
+    next_id: int = 1
+    step: int = 0
+    told: dict[str, float] = field(default_factory=dict)
+
+    ARRAYS = ("cell", "lineage", "vessel", "vessel_id", "flowing", "occluded", "where", "heading", "walker", "kind")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything by name, numbers included, ready to be stored."""
+        out = {name: getattr(self, name) for name in self.ARRAYS}
+        out |= {f"local_{name}": a for name, a in self.local.items()}
+        out["numbers"] = np.array([self.scale, *self.told.values()])
+        out["counters"] = np.array([self.next_id, self.step], dtype=np.int64)
+        out["told"] = np.array(list(self.told), dtype=np.str_)
+        return out
+
+    @classmethod
+    def of(cls, arrays: dict[str, np.ndarray]) -> State:
+        """A state from what :meth:`arrays` gave.
+
+        Raises:
+            KeyError, ValueError: arrays are missing or do not fit together.
+        """
+        plain = {name: np.array(arrays[name]) for name in cls.ARRAYS}
+        local = {n[6:]: np.array(a) for n, a in arrays.items() if n.startswith("local_")}
+        numbers, counters = arrays["numbers"], arrays["counters"]
+        if any(a.size != plain["cell"].size for a in local.values()) or set(local) < set(TRAITS):
+            raise ValueError("fields do not fit the lattice")
+        told = {str(n): float(v) for n, v in zip(arrays["told"], numbers[1:], strict=True)}
+        return cls(**plain, local=local, scale=float(numbers[0]), next_id=int(counters[0]), step=int(counters[1]),
+                   told=told)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What does not change in a run: lattice, laws, luck, and constants of the mechanics."""
+
+    shape: tuple[int, int, int]
+    laws: Laws
+    seed: np.uint64
+    patient: np.uint64
+    core: np.ndarray  # voxels whose vessels are of the core class
+    grid: object  # working arrays of fields
+
+    @property
+    def voxels(self) -> int:
+        """Number of voxels."""
+        return int(np.prod(self.shape))
+
+    @property
+    def volume(self) -> float:
+        """Volume of the piece, mm^3."""
+        return self.voxels * EDGE**3
+
+    def draws(self, ids: np.ndarray, step: int, what: str, draw: int) -> np.ndarray:
+        """Uniform numbers of individuals for a decision."""
+        return kernels.draws(self.seed, self.patient, ids, np.uint64(step), purpose(what), np.uint64(draw))
+
+
+def core_of(shape: tuple[int, int, int], share: float) -> np.ndarray:
+    """The middle of the piece that holds `share` of its area (or volume): vessels there are of the core class."""
+    nz, ny, nx = shape
+    z, y, x = np.meshgrid(*(np.abs(np.arange(n) + 0.5 - n / 2) / (n / 2) if n > 1 else np.zeros(1) for n in shape),
+                          indexing="ij")  # fmt: skip
+    distance = np.sqrt(x * x + y * y + z * z).ravel()
+    order = np.argsort(distance, kind="stable")
+    core = np.zeros(nz * ny * nx, dtype=bool)
+    core[order[: round(share * core.size)]] = True
+    return core
+
+
+def draw_count(expected: float, luck: float) -> int:
+    """A whole number whose mean is `expected`, as close to it as can be."""
+    return int(expected) + (luck < expected - int(expected))
+
+
+def start(frame: Frame, scalars: Scalars) -> State:
+    """The untreated piece: vessels at random, necrosis where oxygen is lowest, quiescence as the laws have it."""
+    n, local = frame.voxels, {}
+    ids = np.arange(1, n + 1, dtype=np.uint64)
+    luck = [frame.draws(ids, 0, "tumour_baseline", d) for d in range(6)]
+    for name in (*TRAITS, *FIELDS, *CROWDS):
+        local[name] = np.full(n, _start_of(scalars, name))
+    for name in ("perfusion", "dox_exposed", "motility"):
+        local[name] = np.ones(n)
+    for name in ("doxorubicin", "dox_fast", "dox_slow", "necrosis_flux", "apoptosis_flux", "anoxic_viable"):
+        local[name] = np.zeros(n)
+    local["killing_flux"] = np.full(n, scalars["killing_flux"])
+    local["viable_density"] = np.full(n, scalars["viable_density"])
+    local["oxygen"] = np.full(n, 20.0)
+    vessels = scalars["immature_vessels"] + scalars["mature_vessels"]
+    chosen = _lines(frame, round(vessels * EDGE**2 * n), luck[0])
+    vessel = np.zeros(n, dtype=np.int8)
+    vessel[chosen] = np.where(luck[1][chosen] < scalars["mature_vessels"] / vessels, MATURE, IMMATURE)
+    flowing = (luck[2] < scalars["perfused_share"]) & (vessel > 0)
+    walkers = [(k, round(_start_of(scalars, name) * frame.volume)) for k, name in enumerate(WALKERS)]
+    kind = np.repeat([k for k, _ in walkers], [c for _, c in walkers]).astype(np.int8)
+    numbers = np.arange(2 * n + 1, 2 * n + 1 + kind.size, dtype=np.uint64)
+    state = State(
+        cell=np.ones(n, dtype=np.int8), lineage=ids, vessel=vessel,
+        vessel_id=np.where(vessel > 0, ids + np.uint64(n), np.uint64(0)), flowing=flowing,
+        occluded=np.zeros(n, dtype=bool), local=local,
+        where=(frame.draws(numbers, 0, "placement", 0) * n).astype(np.int64),
+        heading=(frame.draws(numbers, 0, "placement", 1) * 4).astype(np.int64), walker=numbers, kind=kind,
+        next_id=int(2 * n + 1 + kind.size),
+    )  # fmt: skip
+    breathe(frame, state, scalars, tolerance=1e-4)
+    _place_cells(frame, state, scalars, luck[3:])
+    breathe(frame, state, scalars, tolerance=1e-4)
+    for name, target in (("HIF1", "hif1_target"), ("HIF2", "hif_response")):
+        local[name] = np.array(view(frame, state, scalars).value(target))
+    local["HIF_brake"] = scalars["phi_max"] * local["HIF2"]
+    state.scale = lesion_cells(scalars) / (cell_weight(scalars) * max(1, np.count_nonzero(state.cell)))
+    return state
+
+
+def _lines(frame: Frame, count: int, luck: np.ndarray) -> np.ndarray:
+    """Voxels of the first vessels: at random in a section; in a cube, straight segments along an axis."""
+    order = np.argsort(luck, kind="stable")
+    if frame.shape[0] == 1:
+        return order[:count]
+    nz, ny, nx = frame.shape
+    length, taken = 8, np.zeros(frame.voxels, dtype=bool)
+    for v in order:
+        if count <= 0:
+            break
+        axis = int(luck[v] * frame.voxels * 3) % 3
+        for k in range(length):
+            offset = [0, 0, 0]
+            offset[axis] = k
+            u = kernels.shifted(v, *offset, nz, ny, nx)
+            if not taken[u] and count > 0:
+                taken[u] = True
+                count -= 1
+    return np.flatnonzero(taken)
+
+
+def _place_cells(frame: Frame, state: State, scalars: Scalars, luck: list[np.ndarray]) -> None:
+    """Necrotic cells where oxygen is lowest; the others cycling or quiescent by their place, clones at random."""
+    n, oxygen = frame.voxels, state.local["oxygen"]
+    total = sum(scalars[name] for name in CELLS[1:])
+    order = np.argsort(oxygen + 1e-9 * luck[0], kind="stable")
+    necrotic = round(n * scalars["necrotic"] / total)
+    state.cell[order[:necrotic]] = NECROTIC
+    rest = order[necrotic:]
+    clones = ("", "_resistant", "_unseen")
+    share = np.cumsum([scalars[f"cycling{c}"] + scalars[f"quiescent{c}"] for c in clones])
+    clone = np.minimum(np.searchsorted(share / share[-1], luck[1][rest]), 2)
+    place = view(frame, state, scalars).at(rest)
+    arrest, wake = place.rate("arrest"), place.rate("wake")
+    chance = arrest / (arrest + wake)
+    wanted = scalars["quiescent"] / (scalars["quiescent"] + scalars["cycling"])
+    for _ in range(20):  # shares as before treatment, distributed as the law has it
+        chance = np.minimum(1.0, chance * wanted / max(chance.mean(), 1e-12))
+    state.cell[rest] = 1 + 2 * clone + (luck[2][rest] < chance)
+    dying = round(n * scalars["dying"] / total)
+    state.cell[rest[np.argsort(luck[0][rest], kind="stable")[:dying]]] = DYING
+
+
+def _start_of(scalars: Scalars, name: str) -> float:
+    """Present value of a species or signal of the lesion."""
+    return scalars[name]
+
+
+def cell_weight(scalars: Scalars) -> float:
+    """Cells that one full voxel stands for."""
+    return scalars["rho_cell"] * EDGE**3
+
+
+def lesion_cells(scalars: Scalars) -> float:
+    """Tumour cells of the lesion, living or not."""
+    return sum(scalars[name] for name in CELLS[1:])
+
+
+def is_viable(state: State) -> np.ndarray:
+    """Voxels with a living tumour cell."""
+    return (state.cell > 0) & (state.cell < DYING)
+
+
+def view(frame: Frame, state: State, scalars: Scalars) -> Here:
+    """Values at every voxel now."""
+    return Here(frame.laws, scalars, state.local)
+
+
+def breathe(frame: Frame, state: State, scalars: Scalars, tolerance: float = 0.02) -> None:
+    """Solve oxygen: tissue takes it up, living or not, as in the closure; open vessels that carry blood bring it.
+
+    Quality scales the conductance of vessel and tissue together, as in the closure
+    (:mod:`tme_sim.mechanisms.closure`), so the wall takes what that leaves.
+    """
+    from tme_sim.engine.fields import steady_oxygen
+
+    D = scalars["D_O2"]
+    lead = np.log(0.2 * VOXEL_UM / VESSEL_RADIUS_UM)  # a source one voxel wide is seen at a fifth of its edge
+    open_ = np.flatnonzero((state.vessel > 0) & state.flowing & ~state.occluded)
+    quality = view(frame, state, scalars).at(open_).value("vessel_quality")
+    resistance = 1.0 / (quality * vessel_conductance(scalars["g_wall"], D)) + (lead - LOG_REACH) / (2.0 * np.pi * D)
+    supply = np.zeros(frame.voxels)
+    supply[open_] = 1.0 / (resistance * EDGE**2)
+    uptake = np.where(state.cell > 0, scalars["Vmax_tum"], 0.0)
+    oxygen = state.local["oxygen"].reshape(frame.shape)
+    if not supply.any():
+        oxygen[...] = 0.0
+    else:
+        steady_oxygen(oxygen, uptake.reshape(frame.shape), scalars["Km_tum"], supply.reshape(frame.shape),
+                      scalars["p_v"], D / EDGE**2, tolerance, periodic=True, grid=frame.grid["oxygen"])  # fmt: skip
+    state.local["oxygen"] = np.maximum(oxygen, 0.0).ravel()
+    state.local["anoxic_viable"] = anoxic_here(state.local["oxygen"])

@@ -1,0 +1,109 @@
+"""The `[tissue]` table of a scenario, numbers of the mechanics with their evidence, and the memory a piece needs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from tme_sim.quantities import Parameter, Quantity, internal
+from tme_sim.validation import Model, Problems, check_table, measured
+
+VOXEL_UM = 20.0
+STEP_TICKS = 30
+BYTES_PER_VOXEL = 700
+"""State and working arrays of one voxel with its share of walkers, measured as peak over several sizes, rounded up."""
+
+NO_SOURCE = "no source read for this; order of magnitude"
+MECHANICS = (
+    Parameter("walk_speed", 4.0, "um/min", f"{NO_SOURCE} of T cells seen by two-photon microscopy", "assumed", 1.0,
+              10.0, "speed of a walking immune cell in oxygenated tissue"),
+    Parameter("walk_persistence", 0.7, "1", NO_SOURCE, "assumed", 0.3, 0.9, "chance to keep the direction of a step"),
+    Parameter("suppression_reach", 100.0, "um", NO_SOURCE, "assumed", 40.0, 200.0,
+              "distance within which suppressor and regulatory cells act on a killer"),
+    Parameter("interferon_reach", 100.0, "um", NO_SOURCE, "assumed", 30.0, 300.0, "spread of interferon-gamma"),
+    Parameter("D_VEGF", 10.0, "um^2/s", NO_SOURCE, "assumed", 1.0, 100.0, "diffusivity of VEGF in tissue"),
+    Parameter("D_purine", 100.0, "um^2/s", NO_SOURCE, "assumed", 30.0, 300.0, "diffusivity of ATP and AMP in tissue"),
+    Parameter("drug_reach", 200.0, "um", "DOI 10.1016/j.jhep.2011.03.024 as cited by the TACE mechanism: 0.2-1.2 mm; "
+              "the low end, so that a piece of a millimetre or two holds several depots", "low", 200.0, 1200.0,
+              "distance over which doxorubicin falls by a factor e around a depot"),
+    Parameter("sprout_reach", 80.0, "um", NO_SOURCE, "assumed", 40.0, 200.0, "how far from its parent a sprout ends"),
+    Parameter("sprout_exclusion", 20.0, "um", NO_SOURCE, "assumed", 20.0, 60.0,
+              "no sprout ends this close to another vessel"),
+)
+VALUE = {p.name: p.value for p in MECHANICS}
+
+
+class Tissue(Model):
+    """The `[piece]` table of a scenario with `tissue = "agents"`."""
+
+    size: measured("mm", "edge of the piece", least=0.2, most=50, example="1 mm") = Quantity(1.0, "mm")
+    dimension: Literal[2, 3] = Field(2, description="a section one cell thick (2), or a cube (3)")
+    mode: Literal["representative"] = Field(
+        "representative", description="periodic piece from inside a lesion; growth leaves it as crowding outflow"
+    )
+    memory: int = Field(2048, ge=16, le=1_000_000, description="largest memory of the piece, in MiB")
+    checkpoint_every: measured("day", "interval of checkpoints", above=0, most=36525, example="30 day") = Quantity(
+        30.0, "day"
+    )
+    settle: measured("day", "untreated life of the piece before the run", least=0, most=365) = Quantity(10.0, "day")
+    snapshots: tuple[float, ...] = Field(
+        (-1.0, 1.0, 7.0, 28.0, 90.0),
+        description="days of snapshots, counted from the first session (or day 0); -1: before it",
+    )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along z, y, x."""
+        n = max(8, round(float(internal(*self.size)) / float(internal(VOXEL_UM, "um"))))
+        return (n if self.dimension == 3 else 1, n, n)
+
+    @property
+    def settle_steps(self) -> int:
+        """Steps that the untreated piece lives before the run."""
+        return round(float(internal(*self.settle)) * 1440 / STEP_TICKS)
+
+    @property
+    def mebibytes(self) -> float:
+        """Estimate of the memory that the piece needs."""
+        nz, ny, nx = self.shape
+        return nz * ny * nx * BYTES_PER_VOXEL / 2**20
+
+    def too_large(self) -> str:
+        """What to tell when the piece does not fit, or "" when it does; nothing is allocated."""
+        if self.mebibytes <= self.memory:
+            return ""
+        nz, ny, nx = self.shape
+        return (f"a piece of {nz} x {ny} x {nx} voxels needs about {self.mebibytes:.0f} MiB and tissue.memory allows "
+                f"{self.memory} MiB; make tissue.size smaller, use dimension = 2, or raise tissue.memory")
+
+
+NEEDED = ("tumour", "oxygen", "hypoxia", "angiogenesis", "vegf", "purinergic", "antigen", "tcells", "myeloid",
+          "killing", "tace")  # fmt: skip
+"""Mechanisms that the piece is made of; the others may be switched off."""
+
+
+def check_piece(raw, head, biology, patient, problems: Problems) -> Tissue | None:
+    """The checked `[piece]` of a scenario with `tissue = "agents"`, None for one without; notes every mistake.
+
+    `head`, `biology` and `patient` are the checked tables, or None where they hold mistakes themselves.
+    """
+    if head is None:
+        return None
+    if head.tissue != "agents":
+        if raw is not None:
+            problems.add(("piece",), 'describes agent tissue; write tissue = "agents" at the top, or leave [piece] out')
+        return None
+    table = dict(raw) if isinstance(raw, dict) else ({} if raw is None else raw)
+    if isinstance(table, dict) and isinstance(table.get("snapshots"), list):
+        days = table["snapshots"]
+        table["snapshots"] = tuple(float(d) if type(d) is int else d for d in days)
+    piece = check_table(Tissue, table, ("piece",), problems)
+    if piece is not None and piece.too_large():
+        problems.add(("piece", "size"), piece.too_large())
+    for name in biology.off if biology is not None else ():
+        if name in NEEDED:
+            problems.add(("biology", "off"), f'"{name}" is part of the agent tissue and cannot be switched off in it')
+    if patient is not None and not patient.lesion:
+        problems.add(("patient", "lesion"), "the agent tissue stands for the first lesion, and there is none")
+    return piece

@@ -1,0 +1,390 @@
+"""One step of a piece of tissue: breathe, signal, live and die, walk, grow vessels.
+
+What happens is decided by the mechanisms' laws (:mod:`tme_sim.tissue.laws`); a hazard `h` strikes within a step of `dt`
+days with probability `1 - exp(-h dt)`, and which of several processes strikes is drawn in proportion to their hazards.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tme_sim.engine.fields import Diffusion, steady_field
+from tme_sim.tissue import kernels
+from tme_sim.tissue.laws import Here, Scalars, exp
+from tme_sim.tissue.piece import (
+    CELLS,
+    CROWDS,
+    DYING,
+    EDGE,
+    FIELDS,
+    IMMATURE,
+    MATURE,
+    NECROTIC,
+    RESIDENT,
+    TRAITS,
+    VIABLE,
+    WALKERS,
+    Frame,
+    State,
+    breathe,
+    cell_weight,
+    is_viable,
+    purpose,
+    view,
+)
+from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM
+
+DT = STEP_TICKS / 1440.0  # days
+FIELD_STEPS = 2  # steps between two solutions of the fields, which follow cells and vessels within minutes
+SLOW_STEPS = 4  # steps between two looks at what takes days: turnover of immune cells and of vessels
+WALK_TICKS = 5
+SUBSTEPS = STEP_TICKS // WALK_TICKS
+
+
+def step(frame: Frame, state: State, scalars: Scalars) -> None:
+    """Advance the piece by one step of 30 minutes, in place; `scalars` are the values of body and lesion meanwhile."""
+    if state.step % FIELD_STEPS == 0:
+        breathe(frame, state, scalars)
+        crowds(frame, state, scalars)
+        signal(frame, state, view(frame, state, scalars), scalars)
+        frame.grid["here"] = view(frame, state, scalars)
+    here = frame.grid["here"]
+    live(frame, state, here, scalars)
+    if state.step % SLOW_STEPS == 0:
+        walkers(frame, state, here, scalars)
+        vessels(frame, state, here)
+    walk(frame, state, here)
+    state.step += 1
+
+
+# --- densities within reach ------------------------------------------------------------------------------------------
+
+
+def spread_out(frame: Frame, values: np.ndarray, reach: float) -> np.ndarray:
+    """`values` smeared over `reach` (um, root mean square distance along an axis over sqrt 2); the sum stays."""
+    key = ("smooth", reach)
+    if key not in frame.grid:
+        frame.grid[key] = Diffusion(frame.shape, (reach / VOXEL_UM) ** 2, 1.0, periodic=True)
+    out = values.astype(np.float64)
+    frame.grid[key].step(out.reshape(frame.shape))
+    return out
+
+
+def crowds(frame: Frame, state: State, scalars: Scalars) -> None:
+    """Densities within reach of every voxel: killers, suppressors, living tumour, perfused vessels."""
+    reach, local, per_voxel = VALUE["suppression_reach"], state.local, 1.0 / EDGE**3
+    counts = {name: np.bincount(state.where[state.kind == k], minlength=frame.voxels)
+              for k, name in enumerate(WALKERS)}  # fmt: skip
+    counts["CD8_total"] = counts["CD8"] + counts["CD8_exhausted"] + counts["CD8_stem"]
+    for name in CROWDS:
+        local[name] = spread_out(frame, counts[name] * per_voxel, reach)
+    local["viable_density"] = spread_out(frame, is_viable(state) * (cell_weight(scalars) * per_voxel), reach)
+    quality = view(frame, state, scalars).value("vessel_quality")
+    flow = np.where(carries_blood(state), quality, 0.0) / (EDGE**2 * scalars["perfusion_start"])
+    local["perfusion"] = spread_out(frame, flow, reach)
+    local["apoptosis_flux"] = (state.cell == DYING) * (cell_weight(scalars) * per_voxel * scalars["k_dying_clear"])
+
+
+def carries_blood(state: State) -> np.ndarray:
+    """Voxels whose vessel is open and carries blood."""
+    return (state.vessel > 0) & state.flowing & ~state.occluded
+
+
+# --- traits and fields -----------------------------------------------------------------------------------------------
+
+
+def rates_of(frame: Frame, here: Here, name: str):
+    """What is made of a trait or field per day, and the first-order rate at which it is lost."""
+    made, lost = 0.0, 0.0
+    for process in frame.laws.by_species[name]:
+        if frame.laws.processes[process].kind == "arrival":
+            made = made + here.rate(process)
+        else:
+            lost = lost + here.rate(process)
+    return made, lost
+
+
+def signal(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
+    """Traits relax, each voxel for itself; fields are made and lost in living tissue, and diffuse."""
+    local, alive, dt = state.local, is_viable(state).astype(np.float64), FIELD_STEPS * DT
+    new = {}
+    for name in TRAITS:
+        made, lost = rates_of(frame, here, name)
+        kept = exp(-np.asarray(lost) * dt)
+        new[name] = local[name] * kept + made / lost * (1.0 - kept)
+    for name in FIELDS:
+        made, lost = rates_of(frame, here, name)
+        D = VALUE["D_VEGF" if name == "VEGF" else "D_purine"] * 86400.0 / VOXEL_UM**2
+        u = local[name].copy()
+        steady_field(u.reshape(frame.shape), (lost * alive).reshape(frame.shape), (made * alive).reshape(frame.shape),
+                     D, 1e-3, step=dt, periodic=True, grid=_grid(frame, D))  # fmt: skip
+        new[name] = np.maximum(u, 0.0)
+    local.update(new)
+    local["motility"] = motility(here)
+    local["necrosis_flux"] = np.zeros(frame.voxels)  # deaths until the next call are added as they happen
+    for part in ("fast", "slow"):
+        lost = scalars[f"k_depot_{part}"]
+        local[f"dox_{part}"] = local[f"dox_{part}"] * float(exp(-lost * dt))
+    local["doxorubicin"] = local["dox_fast"] + local["dox_slow"]
+
+
+def _grid(frame: Frame, spread: float):
+    from tme_sim.engine.fields import Multigrid
+
+    key = ("field", spread)
+    if key not in frame.grid:
+        frame.grid[key] = Multigrid(frame.shape, spread, periodic=True)
+    return frame.grid[key]
+
+
+# --- life and death --------------------------------------------------------------------------------------------------
+
+
+def struck_by(total: np.ndarray, luck: np.ndarray, dt: float) -> np.ndarray:
+    """Places in `total` (hazards per day) of those that something strikes within `dt` days."""
+    near = np.flatnonzero(luck < total * dt)  # 1 - exp(-x) is below x
+    return near[luck[near] < 1.0 - exp(-total[near] * dt)]
+
+
+def which(hazards: np.ndarray, choice: np.ndarray) -> np.ndarray:
+    """Row of `hazards` [process, individual] that strikes each individual."""
+    steps = np.cumsum(hazards, axis=0)
+    return np.minimum((steps <= choice * steps[-1]).sum(axis=0), len(hazards) - 1)
+
+
+def chances(frame: Frame, hazards: np.ndarray, ids: np.ndarray, step_: int, what: str) -> np.ndarray:
+    """Which process [row of `hazards`] strikes each individual between two looks at slow processes, or -1."""
+    out = np.full(ids.size, -1)
+    hit = struck_by(hazards.sum(axis=0), frame.draws(ids, step_, what, 0), SLOW_STEPS * DT)
+    if hit.size:
+        out[hit] = which(hazards[:, hit], frame.draws(ids[hit], step_, what, 1))
+    return out
+
+
+def hazard_rows(frame: Frame, here: Here, names: list[str], count: int) -> np.ndarray:
+    """Hazards [process, individual] of the individuals of a view."""
+    out = np.empty((len(names), count))
+    for row, name in enumerate(names):
+        out[row] = here.rate(name)
+    return np.maximum(out, 0.0)
+
+
+def live(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
+    """Tumour cells divide, rest, wake and die; T cells kill those they touch; the dead are cleared."""
+    n, cell, local = frame.voxels, state.cell, state.local
+    by = np.bincount(state.where[state.kind == WALKERS.index("CD8")], minlength=n)
+    touch = scalars["contact_volume"] / EDGE**3  # touched cells in the own voxel
+    killing = np.zeros(n)
+    mothers, weight, starved = [], cell_weight(scalars) / EDGE**3, 0
+    luck = frame.draws(state.lineage, state.step, "cell_death", 0)
+    before = cell.copy()
+    for k in (*VIABLE, DYING, NECROTIC):
+        at = np.flatnonzero(before == k)
+        if not at.size:
+            continue
+        names, contacts, alone, touched = fates(frame, here, k)
+        total = alone[at]
+        near = at[by[at] > 0] if contacts else at[:0]
+        if near.size:
+            hazard = touched[near] * by[near] * touch
+            killing[near] = hazard * weight
+            total[np.searchsorted(at, near)] += hazard
+        hits = at[struck_by(total, luck[at], DT)]
+        if not hits.size:
+            continue
+        hazards = np.empty((len(names), hits.size))
+        for row, name in enumerate(names):
+            rate = here.rate(name)
+            hazards[row] = rate[hits] if isinstance(rate, np.ndarray) else rate
+            if row in contacts:
+                hazards[row] *= by[hits] * touch
+        chosen = which(hazards, frame.draws(state.lineage[hits], state.step, "cell_death", 1))
+        for row, name in enumerate(names):
+            hit = hits[chosen == row]
+            if not hit.size:
+                continue
+            process = frame.laws.processes[name]
+            if process.kind == "division":
+                mothers.append(hit)
+                continue
+            cell[hit] = CELLS.index(process.into[0][0]) if process.into else 0
+            if cell[hit[0]] == NECROTIC:
+                starved += hit.size
+                local["necrosis_flux"][hit] += weight / (FIELD_STEPS * DT)
+    count(state, "necrosis", starved)
+    local["killing_flux"] = spread_out(frame, killing, VALUE["interferon_reach"])
+    if mothers:
+        divide(frame, state, np.concatenate(mothers))
+    state.lineage[cell == 0] = 0
+
+
+def fates(frame: Frame, here: Here, k: int):
+    """What may happen to cells of kind `k`: processes, which of them need a touch, their summed hazards per voxel."""
+    if ("fates", k) not in here.memo:
+        names = frame.laws.by_species[CELLS[k]]
+        contacts = [row for row, name in enumerate(names) if frame.laws.processes[name].kind == "contact"]
+        alone, touched = np.zeros(frame.voxels), np.zeros(frame.voxels)
+        for row, name in enumerate(names):
+            if row in contacts:
+                touched += here.rate(name)
+            else:
+                alone += here.rate(name)
+        here.memo["fates", k] = names, contacts, alone, touched
+    return here.memo["fates", k]
+
+
+def divide(frame: Frame, state: State, mothers: np.ndarray) -> None:
+    """Daughters beside their mothers; where all is full, a neighbour is pushed out and the lesion is so much larger."""
+    kinds = np.zeros((2, len(CELLS)), dtype=np.int64)
+    occupied = np.count_nonzero(state.cell)
+    order = mothers[np.argsort(state.lineage[mothers], kind="stable")]
+    state.next_id, pushed = kernels.place_daughters(
+        order, state.cell, state.lineage, state.next_id, kinds, frame.seed, frame.patient, np.uint64(state.step),
+        purpose("placement"), *frame.shape,
+    )  # fmt: skip
+    whole = occupied + len(mothers) - pushed
+    state.scale *= (whole + pushed) / whole
+    count(state, "division", len(mothers))
+
+
+def count(state: State, what: str, number: int) -> None:
+    """Keep account of events: of this step, and of all since the piece began."""
+    state.told[f"{what}_now"] = float(number)
+    state.told[f"{what}_all"] = state.told.get(f"{what}_all", 0.0) + number
+
+
+# --- immune cells ----------------------------------------------------------------------------------------------------
+
+
+def walkers(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
+    """Immune cells die, change and divide; others arrive through vessels; all but residents walk."""
+    gone = np.zeros(state.kind.size, dtype=bool)
+    born: list[tuple[int, np.ndarray]] = []
+    kind = state.kind.copy()
+    for k, name in enumerate(WALKERS):
+        at = np.flatnonzero(kind == k)
+        names = [p for p in frame.laws.by_species[name] if frame.laws.processes[p].kind != "arrival"]
+        if not at.size or not names:
+            continue
+        ids = state.walker[at]
+        hazards = hazard_rows(frame, here.at(state.where[at]), names, at.size)
+        struck = chances(frame, hazards, ids, state.step, "differentiation")
+        for row, process in enumerate(names):
+            hit = at[struck == row]
+            if not hit.size:
+                continue
+            law = frame.laws.processes[process]
+            if law.kind == "division":
+                born.append((k, state.where[hit]))
+                continue
+            gone[hit] = True
+            for into, amount in law.into:
+                if into not in WALKERS:
+                    continue  # leaves what is counted one by one
+                number = scalars[amount] if isinstance(amount, str) else amount
+                luck = frame.draws(state.walker[hit], state.step, "differentiation", 2)
+                copies = int(number) + (luck < number - int(number))
+                born.append((WALKERS.index(into), np.repeat(state.where[hit], copies)))
+    born += arrivals(frame, state, here, scalars)
+    _renew(state, gone, born)
+
+
+def arrivals(frame: Frame, state: State, here: Here, scalars: Scalars) -> list[tuple[int, np.ndarray]]:
+    """Immune cells that arrive at open vessels in a step: a Poisson number each."""
+    sites = np.flatnonzero(state.vessel > 0)
+    if not sites.size:
+        return []
+    flow = np.where(carries_blood(state)[sites], here.at(sites).value("vessel_quality"), 0.0)
+    share = flow / (EDGE**2 * frame.voxels * scalars["perfusion_start"])  # of the untreated perfusion of the piece
+    place, out = here.at(sites, {"perfusion": share}), []
+    for k, name in enumerate(WALKERS):
+        for process in frame.laws.by_species[name]:
+            if frame.laws.processes[process].kind != "arrival":
+                continue
+            by_flow = "perfusion" in frame.laws.reads[process]
+            rate = np.broadcast_to(place.rate(process), sites.shape) * (frame.volume * SLOW_STEPS * DT)
+            mean = rate if by_flow else rate / sites.size
+            number = kernels.poissons(frame.seed, frame.patient, state.vessel_id[sites], np.uint64(state.step),
+                                      purpose("recruitment"), np.uint64(k + (8 if "stem" in process else 0)),
+                                      np.maximum(mean, 0.0))  # fmt: skip
+            out.append((k, np.repeat(sites, number)))
+    return out
+
+
+def _renew(state: State, gone: np.ndarray, born: list[tuple[int, np.ndarray]]) -> None:
+    where = np.concatenate([state.where[~gone], *(w for _, w in born)]).astype(np.int64)
+    kind = np.concatenate([state.kind[~gone], *(np.full(w.size, k, dtype=np.int8) for k, w in born)]).astype(np.int8)
+    more = sum(w.size for _, w in born)
+    new = np.arange(state.next_id, state.next_id + more, dtype=np.uint64)
+    state.walker = np.concatenate([state.walker[~gone], new])
+    state.heading = np.concatenate([state.heading[~gone], (new % np.uint64(4)).astype(np.int64)])
+    state.where, state.kind = where, kind
+    state.next_id += more
+
+
+def walk(frame: Frame, state: State, here: Here) -> None:
+    """Persistent random walk, up interferon, stalling where oxygen is low."""
+    mobile = ~np.isin(state.kind, [WALKERS.index(n) for n in RESIDENT])
+    where, heading = state.where[mobile], state.heading[mobile]
+    crowd = np.bincount(state.where, minlength=frame.voxels)
+    stall = state.local["motility"]
+    chance = min(1.0, VALUE["walk_speed"] * WALK_TICKS / VOXEL_UM)
+    for sub in range(SUBSTEPS):
+        kernels.walk(where, heading, state.walker[mobile], here.value("killing_flux"), stall, crowd, frame.seed,
+                     frame.patient, np.uint64(state.step), purpose("migration"), 3 * sub, chance,
+                     VALUE["walk_persistence"], *frame.shape)  # fmt: skip
+    state.where[mobile], state.heading[mobile] = where, heading
+
+
+def motility(here: Here) -> np.ndarray:
+    """Share of full motility at every voxel, by the law that lets T cells search and kill."""
+    from tme_sim.mechanisms.killing import motility_lets
+    from tme_sim.tissue.laws import on_arrays
+
+    return on_arrays(motility_lets)(here.value("oxygen"), here.scalars["p_mot"], here.scalars["n_mot"])
+
+
+# --- vessels ---------------------------------------------------------------------------------------------------------
+
+
+def vessels(frame: Frame, state: State, here: Here) -> None:
+    """Vessels sprout, mature, are lost, and open again after an embolisation."""
+    step_, before = state.step, state.vessel.copy()
+    for kind, name in ((IMMATURE, "immature_vessels"), (MATURE, "mature_vessels")):
+        at = np.flatnonzero(before == kind)
+        if not at.size:
+            continue
+        names = frame.laws.by_species[name]
+        ids = state.vessel_id[at]
+        struck = chances(frame, hazard_rows(frame, here.at(at), names, at.size), ids, step_, "division")
+        for row, process in enumerate(names):
+            hit, law = at[struck == row], frame.laws.processes[process]
+            if not hit.size:
+                continue
+            if law.kind == "division":
+                _sprout(frame, state, here, hit)
+            elif law.into:
+                state.vessel[hit] = MATURE
+            else:
+                state.vessel[hit], state.vessel_id[hit] = 0, 0
+                state.flowing[hit] = state.occluded[hit] = False
+    for place, name in ((frame.core, "occluded_core"), (~frame.core, "occluded_rim")):
+        at = np.flatnonzero(state.occluded & place)
+        if at.size:
+            hazard = sum(np.asarray(here.rate(p)) for p in frame.laws.by_species[name])
+            luck = frame.draws(state.vessel_id[at], step_, "tace_response", 1)
+            state.occluded[at[luck < 1.0 - exp(-hazard * SLOW_STEPS * DT)]] = False
+
+
+def _sprout(frame: Frame, state: State, here: Here, parents: np.ndarray) -> None:
+    """Sprouts towards VEGF; a sprout of a closed vessel is closed, and carries blood with the usual share."""
+    reach, gap = (max(1, round(VALUE[n] / VOXEL_UM)) for n in ("sprout_reach", "sprout_exclusion"))
+    parents = parents[np.argsort(state.vessel_id[parents], kind="stable")]
+    ends, state.next_id = kernels.place_sprouts(
+        parents, state.vessel, state.vessel_id, state.next_id, here.value("VEGF"), frame.seed, frame.patient,
+        np.uint64(state.step), purpose("mutation"), reach, gap, *frame.shape,
+    )  # fmt: skip
+    made = ends >= 0
+    at, of = ends[made], parents[made]
+    state.occluded[at] = state.occluded[of]
+    state.flowing[at] = frame.draws(state.vessel_id[at], state.step, "division", 2) < here.scalars["perfused_share"]

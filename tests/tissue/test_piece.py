@@ -1,0 +1,201 @@
+"""The agent tissue: its oxygen is that of the closure, its luck its own, its embolisation that of the session."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from tme_sim import simulation
+from tme_sim.diagnostics import InputError
+from tme_sim.scenario import Scenario
+from tme_sim.tissue.coupling import Coupling, embolise
+from tme_sim.tissue.laws import Here, Laws, Scalars
+from tme_sim.tissue.piece import CELLS, LOCAL, NECROTIC, WALKERS, is_viable
+from tme_sim.tissue.settings import Tissue
+from tme_sim.tissue.step import carries_blood, spread_out, step
+
+TEXT = """
+schema = 1
+name = "small"
+tissue = "agents"
+[[patient.lesion]]
+name = "main"
+diameter = "50 mm"
+doubling_time = "160 day"
+[piece]
+size = "0.3 mm"
+settle = "0 day"
+snapshots = [-1, 1]
+[[protocol.treatment]]
+kind = "tace"
+start = "day 0.5"
+technique = "conventional"
+[run]
+duration = "2 day"
+"""
+
+
+@cache
+def ready():
+    """The plan made ready, and what is read of the untreated body."""
+    plan = simulation.plan_of(Scenario.from_text(TEXT))
+    return plan, simulation.set_up(plan)
+
+
+def piece(size: str = "0.4 mm", dimension: int = 2, seed: int = 1) -> Coupling:
+    """An untreated piece before its first step."""
+    from tme_sim.quantities import Quantity
+
+    plan, made = ready()
+    settings = Tissue(size=Quantity(float(size.split()[0]), "mm"), settle=Quantity(0.0, "day"), dimension=dimension)
+    one = Coupling(made.model, made.th, settings, seed, plan.patient)
+    one.begin(made.y0, made.u0)
+    return one
+
+
+def same(a, b) -> bool:
+    """Whether two states are the same to the bit."""
+    first, second = a.arrays(), b.arrays()
+    return set(first) == set(second) and all(first[n].tobytes() == second[n].tobytes() for n in first)
+
+
+def test_oxygen_of_the_untreated_piece_is_that_of_the_closure():
+    """Same vessels, same classes of oxygen; the gap is the spread between placements of vessels."""
+    one, expected = piece("1.6 mm"), ready()[1]
+    scalars = one.read(expected.y0, expected.u0)
+    hypoxic = (one.state.local["oxygen"][is_viable(one.state)] < 12.0).mean()
+    assert hypoxic == pytest.approx(scalars["hypoxic_share"], abs=0.08)
+    assert (one.state.local["oxygen"] < 2.5).mean() == pytest.approx(scalars["anoxic_share"], abs=0.04)
+
+
+def test_untreated_piece_holds_the_cells_of_the_lesion():
+    one, made = piece(), ready()[1]
+    told = one.told(one.scalars)
+    whole = sum(told[n] for n in CELLS[1:])
+    assert whole == pytest.approx(sum(made.y0[one.place[n]] for n in CELLS[1:]), rel=1e-12)
+    for name in ("necrotic", "CD8", "immature_vessels"):
+        assert told[name] == pytest.approx(made.y0[one.place[name]], rel=0.12)
+
+
+def test_laws_on_arrays_are_those_of_one_individual():
+    """Every process of the lesion, at random places: the array form gives what the compiled per-actor function gives."""
+    from tme_sim.compiler.model import actors
+
+    _, made = ready()
+    laws, scalars = Laws(made.model, LOCAL), Scalars(made.model)
+    nodes = np.zeros(len(made.model.node_names))
+    made.model.observe(made.y0, made.u0, made.th, nodes)
+    scalars.set(made.th, nodes, made.u0, made.y0)
+    rng = np.random.default_rng(1)
+    local = {n: rng.uniform(0.05, 3.0, 5) for n in LOCAL} | {"oxygen": rng.uniform(0.0, 40.0, 5)}
+    here, module = Here(laws, scalars, local), actors(made.model)
+    for name in laws.processes:
+        got = np.broadcast_to(here.rate(name), 5)
+        for i in range(5):
+            values = [np.broadcast_to(here.value(n), 5)[i] for n in laws.reads[name]]
+            assert got[i] == pytest.approx(getattr(module, f"actor_{name}")(*values), rel=1e-13, abs=1e-300), name
+
+
+def test_steps_are_the_same_twice_and_differ_with_the_seed():
+    one, two, other = piece(), piece(), piece(seed=2)
+    assert same(one.state, two.state)
+    for _ in range(8):
+        for each in (one, two, other):
+            step(each.frame, each.state, each.scalars)
+    assert same(one.state, two.state)
+    assert not np.array_equal(one.state.vessel, other.state.vessel)
+
+
+def test_daughters_of_a_full_piece_make_the_lesion_larger_by_one_cell_each():
+    from tme_sim.tissue.step import divide
+
+    one = piece()
+    one.state.cell[:] = 1
+    before = one.state.scale * one.state.cell.size
+    divide(one.frame, one.state, np.arange(0, 100))
+    assert one.state.scale * one.state.cell.size == pytest.approx(before * (1 + 100 / 400), rel=1e-12)
+
+
+def test_embolisation_closes_the_share_of_each_class_and_stops_flow():
+    one = piece("1 mm")
+    share = {"occluded_core": 0.7, "occluded_rim": 0.25}
+    nothing = dict.fromkeys((*share, "depot_slow", "depot_fast"), 0.0)
+    open_ = carries_blood(one.state).sum()
+    embolise(one.frame, one.state, one.scalars, nothing, share, {**share, "depot_slow": 2.0, "depot_fast": 0.0})
+    told = one.told(one.scalars)
+    assert told["occluded_core"] == pytest.approx(0.7, abs=0.02)
+    assert told["occluded_rim"] == pytest.approx(0.25, abs=0.02)
+    assert carries_blood(one.state).sum() < 0.6 * open_
+    drug = one.state.local["doxorubicin"]
+    assert drug.max() == pytest.approx(2.0, rel=0.4) and np.median(drug) < 0.5  # near depots only
+
+
+def test_embolised_core_dies_and_its_cells_count_as_necrotic():
+    one = piece("0.6 mm")
+    one.state.occluded[:] = one.state.vessel > 0
+    before = np.count_nonzero(one.state.cell == NECROTIC)
+    for _ in range(24):
+        step(one.frame, one.state, one.scalars)
+    assert np.count_nonzero(one.state.cell == NECROTIC) > before + 0.6 * one.state.cell.size
+
+
+def test_a_smeared_density_keeps_its_sum():
+    one = piece()
+    value = np.zeros(one.frame.voxels)
+    value[17] = 3.0
+    smeared = spread_out(one.frame, value, 100.0)
+    assert smeared.sum() == pytest.approx(3.0, rel=1e-12) and smeared.max() < 0.1 and smeared.min() >= 0.0
+
+
+def test_immune_cells_arrive_as_many_as_the_law_says():
+    """With the untreated body, arrivals balance losses: expected numbers over many steps, within four standard errors."""
+    from tme_sim.tissue.piece import view
+    from tme_sim.tissue.step import DT, SLOW_STEPS, arrivals
+
+    one = piece("1 mm")
+    here, got = view(one.frame, one.state, one.scalars), 0
+    for one.state.step in range(400):
+        got += sum(w.size for k, w in arrivals(one.frame, one.state, here, one.scalars) if WALKERS[k] == "Treg")
+    model, made = ready()[1].model, ready()[1]
+    nodes = np.zeros(len(model.node_names))
+    model.observe(made.y0, made.u0, made.th, nodes)
+    rate = nodes[model.node_names.index("rate_treg_entering.1")]
+    expected = rate * one.frame.volume * 400 * SLOW_STEPS * DT
+    assert got == pytest.approx(expected, abs=4 * expected**0.5 + 0.12 * expected)  # open vessels of one placement
+
+
+def test_a_cube_lives_too():
+    one = piece("0.3 mm", dimension=3)
+    assert one.frame.shape == (15, 15, 15)
+    for _ in range(4):
+        step(one.frame, one.state, one.scalars)
+    assert np.isfinite(one.state.local["oxygen"]).all() and is_viable(one.state).any()
+
+
+def test_a_run_gives_snapshots_and_the_same_bytes_twice():
+    first, second = (simulation.simulate(Scenario.from_text(TEXT)) for _ in range(2))
+    assert first._files() == second._files()
+    assert [n for n in first.files if n.startswith("snapshots/")] == [
+        "snapshots/00_day_0.npz", "snapshots/01_day_1.5.npz"]
+    assert first["occluded_core"][-1] > 0.3 and first["necrotic"][-1] > 2 * first["necrotic"][0]
+
+
+def test_a_batch_runs_a_piece_alone():
+    from tme_sim.ensemble import run_rows
+
+    plan = ready()[0]
+    (row,) = run_rows([plan])
+    assert row.status == "ok", row.message
+    assert repr(row.summary) == repr(simulation.run_plan(plan).endpoints)
+
+
+@pytest.mark.parametrize(("change", "told"), [
+    ("piece.size=40 mm", "needs about"),
+    ("piece.dimension=4", "2"),
+    ("piece.colour=1", "colour"),
+    ('biology.off=["killing"]', "is part of the agent tissue"),
+    ("tissue=density", 'write tissue = "agents"'),
+])  # fmt: skip
+def test_bad_input_is_told_with_its_key(change, told):
+    with pytest.raises(InputError, match=told):
+        Scenario.from_text(TEXT, changes=[change])
