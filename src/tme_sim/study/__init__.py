@@ -11,13 +11,13 @@ from typing import Any
 
 __all__ = [
     "Arm", "Factor", "Interrupted", "Outputs", "Progress", "Store", "StoreError", "Study", "load_study", "open_store",
-    "run_study",
+    "run_study", "run_table",
 ]  # fmt: skip
 
 _PLACES = {
     "Arm": "definition", "Factor": "factors", "Interrupted": "execute", "Outputs": "definition",
     "Progress": "execute", "Store": "store", "StoreError": "store", "Study": "definition", "load_study": "reading",
-    "open_store": "store", "run_study": "execute",
+    "open_store": "store", "run_study": "execute", "run_table": "execute",
 }  # fmt: skip
 
 

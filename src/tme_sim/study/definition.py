@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from tme_sim.diagnostics import InputError, Problem
 from tme_sim.study.designs import design_points
 from tme_sim.study.factors import Factor, Value
 from tme_sim.study.keys import LeafSum, model_digest, short_digest
+from tme_sim.study.plan_table import PlanTable
 
 if TYPE_CHECKING:
     from tme_sim.scenario import Scenario
@@ -233,27 +234,20 @@ class Study:
             out.append(short_digest(self.model_digest, sums[arm].changed(leaves).to_bytes(32, "big").hex(), extra))
         return tuple(out)
 
-    @property
-    def digest(self) -> str:
-        """Digest of the plan: all its keys in order."""
-        return short_digest([k.hex() for k in self.keys]).hex()
+    @cached_property
+    def plan_table(self) -> PlanTable:
+        """The plan as a table of keys and columns, which a store keeps."""
+        shown = (*self.outputs.endpoints, *self.outputs.columns) if self.outputs.endpoints else ()
+        factors = tuple((f.name, f.unit, f.title, f.is_choice) for f in self.all_factors)
+        values = [[v.get(f.name) for v, _, _ in self._points] for f in self.all_factors]
+        about = {"name": self.name, "title": self.title, "question": self.question, "design": self.design}
+        arms, numbers = [a for _, a, _ in self._points], [n for _, _, n in self._points]
+        return PlanTable(about, factors, values, arms, numbers, shown, self.keys)
 
     def shard(self, number: int, of: int) -> list[int]:
         """Ordinals of shard `number` (from 1) of `of`."""
         return list(range(number - 1, len(self), of))
 
-    def columns(self, ordinals: Sequence[int] | None = None) -> dict[str, Any]:
-        """Factor columns, arm and replicate as arrays, in the order of the plan."""
-        import numpy as np
-
-        points = self._points if ordinals is None else [self._points[i] for i in ordinals]
-        out: dict[str, Any] = {}
-        for factor in self.all_factors:
-            given = [values.get(factor.name) for values, _, _ in points]
-            if factor.is_choice:
-                out[factor.name] = np.array(["" if v is None else str(v) for v in given], dtype=object)
-            else:
-                out[factor.name] = np.array([np.nan if v is None else float(v) for v in given])
-        out["arm"] = np.array([arm for _, arm, _ in points], dtype=object)
-        out["replicate"] = np.array([number for _, _, number in points], dtype=np.int64)
-        return out
+    def columns(self) -> dict[str, Any]:
+        """Factor columns, "arm" and "replicate" as arrays, in the order of the plan."""
+        return self.plan_table.columns()

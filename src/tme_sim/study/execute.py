@@ -24,7 +24,10 @@ from tme_sim.study.store import FILE, Store, StoreError, open_store
 if TYPE_CHECKING:
     from tme_sim.study.definition import Study
 
-__all__ = ["CRASHED", "TIMEOUT", "Estimate", "Interrupted", "Progress", "estimate", "run_study"]
+__all__ = [
+    "CRASHED", "TIMEOUT", "Estimate", "Interrupted", "Progress", "cores", "estimate", "run_study", "run_table",
+    "told_size", "told_time",
+]  # fmt: skip
 
 CRASHED, TIMEOUT = "crashed", "timeout"
 BATCH = 128  # runs of one task: two fillings of the lanes, and a report every few seconds
@@ -123,7 +126,7 @@ def run_study(
     store = open_store(out, create=True, digest=study.model_digest)
     try:
         _sound(store)
-        store.add_plan(study)
+        store.add_plan(study.plan_table, study.text)
         if retry:
             _forget(store, study)
         missing = store.missing(study, ordinals)
@@ -141,6 +144,25 @@ def run_study(
     except BaseException:
         store.close()
         raise
+
+
+def run_table(
+    study: Study, threads: int | None = None, progress: Callable[[Progress], None] | None = None
+) -> dict[str, Any]:
+    """The table of a study (as :meth:`tme_sim.study.store.Store.table` gives it) run in this process, kept nowhere."""
+    from tme_sim.study.runner import Runner
+    from tme_sim.study.store import table_of_rows
+
+    runner = Runner({arm.name: study.scenario_of_arm(arm.name) for arm in study.arms}, study.outputs)
+    found: dict[bytes, Row] = {}
+    first = {key: i for i, key in reversed(list(enumerate(study.keys)))}
+    tasks = list(_tasks(study, sorted(first.values()), 1))
+    for task in tasks:
+        rows = runner.rows(task.points, threads=threads or cores())
+        found |= {study.keys[i]: row for i, row in zip(task.ordinals, rows, strict=True)}
+        if progress is not None:
+            progress(Progress(len(found), len(first), 0, sum(row.status != OK for row in found.values())))
+    return table_of_rows(study.plan_table, [found[key] for key in study.keys])
 
 
 def cores() -> int:

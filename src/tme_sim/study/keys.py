@@ -8,24 +8,40 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["KEY_BYTES", "LeafSum", "model_digest", "short_digest"]
+__all__ = ["KEY_BYTES", "LeafSum", "code_files", "model_digest", "short_digest"]
 
 KEY_BYTES = 16
 _MODULUS = 1 << 256
 _IDLE = ("title", "name", "source", "outputs", "schema")  # of a scenario or protocol: cannot change a result
 
-# Of the package: everything that can change a number.  What only reads, draws, writes or asks is not listed.
-_CODE = (
-    "laws.py", "network.py", "quantities.py", "criteria.py", "imaging.py", "foci.py", "patient.py", "schedule.py",
-    "scenario.py", "simulation.py", "ensemble.py", "thresholds.py", "overrides.py", "mechanisms/*.py", "compiler/*.py",
-    "engine/*.py", "therapies/*.py", "therapies/drugs/*.toml", "protocol/*.py", "observe/*.py",
-)  # fmt: skip
+# What a run needs, and what of it cannot change a number: it reads names, writes files or draws.
+_SEEDS = ("scenario", "ensemble", "catalogue")
+_HARMLESS = ("__init__.py", "record.py", "results.py", "toml_writer.py", "diagnostics.py", "protocol/view.py")
+_IMPORT = re.compile(r"^\s*(?:from (tme_sim[\w.]*) import (.+)|import (tme_sim[\w.]*))", re.MULTILINE)
+
+
+def code_files(root: Path) -> list[Path]:
+    """Files of the package that can change a result: all that scenarios, runs and mechanisms import, and the drugs."""
+    modules = [f"tme_sim.{name}" for name in _SEEDS]
+    modules += [f"tme_sim.mechanisms.{path.stem}" for path in sorted(root.glob("mechanisms/*.py"))]
+    found: set[Path] = set()
+    while modules:
+        place = root.joinpath(*modules.pop().split(".")[1:])
+        path = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        for package, names, module in _IMPORT.findall(path.read_text()):
+            modules += [package or module, *(f"{package}.{n}" for n in re.findall(r"\w+", names))]
+    harmless = {root / name for name in _HARMLESS}
+    return sorted((found - harmless) | set(root.glob("therapies/drugs/*.toml")))
 
 
 @lru_cache(maxsize=1)
@@ -33,10 +49,9 @@ def _package_digest() -> str:
     import tme_sim
 
     root = Path(tme_sim.__file__).parent
-    h = hashlib.blake2b(digest_size=KEY_BYTES)
-    for pattern in _CODE:
-        for path in sorted(root.glob(pattern)):
-            h.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
+    h = hashlib.blake2b(str(tme_sim.__numerics__).encode(), digest_size=KEY_BYTES)
+    for path in code_files(root):
+        h.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes() + b"\0")
     return h.hexdigest()
 
 

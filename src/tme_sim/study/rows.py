@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["DamagedRow", "checksum", "layout_of", "pack", "unpack"]
+__all__ = [
+    "NUMBER", "TEXT", "WHOLE", "DamagedRow", "checksum", "kinds_of", "layout_of", "pack", "unpack", "unpack_many",
+]  # fmt: skip
 
 NUMBER, WHOLE, TEXT = "f", "i", "s"
 
@@ -72,3 +74,26 @@ def checksum(*parts: bytes) -> bytes:
     for part in parts:
         h.update(len(part).to_bytes(8, "little") + part)
     return h.digest()
+
+
+def kinds_of(layout: str) -> tuple[tuple[str, str], ...]:
+    """Names and kinds (NUMBER, WHOLE or TEXT) of a layout."""
+    return _form(layout)[0]
+
+
+def unpack_many(rows: list[bytes], layout: str) -> tuple[Any, list[list[str]]]:
+    """Rows of one layout: their numbers (n, count) as float64 bits (view a WHOLE column as int64), and their texts.
+
+    Raises:
+        DamagedRow: bytes that do not fit the layout.
+    """
+    import numpy as np
+
+    kinds, form = _form(layout)
+    size = struct.calcsize(form)
+    if any(len(row) < size for row in rows):
+        raise DamagedRow("a row does not fit its layout")
+    numbers = np.frombuffer(b"".join(row[:size] for row in rows), dtype="<f8").reshape(len(rows), size // 8)
+    count = sum(kind == TEXT for _, kind in kinds)
+    texts = [row[size:].decode().split("\0") for row in rows] if count else []
+    return np.asfortranarray(numbers), texts

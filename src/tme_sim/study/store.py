@@ -14,6 +14,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,8 @@ from tme_sim.diagnostics import InputError, Problem
 from tme_sim.ensemble import OK, Row
 from tme_sim.study.keys import model_digest
 from tme_sim.study.lock import Lock
-from tme_sim.study.rows import DamagedRow, checksum, layout_of, pack, unpack
+from tme_sim.study.plan_table import PlanTable
+from tme_sim.study.rows import TEXT, WHOLE, DamagedRow, checksum, kinds_of, layout_of, pack, unpack, unpack_many
 
 if TYPE_CHECKING:
     from tme_sim.study.definition import Study
@@ -30,15 +32,17 @@ __all__ = ["DAMAGED", "FILE", "MISSING", "Store", "StoreError", "open_store"]
 
 FILE = "runs.sqlite"
 FORMAT = "1"
+BLOCK = 20_000  # rows of a table read at a time
 COMMIT = 1000  # rows of one transaction at most
 MISSING, DAMAGED = "missing", "damaged"
+COPY = " (copy)"  # small facts stand twice, so that a flipped bit in one of them loses nothing
 SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL, crc BLOB NOT NULL) STRICT;
 CREATE TABLE layout(layout_id INTEGER PRIMARY KEY, names TEXT NOT NULL UNIQUE, crc BLOB NOT NULL) STRICT;
 CREATE TABLE run(key BLOB PRIMARY KEY, status TEXT NOT NULL, message TEXT NOT NULL, layout INTEGER NOT NULL,
                  data BLOB NOT NULL, crc BLOB NOT NULL) STRICT;
 CREATE TABLE plans(plan_id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, name TEXT NOT NULL, size INTEGER NOT NULL,
-                   made TEXT NOT NULL, study TEXT NOT NULL, crc BLOB NOT NULL) STRICT;
+                   made TEXT NOT NULL, study TEXT NOT NULL, design BLOB NOT NULL, crc BLOB NOT NULL) STRICT;
 CREATE TABLE plan(plan_id INTEGER NOT NULL, ordinal INTEGER NOT NULL, key BLOB NOT NULL,
                   PRIMARY KEY(plan_id, ordinal)) STRICT, WITHOUT ROWID;
 """
@@ -151,16 +155,20 @@ class Store:
     # --- small facts ------------------------------------------------------------------------------------------------
 
     def _set(self, name: str, value: str) -> None:
-        crc = checksum(name.encode(), value.encode())
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (name, value, crc))
+        for copy in (name, name + COPY):
+            crc = checksum(copy.encode(), value.encode())
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?, ?)", (copy, value, crc))
 
     def _get(self, name: str) -> str | None:
-        found = self._db.execute("SELECT value, crc FROM meta WHERE name = ?", (name,)).fetchone()
-        if found is None:
-            return None
-        if checksum(name.encode(), found[0].encode()) != found[1]:
+        wrong = False
+        for copy in (name, name + COPY):
+            found = self._db.execute("SELECT value, crc FROM meta WHERE name = ?", (copy,)).fetchone()
+            if found is not None and checksum(copy.encode(), found[0].encode()) == found[1]:
+                return found[0]
+            wrong |= found is not None
+        if wrong:
             raise StoreError(f"{self.file}: its {name} is damaged; tme-sim store repair {self.folder}")
-        return found[0]
+        return None
 
     def note(self, name: str, value: Any) -> None:
         """Keep a small fact (plain data) under a name."""
@@ -190,13 +198,21 @@ class Store:
             with self.transaction():
                 for key, row in rows[begin : begin + COMMIT]:
                     names = layout_of(row.summary)
-                    layout = self._layout(names)
-                    data = pack(row.summary, names)
-                    crc = _row_checksum(key, row.status, row.message, layout, data)
-                    self._db.execute(
-                        "INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?, ?)",
-                        (key, row.status, row.message, layout, data, crc),
-                    )
+                    self._insert(key, row.status, row.message, names, pack(row.summary, names))
+
+    def put_records(self, records: Iterable[tuple[bytes, str, str, str, bytes]]) -> None:
+        """Add records of :meth:`whole_records`, as :meth:`put` does."""
+        records = iter(records)
+        while part := list(islice(records, COMMIT)):
+            with self.transaction():
+                for record in part:
+                    self._insert(*record)
+
+    def _insert(self, key: bytes, status: str, message: str, names: str, data: bytes) -> None:
+        layout = self._layout(names)
+        crc = _row_checksum(key, status, message, layout, data)
+        record = (key, status, message, layout, data, crc)
+        self._db.execute("INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?, ?)", record)
 
     def _layout(self, names: str) -> int:
         found = self._db.execute("SELECT layout_id FROM layout WHERE names = ?", (names,)).fetchone()
@@ -232,14 +248,30 @@ class Store:
             layouts = self.layouts()
             found: dict[bytes, Row] = {}
             unique = list(dict.fromkeys(keys))
-            for begin in range(0, len(unique), 500):
-                part = unique[begin : begin + 500]
-                marks = ",".join("?" * len(part))
-                for record in self._db.execute(
-                    f"SELECT key, status, message, layout, data, crc FROM run WHERE key IN ({marks})", part
-                ):
-                    found[bytes(record[0])] = self._read(record, layouts)
+            for record in self._records_of(unique):
+                found[bytes(record[0])] = self._read(record, layouts)
             return [found.get(key) for key in keys]
+
+    def _records_of(self, keys: Sequence[bytes]) -> Iterator[tuple]:
+        for begin in range(0, len(keys), 500):
+            part = keys[begin : begin + 500]
+            marks = ",".join("?" * len(part))
+            yield from self._db.execute(
+                f"SELECT key, status, message, layout, data, crc FROM run WHERE key IN ({marks})", part)  # fmt: skip
+
+    def whole_records(self) -> Iterator[tuple[bytes, str, str, str, bytes]]:
+        """Key, status, message, layout (text) and data of every row, as stored, in the order of the keys.
+
+        Raises:
+            StoreError: at a damaged row.
+        """
+        with _told(self.file):
+            layouts = self.layouts()
+            for record in self._db.execute("SELECT key, status, message, layout, data, crc FROM run ORDER BY key"):
+                if record[5] != _row_checksum(*record[:5]) or record[3] not in layouts:
+                    raise StoreError(
+                        f"{self.folder}: has damaged rows; tme-sim store repair {self.folder} drops them")
+                yield bytes(record[0]), record[1], record[2], layouts[record[3]], bytes(record[4])
 
     def damaged(self) -> list[bytes]:
         """Keys of rows whose checksum fails."""
@@ -260,44 +292,69 @@ class Store:
 
     # --- plans ------------------------------------------------------------------------------------------------------
 
-    def add_plan(self, study: Study) -> int:
-        """Note the plan of a study, if it is not there; returns its number."""
-        digest = study.digest
+    def add_plan(self, plan: PlanTable, text: str = "") -> int:
+        """Note a plan and the text of its study, if it is not there; returns its number."""
         with self.transaction():
-            found = self._db.execute("SELECT plan_id FROM plans WHERE digest = ?", (digest,)).fetchone()
+            found = self._db.execute("SELECT plan_id FROM plans WHERE digest = ?", (plan.digest,)).fetchone()
             if found:
                 return found[0]
             made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            record = (digest, study.name, len(study), made, study.text)
+            record = (plan.digest, plan.about["name"], len(plan), made, text, plan.packed())
             self._db.execute(
-                "INSERT INTO plans(digest, name, size, made, study, crc) VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO plans(digest, name, size, made, study, design, crc) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (*record, _plan_checksum(record)),
             )
-            number = self._db.execute("SELECT plan_id FROM plans WHERE digest = ?", (digest,)).fetchone()[0]
-            keys = ((number, i, key) for i, key in enumerate(study.keys))
+            number = self._db.execute("SELECT plan_id FROM plans WHERE digest = ?", (plan.digest,)).fetchone()[0]
+            keys = ((number, i, key) for i, key in enumerate(plan.keys))
             self._db.executemany("INSERT INTO plan VALUES (?, ?, ?)", keys)
             return number
 
     def plans(self) -> list[dict[str, Any]]:
-        """The plans noted here, oldest first: number, name, size, date, text of the study, and whether it is sound."""
+        """The plans noted here, oldest first: number, digest, name, size, date, text of the study, and `sound`."""
         with _told(self.file):
-            out = []
-            for number, *record, crc in self._db.execute(
-                "SELECT plan_id, digest, name, size, made, study, crc FROM plans ORDER BY plan_id"
-            ).fetchall():
-                sound = crc == _plan_checksum(record)
-                out.append(dict(zip(("digest", "name", "size", "made", "study"), record, strict=True)) | {
-                    "number": number, "sound": sound})  # fmt: skip
-            return out
+            records = self._db.execute(
+                "SELECT plan_id, digest, name, size, made, study, design, crc FROM plans ORDER BY plan_id").fetchall()
+        out = []
+        for number, *record, crc in records:
+            names = ("digest", "name", "size", "made", "study")
+            out.append({"number": number} | dict(zip(names, record, strict=False)) | {
+                "sound": crc == _plan_checksum(record) and self._whole(number, record)})  # fmt: skip
+        return out
 
-    def plan_keys(self, number: int) -> list[bytes]:
-        """Keys of a plan, in order."""
+    def _whole(self, number: int, record: Sequence[Any]) -> bool:
+        try:
+            return PlanTable.unpacked(record[5], self._plan_keys(number)).digest == record[0]
+        except ValueError:
+            return False
+
+    def _plan_keys(self, number: int) -> list[bytes]:
         with _told(self.file):
             found = self._db.execute("SELECT key FROM plan WHERE plan_id = ? ORDER BY ordinal", (number,))
             return [bytes(k) for (k,) in found]
 
-    def missing(self, study: Study, ordinals: Sequence[int] | None = None) -> list[int]:
-        """Ordinals of a study's plan that have no row; of equal runs only the first is listed."""
+    def plan(self, number: int | None = None) -> PlanTable:
+        """A plan by number; None is the one noted last.
+
+        Raises:
+            InputError: there is none.
+            StoreError: it is damaged.
+        """
+        known = self.plans()
+        chosen = [p for p in known if number in (None, p["number"])]
+        if not chosen:
+            listed = ", ".join(str(p["number"]) for p in known) or "none"
+            raise InputError(Problem(str(self.folder), "", f"holds no plan {number or ''}; there are {listed}"))
+        if not chosen[-1]["sound"]:
+            raise StoreError(
+                f"{self.folder}: plan {chosen[-1]['number']} is damaged; run its study again: its "
+                "whole rows are reused"
+            )
+        with _told(self.file):
+            design = self._db.execute("SELECT design FROM plans WHERE plan_id = ?", (chosen[-1]["number"],)).fetchone()
+        return PlanTable.unpacked(design[0], self._plan_keys(chosen[-1]["number"]))
+
+    def missing(self, study: Study | PlanTable, ordinals: Sequence[int] | None = None) -> list[int]:
+        """Ordinals of a plan that have no row; of equal runs only the first is listed."""
         seen = self.known_keys()
         out = []
         for i in range(len(study)) if ordinals is None else ordinals:
@@ -309,37 +366,102 @@ class Store:
 
     # --- tables -----------------------------------------------------------------------------------------------------
 
-    def table(self, study: Study, ordinals: Sequence[int] | None = None) -> dict[str, Any]:
+    def table(self, study: Study | PlanTable | None = None, ordinals: Sequence[int] | None = None) -> dict[str, Any]:
         """Columns in the order of the plan: factors by their names, "arm", "replicate", "status", "message", endpoints.
 
         A row that is not "ok" has NaN (in a column of text: "") for every endpoint: nothing is silently zero.  Rows not
-        computed yet are "missing", rows whose checksum fails "damaged".
+        computed yet are "missing", rows whose checksum fails "damaged".  Without a study, that of the plan noted last.
         """
-        import numpy as np
-
-        keys = study.keys if ordinals is None else [study.keys[i] for i in ordinals]
-        rows = [row or Row(MISSING, "not computed yet") for row in self.get(keys)]
-        out = study.columns(ordinals)
-        out["status"] = np.array([row.status for row in rows], dtype=object)
-        out["message"] = np.array([row.message for row in rows], dtype=object)
-        kinds: dict[str, type] = {}
-        for row in rows:
-            for name, value in row.summary.items() if row.status == OK else ():
-                kinds.setdefault(name, str if isinstance(value, str) else float)
-        shown = [*study.outputs.endpoints, *study.outputs.columns] if study.outputs.endpoints else list(kinds)
-        for name in dict.fromkeys(n for n in shown if n in kinds and n not in out):
-            if kinds[name] is str:
-                cells = [str(row.summary.get(name, "")) if row.status == OK else "" for row in rows]
-                out[name] = np.array(cells, dtype=object)
-            else:
-                cells = [row.summary.get(name, np.nan) if row.status == OK else np.nan for row in rows]
-                out[name] = np.array([np.nan if c is None else c for c in cells], dtype=np.float64)
-        return out
+        plan = self.plan() if study is None else study if isinstance(study, PlanTable) else study.plan_table
+        keys = plan.keys if ordinals is None else [plan.keys[i] for i in ordinals]
+        told = _Columns(len(keys))
+        for begin in range(0, len(keys), BLOCK):
+            part = keys[begin : begin + BLOCK]
+            with _told(self.file):
+                layouts, found = self.layouts(), {}
+                for record in self._records_of(part):
+                    found[bytes(record[0])] = record
+            for i, key in enumerate(part, begin):
+                told.add(i, found.get(key), layouts, self.folder)
+            told.block()
+        return plan.columns(ordinals) | told.table(plan.shown)
 
     def status(self) -> dict[str, int]:
         """How many rows have which status; checks no checksums."""
         with _told(self.file):
             return dict(self._db.execute("SELECT status, count(*) FROM run GROUP BY status ORDER BY status").fetchall())
+
+
+def table_of_rows(plan: PlanTable, rows: Sequence[Row]) -> dict[str, Any]:
+    """Columns of rows that stand in the order of a plan; see :meth:`Store.table`."""
+    told = _Columns(len(rows))
+    for i, row in enumerate(rows):
+        names = layout_of(row.summary)
+        told.put(i, row.status, row.message, names, pack(row.summary, names))
+    told.block()
+    return plan.columns() | told.table(plan.shown)
+
+
+class _Columns:
+    """Columns out of packed rows, block by block, without an object for each value."""
+
+    def __init__(self, size: int):
+        import numpy as np
+
+        self.size = size
+        self.status = np.full(size, MISSING, dtype=object)
+        self.message = np.full(size, "", dtype=object)
+        self.open: dict[str, tuple[list[int], list[bytes]]] = {}
+        self.done: dict[str, list[tuple[Any, Any, list[list[str]]]]] = {}
+
+    def add(self, i: int, record: Sequence[Any] | None, layouts: Mapping[int, str], folder: Path) -> None:
+        """Row `i` as the file has it, or None."""
+        if record is None:
+            self.message[i] = "not computed yet"
+        elif record[5] != _row_checksum(*record[:5]) or record[3] not in layouts:
+            self.status[i], self.message[i] = DAMAGED, f"tme-sim store repair {folder} drops it"
+        else:
+            self.put(i, record[1], record[2], layouts[record[3]], bytes(record[4]))
+
+    def put(self, i: int, status: str, message: str, names: str, data: bytes) -> None:
+        """A whole row."""
+        self.status[i], self.message[i] = status, message
+        if status == OK:
+            places, rows = self.open.setdefault(names, ([], []))
+            places.append(i)
+            rows.append(data)
+
+    def block(self) -> None:
+        """Turn the rows added since the last block into numbers."""
+        import numpy as np
+
+        for names, (places, rows) in self.open.items():
+            numbers, texts = unpack_many(rows, names)
+            self.done.setdefault(names, []).append((np.array(places), numbers, texts))
+        self.open = {}
+
+    def table(self, shown: Sequence[str]) -> dict[str, Any]:
+        """Status, message and endpoints; only those `shown`, if any are."""
+        import numpy as np
+
+        out: dict[str, Any] = {"status": self.status, "message": self.message}
+        kinds = {n: k for names in self.done for n, k in reversed(kinds_of(names))}
+        order = dict.fromkeys(n for names in self.done for n, _ in kinds_of(names))
+        for name in (n for n in shown or order if n in kinds):
+            out[name] = np.full(self.size, "" if kinds[name] == TEXT else np.nan,
+                                dtype=object if kinds[name] == TEXT else np.float64)  # fmt: skip
+        for names, blocks in self.done.items():
+            columns = [(n, k) for n, k in kinds_of(names)]
+            of_numbers = [(n, k) for n, k in columns if k != TEXT]
+            of_texts = [n for n, k in columns if k == TEXT]
+            for places, numbers, texts in blocks:
+                for j, (name, kind) in enumerate(of_numbers):
+                    if name in out and out[name].dtype != object:
+                        out[name][places] = numbers[:, j].view("<i8") if kind == WHOLE else numbers[:, j]
+                for j, name in enumerate(of_texts):
+                    if name in out and out[name].dtype == object:
+                        out[name][places] = [row[j] for row in texts]
+        return out
 
 
 def _row_checksum(key: Any, status: Any, message: Any, layout: Any, data: Any) -> bytes:
@@ -350,7 +472,12 @@ def _row_checksum(key: Any, status: Any, message: Any, layout: Any, data: Any) -
 
 
 def _plan_checksum(record: Sequence[Any]) -> bytes:
-    return checksum(json.dumps(list(record)).encode())
+    digest, name, size, made, study, design = record
+    try:
+        texts = (digest, name, str(size), made, study)
+        return checksum(*(text.encode() for text in texts), bytes(design))
+    except (TypeError, AttributeError, UnicodeError):
+        return b""
 
 
 @contextmanager

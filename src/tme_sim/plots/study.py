@@ -1,0 +1,307 @@
+"""The picture of a study: what an endpoint does over what was varied.
+
+A grid of two numbers is a map, one number a line, choices are ranked, and many factors are a strip each, the one that
+matters most first.  Drawn from the table of the store, so that it can be drawn again at any time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tme_sim.plots.style import DPI, INK, MUTED, RUN_COLOURS, TEXT, TITLE, WIDTH_MM, number_text, unit_text
+
+if TYPE_CHECKING:
+    from tme_sim.study.plan_table import PlanTable
+
+__all__ = ["draw_study", "study_figure"]
+
+PREFERRED = ("viable_fraction_d180", "viable_fraction_d90", "burden_d90", "burden_d28", "pfs", "depth_mrecist", "depth")
+MOST_STRIPS, MOST_MAPS, MOST_RANKED = 8, 4, 40
+MM = 25.4
+
+
+@dataclass(frozen=True)
+class _View:
+    """The rows that have a result, and what is drawn of them."""
+
+    endpoint: str
+    unit: str
+    meaning: str
+    values: np.ndarray
+    arms: np.ndarray
+    numbers: dict[str, np.ndarray]
+    choices: dict[str, np.ndarray]
+    labels: dict[str, str]
+    failed: int
+    design: str
+
+
+def draw_study(plan: PlanTable, table: Mapping[str, Any], out: str | Path, endpoint: str = "") -> Path:
+    """Write the picture of a study as PNG and return its path.
+
+    Raises:
+        ValueError: as :func:`study_figure`.
+    """
+    from tme_sim.plots.run import save_figure
+
+    caption = f"Study {plan.about['name']}: {plan.about.get('question', '')}"
+    return save_figure(study_figure(plan, table, endpoint), out, plan.about.get("title", ""), caption)
+
+
+def study_figure(plan: PlanTable, table: Mapping[str, Any], endpoint: str = ""):
+    """A matplotlib Figure of one endpoint over the factors.
+
+    Raises:
+        ValueError: no run has a result, or an endpoint that is not in the table.
+    """
+    view = _view(plan, table, endpoint)
+    draw, height = _form(view)
+    figure = _sheet(plan, view, height)
+    draw(figure, view)
+    return figure
+
+
+def _view(plan: PlanTable, table: Mapping[str, Any], endpoint: str) -> _View:
+    from tme_sim.definitions import definition_of
+    from tme_sim.study.tables import unit_of
+
+    good = table["status"] == "ok"
+    if not good.any():
+        raise ValueError("there is nothing to draw: no run has a result")
+    known = {f[0] for f in plan.factors} | {"arm", "replicate", "status", "message"}
+    numeric = [n for n, v in table.items() if n not in known and v.dtype != object]
+    if endpoint and endpoint not in numeric:
+        raise ValueError(f"{endpoint} is no number in this table")
+    asked = [endpoint] if endpoint else [n for n in plan.shown if n in numeric]
+    spread = [n for n in (*PREFERRED, *numeric) if n in numeric and np.ptp(_finite(table[n][good])) > 0]
+    name = (asked or spread or numeric)[0]
+    found = definition_of(name)
+    numbers, choices, labels = {}, {}, {}
+    for factor, unit, title, is_choice in plan.factors:
+        column = table[factor][good]
+        labels[factor] = title + ("" if is_choice or unit == "1" else f" ({unit_text(unit)})")
+        if is_choice:
+            choices[factor] = column
+        elif np.unique(column[np.isfinite(column)]).size > 1:
+            numbers[factor] = column
+    return _View(name, unit_of(plan, name), found.text if found else name, table[name][good], table["arm"][good], numbers,
+                 choices, labels, int((~good).sum()), plan.about.get("design", ""))  # fmt: skip
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    found = values[np.isfinite(values)]
+    return found if found.size else np.zeros(1)
+
+
+def _form(view: _View):
+    """How to draw a view, and the height of that in mm."""
+    count = len(view.numbers)
+    if count == 2 and view.design == "grid" and not view.choices:
+        panels = min(MOST_MAPS, len(set(view.arms)))
+        return _maps, 70.0 * (1 + (panels - 1) // 2)
+    if count == 1 and not view.choices:
+        return _lines, 70.0
+    if count == 0:
+        return _ranked, 12.0 + 5.0 * min(MOST_RANKED, len(set(_groups(view))))
+    return _strips, 42.0 * (1 + (min(MOST_STRIPS, count + len(view.choices)) - 1) // 2)
+
+
+def _sheet(plan: PlanTable, view: _View, height: float):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    top, bottom = 15.0, 12.0
+    whole = top + height + bottom
+    figure = Figure(figsize=(WIDTH_MM / MM, whole / MM), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    title = plan.about.get("title") or plan.about.get("question") or plan.about["name"]
+    figure.text(4 / WIDTH_MM, 1 - 3 / whole, _cut(title, 110), fontsize=TITLE, fontweight="bold", color=INK, va="top")
+    under = f"{view.endpoint}: {_plain(view.meaning)}"
+    figure.text(4 / WIDTH_MM, 1 - 8 / whole, _cut(under, 140), fontsize=TEXT, color=MUTED, va="top")
+    left_out = f"; {view.failed} without a result are left out" if view.failed else ""
+    foot = f"{len(view.values)} runs{left_out}"
+    figure.text(4 / WIDTH_MM, 3 / whole, foot, fontsize=TEXT, color=MUTED, va="bottom")
+    figure.subplots_adjust(left=17 / WIDTH_MM, right=1 - 8 / WIDTH_MM, top=1 - (top + 3) / whole, bottom=bottom / whole,
+                           wspace=0.28, hspace=0.45)  # fmt: skip
+    return figure
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _plain(markdown: str) -> str:
+    return markdown.replace("`", "")
+
+
+def _dress(axes, view: _View, label: str = "", endpoint: bool = True) -> None:
+    axes.tick_params(labelsize=TEXT, length=2, width=0.5, color=MUTED, labelcolor=INK)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_linewidth(0.5)
+        axes.spines[side].set_color(MUTED)
+    axes.set_xlabel(label, fontsize=TEXT, color=INK, labelpad=2)
+    if endpoint:
+        axes.set_ylabel(_endpoint(view), fontsize=TEXT, color=INK, labelpad=2)
+
+
+def _endpoint(view: _View) -> str:
+    unit = unit_text(view.unit)
+    return view.endpoint + (f" ({unit})" if unit and view.unit not in ("1", "text") else "")
+
+
+def _logarithmic(values: np.ndarray) -> bool:
+    """Whether distinct values are spread evenly over a logarithm rather than a line."""
+    distinct = np.unique(values[np.isfinite(values)])
+    return bool(distinct.size > 2 and distinct[0] > 0 and distinct[-1] / distinct[0] >= 10
+                and np.median(distinct) < 0.75 * 0.5 * (distinct[0] + distinct[-1]))  # fmt: skip
+
+
+def _maps(figure, view: _View) -> None:
+    """A map for each arm: mean over patients at each node, one scale for all."""
+    from matplotlib.ticker import FuncFormatter
+
+    names = list(view.numbers)
+    arms = list(dict.fromkeys(view.arms))[:MOST_MAPS]
+    xs, ys = (np.unique(view.numbers[n]) for n in names)
+    grids = []
+    for arm in arms:
+        grid = np.full((ys.size, xs.size), np.nan)
+        here = view.arms == arm
+        ix, iy = (np.searchsorted(v, view.numbers[n][here]) for v, n in zip((xs, ys), names, strict=True))
+        total, count = np.zeros(grid.shape), np.zeros(grid.shape)
+        good = np.isfinite(view.values[here])
+        np.add.at(total, (iy[good], ix[good]), view.values[here][good])
+        np.add.at(count, (iy[good], ix[good]), 1)
+        grid[count > 0] = total[count > 0] / count[count > 0]
+        grids.append(grid)
+    low, high = (f([f(_finite(g.ravel())) for g in grids]) for f in (np.min, np.max))
+    columns = min(2, len(arms))
+    rows = -(-len(arms) // columns)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for one in axes[len(arms) :]:
+        one.set_visible(False)
+    for one, arm, grid in zip(axes, arms, grids, strict=False):
+        shade = one.pcolormesh(_edges(xs), _edges(ys), grid, cmap="cividis", vmin=low, vmax=high, rasterized=True)
+        for v, axis in ((xs, "x"), (ys, "y")):
+            if _logarithmic(v):
+                getattr(one, f"set_{axis}scale")("log")
+            elif v.size <= 9:
+                getattr(one, f"set_{axis}ticks")(v, [number_text(x) for x in v])
+        _dress(one, view, view.labels[names[0]], endpoint=False)
+        one.set_ylabel(view.labels[names[1]], fontsize=TEXT, color=INK, labelpad=2)
+        if len(arms) > 1:
+            one.set_title(arm, fontsize=TEXT, color=INK, loc="left", pad=3)
+    bar = figure.colorbar(shade, ax=list(axes[: len(arms)]), fraction=0.045, pad=0.02, format=FuncFormatter(number_text))
+    bar.set_label(_endpoint(view), fontsize=TEXT, color=INK)
+    bar.ax.tick_params(labelsize=TEXT, length=2, width=0.5)
+    bar.outline.set_visible(False)
+
+
+def _edges(nodes: np.ndarray) -> np.ndarray:
+    """Borders of the cells around nodes."""
+    log = _logarithmic(nodes)
+    v = np.log(nodes) if log else nodes
+    middle = 0.5 * (v[1:] + v[:-1])
+    edges = np.concatenate([[v[0] - (middle[0] - v[0])], middle, [v[-1] + (v[-1] - middle[-1])]])
+    return np.exp(edges) if log else edges
+
+
+def _lines(figure, view: _View) -> None:
+    """A line for each arm: the median, and the middle 80 % where there are several patients."""
+    name = next(iter(view.numbers))
+    axes = figure.subplots()
+    x_all = view.numbers[name]
+    for k, arm in enumerate(dict.fromkeys(view.arms)):
+        colour = RUN_COLOURS[k % len(RUN_COLOURS)]
+        here = (view.arms == arm) & np.isfinite(x_all) & np.isfinite(view.values)
+        xs = np.unique(x_all[here])
+        groups = [view.values[here & (x_all == x)] for x in xs]
+        marker = "o" if xs.size <= 60 else ""
+        axes.plot(xs, [np.median(g) for g in groups], marker=marker, markersize=2.5, linewidth=1.0, color=colour, label=arm)
+        if max((g.size for g in groups), default=0) > 2:
+            low, high = (np.array([np.percentile(g, p) for g in groups]) for p in (10, 90))
+            axes.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
+    if _logarithmic(x_all):
+        axes.set_xscale("log")
+    _dress(axes, view, view.labels[name])
+    if len(set(view.arms)) > 1:
+        axes.legend(fontsize=TEXT, frameon=False, loc="best")
+
+
+def _groups(view: _View) -> list[str]:
+    """What each row is: its arm and choices in words."""
+    arms = len(set(view.arms)) > 1 or not view.choices
+    parts = [view.arms.astype(str)] if arms else []
+    parts += [column.astype(str) for column in view.choices.values()]
+    return [", ".join(p for p in row if p) or "base" for row in zip(*parts, strict=True)]
+
+
+def _ranked(figure, view: _View) -> None:
+    """Choices and arms from the smallest to the largest median, with every patient as a dot."""
+    groups = np.array(_groups(view), dtype=object)
+    medians = {g: float(np.median(_finite(view.values[groups == g]))) for g in dict.fromkeys(groups)}
+    order = sorted(medians, key=medians.get)[:MOST_RANKED]
+    longest = max(len(_cut(str(g), 60)) for g in order)
+    figure.subplots_adjust(left=min(0.5, (8 + 1.25 * longest) / WIDTH_MM))
+    axes = figure.subplots()
+    for i, group in enumerate(order):
+        values = view.values[groups == group]
+        axes.plot(values, np.full(values.size, i), "o", markersize=2.5, color=RUN_COLOURS[1], alpha=0.5, markeredgewidth=0)
+        axes.plot([medians[group]], [i], "|", markersize=8, color=INK)
+    axes.set_yticks(range(len(order)), [_cut(str(g), 60) for g in order])
+    axes.set_ylim(len(order) - 0.5, -0.5)
+    _dress(axes, view, _endpoint(view), endpoint=False)
+
+
+def _strips(figure, view: _View) -> None:
+    """A scatter over each factor, those whose rank goes with the endpoint most first."""
+    strengths = {n: _strength(v, view.values) for n, v in view.numbers.items()}
+    strengths |= {n: _strength(np.unique(v.astype(str), return_inverse=True)[1], view.values)
+                  for n, v in view.choices.items()}  # fmt: skip
+    order = sorted(strengths, key=lambda n: -abs(strengths[n]))[:MOST_STRIPS]
+    rows = -(-len(order) // 2)
+    axes = figure.subplots(rows, 2, squeeze=False).ravel()
+    for one in axes[len(order) :]:
+        one.set_visible(False)
+    arms = list(dict.fromkeys(view.arms))
+    for k, (one, name) in enumerate(zip(axes, order, strict=False)):
+        _strip(one, view, name, arms)
+        _dress(one, view, view.labels[name], endpoint=k % 2 == 0)
+        if view.design != "one_at_a_time":
+            text = f"rank correlation {strengths[name]:+.2f}".replace("-", "\N{MINUS SIGN}")
+            one.set_title(text, fontsize=TEXT, color=MUTED, loc="right", pad=2)
+    if len(arms) > 1:
+        axes[0].legend(fontsize=TEXT, frameon=False, loc="best", markerscale=2)
+
+
+def _strip(axes, view: _View, name: str, arms: Sequence[str]) -> None:
+    if name in view.choices:
+        levels, x = np.unique(view.choices[name].astype(str), return_inverse=True)
+        axes.set_xticks(range(levels.size), [_cut(level, 18) for level in levels])
+        x = x.astype(float)
+    else:
+        x = view.numbers[name]
+        if _logarithmic(x):
+            axes.set_xscale("log")
+    size = 2.5 if x.size < 500 else 1.2
+    for i, arm in enumerate(arms):
+        here = view.arms == arm
+        axes.plot(x[here], view.values[here], "o", markersize=size, markeredgewidth=0, alpha=0.6 if x.size < 500 else 0.3,
+                  color=RUN_COLOURS[(i + 1) % len(RUN_COLOURS)], label=arm, rasterized=True)  # fmt: skip
+
+
+def _strength(x: np.ndarray, y: np.ndarray) -> float:
+    """Spearman's rank correlation; 0 where either does not vary."""
+    from scipy.stats import spearmanr
+
+    good = np.isfinite(x) & np.isfinite(y)
+    if good.sum() < 3 or np.ptp(x[good]) == 0 or np.ptp(y[good]) == 0:
+        return 0.0
+    return float(spearmanr(x[good], y[good]).statistic)

@@ -1,0 +1,92 @@
+"""The plan of a study as a table: which run stands where, by key, and what its values are.
+
+A store keeps it, so that a table can be made from the store alone, without the study's files.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tme_sim.study.keys import short_digest
+
+__all__ = ["PlanTable"]
+
+MAX_BYTES = 4_000_000_000
+
+
+@dataclass(frozen=True)
+class PlanTable:
+    """Columns of a plan.
+
+    `factors` are (name, unit, title, whether its values are choices); `values` holds a column for each.  `shown` are
+    the endpoints that tables show (none: all).  `about` has name, title, question and design.
+    """
+
+    about: Mapping[str, str]
+    factors: tuple[tuple[str, str, str, bool], ...]
+    values: Sequence[Sequence[Any]]
+    arms: Sequence[str]
+    numbers: Sequence[int]
+    shown: tuple[str, ...]
+    keys: tuple[bytes, ...]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @cached_property
+    def digest(self) -> str:
+        """Digest of what is run and what the columns are called."""
+        return short_digest([k.hex() for k in self.keys], [list(f) for f in self.factors], list(self.arms),
+                            list(self.numbers), list(self.shown), self.about["name"]).hex()  # fmt: skip
+
+    def columns(self, ordinals: Sequence[int] | None = None) -> dict[str, Any]:
+        """Factor columns, "arm" and "replicate" as arrays, in the order of the plan."""
+        import numpy as np
+
+        def chosen(column: Sequence[Any]) -> Sequence[Any]:
+            return column if ordinals is None else [column[i] for i in ordinals]
+
+        out: dict[str, Any] = {}
+        for (name, _, _, is_choice), column in zip(self.factors, self.values, strict=True):
+            given = chosen(column)
+            if is_choice:
+                out[name] = np.array(["" if v is None else str(v) for v in given], dtype=object)
+            else:
+                out[name] = np.array([np.nan if v is None else float(v) for v in given], dtype=np.float64)
+        out["arm"] = np.array(list(chosen(self.arms)), dtype=object)
+        out["replicate"] = np.array(list(chosen(self.numbers)), dtype=np.int64)
+        return out
+
+    def packed(self) -> bytes:
+        """All but the keys as bytes."""
+        arms = list(dict.fromkeys(self.arms))
+        number = {arm: i for i, arm in enumerate(arms)}
+        data = [dict(self.about), [list(f) for f in self.factors], [list(v) for v in self.values], arms,
+                [number[a] for a in self.arms], list(self.numbers), list(self.shown)]  # fmt: skip
+        return zlib.compress(json.dumps(data, separators=(",", ":")).encode())
+
+    @classmethod
+    def unpacked(cls, data: bytes, keys: Sequence[bytes]) -> PlanTable:
+        """The plan of :meth:`packed` with its keys.
+
+        Raises:
+            ValueError: damaged bytes, or more of them than any plan has.
+        """
+        tool = zlib.decompressobj()
+        try:
+            text = tool.decompress(data, MAX_BYTES)
+            if tool.unconsumed_tail or not tool.eof:
+                raise ValueError("a plan is cut or too large")
+            about, factors, values, arms, places, numbers, shown = json.loads(text)
+            found = cls(about, tuple((n, u, t, bool(c)) for n, u, t, c in factors), values,
+                        [arms[i] for i in places], numbers, tuple(shown), tuple(keys))  # fmt: skip
+        except (zlib.error, TypeError, IndexError, KeyError) as error:
+            raise ValueError("a plan is damaged") from error
+        if len(found.keys) != len(found.arms):
+            raise ValueError("a plan has lost keys")
+        return found

@@ -1,0 +1,122 @@
+"""Tables of a store for other tools: CSV, Parquet, xarray; and what each column is."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tme_sim.diagnostics import InputError, Problem
+from tme_sim.results import write_file
+from tme_sim.validation import shortest
+
+if TYPE_CHECKING:
+    from tme_sim.study.plan_table import PlanTable
+    from tme_sim.study.store import Store
+
+__all__ = ["columns_text", "csv_text", "export_table", "unit_of"]
+
+
+def unit_of(plan: PlanTable, name: str) -> str:
+    """Unit of a column of a study's table, "1" for a plain number and "text" for words."""
+    from tme_sim.definitions import definition_of
+
+    for factor, unit, _, is_choice in plan.factors:
+        if factor == name:
+            return "text" if is_choice else unit
+    found = definition_of(name)
+    if found is not None:
+        return found.unit
+    return "text" if name in ("arm", "status", "message") else "1"
+
+
+def csv_text(table: Mapping[str, Any]) -> str:
+    """A table as CSV: one row of names, then the plan in order; numbers to the last bit, empty where there is none."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(table)
+    columns = [list(_cells(values)) for values in table.values()]
+    writer.writerows(zip(*columns, strict=True))
+    return out.getvalue()
+
+
+def _cells(values: Any) -> Iterator[str]:
+    for value in values.tolist():
+        if isinstance(value, str):
+            yield "'" + value if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+        elif isinstance(value, float):
+            yield "" if value != value else shortest(value) if abs(value) != float("inf") else repr(value)
+        else:
+            yield str(value)
+
+
+def columns_text(plan: PlanTable, table: Mapping[str, Any]) -> str:
+    """What each column is: name, unit, definition, as CSV."""
+    from tme_sim.definitions import definition_of
+
+    titles = {name: title for name, _, title, _ in plan.factors}
+    fixed = {"arm": "treatment arm", "replicate": "number of the patient", "message": "why there is no result",
+             "status": "ok, bad input, failed, crashed, timeout, missing or damaged"}  # fmt: skip
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["column", "unit", "meaning"])
+    for name in table:
+        found = definition_of(name)
+        meaning = titles.get(name) or fixed.get(name) or (found.text if found else "state or signal at that day")
+        writer.writerow([name, unit_of(plan, name), meaning])
+    return out.getvalue()
+
+
+def export_table(kind: str, store: Store, out: str | Path, number: int | None = None) -> None:
+    """Write the table of a plan (None: the one noted last) as `kind` "csv", "parquet" or "xarray" (netCDF).
+
+    Raises:
+        InputError: no plan, or a file that cannot be made.
+        ImportError: pandas, pyarrow or xarray is not installed.
+    """
+    plan = store.plan(number)
+    table = store.table(plan)
+    if kind == "csv":
+        write_file(out, csv_text(table).encode())
+        return
+    units = {name: unit_of(plan, name) for name in table}
+    import tempfile
+
+    if not Path(out).absolute().parent.is_dir():
+        raise InputError(Problem(str(Path(out).parent), "", "there is no such folder"))
+    with tempfile.TemporaryDirectory(prefix="tme_sim_", dir=Path(out).absolute().parent) as folder:
+        half = Path(folder) / "table"
+        if kind == "parquet":
+            _parquet(table, units, plan, half)
+        else:
+            _netcdf(table, units, plan, half)
+        half.replace(out)
+
+
+def _parquet(table: Mapping[str, Any], units: Mapping[str, str], plan: PlanTable, out: Path) -> None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ImportError('Parquet needs pyarrow: pip install "tme-sim[parquet]"') from error
+    arrays, fields = [], []
+    for name, values in table.items():
+        array = pyarrow.array(list(values) if values.dtype == object else values)
+        arrays.append(array)
+        fields.append(pyarrow.field(name, array.type, metadata={"unit": units[name]}))
+    about = {k: str(v) for k, v in plan.about.items()}
+    parquet.write_table(pyarrow.Table.from_arrays(arrays, schema=pyarrow.schema(fields, metadata=about)), out)
+
+
+def _netcdf(table: Mapping[str, Any], units: Mapping[str, str], plan: PlanTable, out: Path) -> None:
+    try:
+        import xarray
+    except ImportError as error:
+        raise ImportError('xarray files need xarray: pip install "tme-sim[xarray]"') from error
+    data = {
+        name: ("run", values.astype(str) if values.dtype == object else values, {"units": units[name]})
+        for name, values in table.items()
+    }
+    xarray.Dataset(data, attrs={k: str(v) for k, v in plan.about.items()}).to_netcdf(out)
