@@ -520,13 +520,23 @@ MODEL_KINDS = ("sbml", "omex", "equations", "parameters", "odd", "vtk", "ome-tif
 @folders
 @guarded
 def export(kind: str, source: str, out: str, mechanisms: tuple[str, ...]) -> None:
-    """Write a run (csv, parquet, xarray) or a model (sbml, omex, equations, parameters) for other tools.
+    """Write a run or a study's store (csv, parquet, xarray), or a model (sbml, omex, equations, parameters).
 
     \b
     tme-sim export csv runs/emerald1-1 --out emerald1.csv
+    tme-sim export parquet stores/timing --out timing.parquet
     tme-sim export sbml configs/emerald1.toml --out emerald1.xml
     """
-    if kind in RUN_KINDS:
+    if kind in RUN_KINDS and _is_store(source):
+        from tme_sim.study.store import StoreError, open_store
+        from tme_sim.study.tables import export_table
+
+        try:
+            with open_store(source) as store:
+                export_table(kind, store, out)
+        except StoreError as error:
+            raise Failure(str(error), FAILED) from error
+    elif kind in RUN_KINDS:
         from tme_sim.results import Run, write_file
 
         done = Run.load(source)
@@ -541,6 +551,12 @@ def export(kind: str, source: str, out: str, mechanisms: tuple[str, ...]) -> Non
 
         export_(kind, load(source, (), mechanisms), out)
     click.echo(f"written to {out}")
+
+
+def _is_store(source: str) -> bool:
+    from pathlib import Path
+
+    return (Path(source) / "runs.sqlite").is_file()
 
 
 @cli.command()

@@ -5,6 +5,9 @@ answers without importing any of them.
 """
 
 ELSEWHERE: dict[str, tuple[str, str]] = {
+    "sweep": ("tme_sim.commands.study:sweep", "Run a study: what its store does not hold yet."),
+    "merge": ("tme_sim.commands.study:merge", "Join the stores of shards."),
+    "store": ("tme_sim.commands.study:store", "Look at, check and repair the store of a study."),
     "hypothesis": ("tme_sim.commands.findings:hypothesis", "Hypothesis cards: claim, study, verdict."),
     "optimise": ("tme_sim.commands.findings:optimise", "Search the best protocol within constraints."),
     "sensitivity": ("tme_sim.commands.findings:sensitivity", "What decides the outcome, and what flips the order."),

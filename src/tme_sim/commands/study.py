@@ -145,8 +145,9 @@ def _finish(store: Any, plan: Any, ordinals: Any) -> None:
     try:
         from tme_sim.plots.study import draw_study
 
-        (store.folder / "figures").mkdir(exist_ok=True)
-        click.echo(f"figure {draw_study(plan, table, store.folder / 'figures' / f'{plan.about["name"]}.png')}")
+        target = store.folder / "figures" / f"{plan.about['name']}.png"
+        target.parent.mkdir(exist_ok=True)
+        click.echo(f"figure {draw_study(plan, table, target)}")
     except ValueError as error:
         click.echo(str(error))
     if bad and not (table["status"] == "ok").any():

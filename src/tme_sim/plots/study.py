@@ -89,8 +89,9 @@ def _view(plan: PlanTable, table: Mapping[str, Any], endpoint: str) -> _View:
             choices[factor] = column
         elif np.unique(column[np.isfinite(column)]).size > 1:
             numbers[factor] = column
-    return _View(name, unit_of(plan, name), found.text if found else name, table[name][good], table["arm"][good], numbers,
-                 choices, labels, int((~good).sum()), plan.about.get("design", ""))  # fmt: skip
+    meaning, design = found.text if found else name, plan.about.get("design", "")
+    return _View(name, unit_of(plan, name), meaning, table[name][good], table["arm"][good], numbers, choices, labels,
+                 int((~good).sum()), design)  # fmt: skip
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
@@ -198,7 +199,8 @@ def _maps(figure, view: _View) -> None:
         one.set_ylabel(view.labels[names[1]], fontsize=TEXT, color=INK, labelpad=2)
         if len(arms) > 1:
             one.set_title(arm, fontsize=TEXT, color=INK, loc="left", pad=3)
-    bar = figure.colorbar(shade, ax=list(axes[: len(arms)]), fraction=0.045, pad=0.02, format=FuncFormatter(number_text))
+    beside = list(axes[: len(arms)])
+    bar = figure.colorbar(shade, ax=beside, fraction=0.045, pad=0.02, format=FuncFormatter(number_text))
     bar.set_label(_endpoint(view), fontsize=TEXT, color=INK)
     bar.ax.tick_params(labelsize=TEXT, length=2, width=0.5)
     bar.outline.set_visible(False)
@@ -224,7 +226,8 @@ def _lines(figure, view: _View) -> None:
         xs = np.unique(x_all[here])
         groups = [view.values[here & (x_all == x)] for x in xs]
         marker = "o" if xs.size <= 60 else ""
-        axes.plot(xs, [np.median(g) for g in groups], marker=marker, markersize=2.5, linewidth=1.0, color=colour, label=arm)
+        middle = [np.median(g) for g in groups]
+        axes.plot(xs, middle, marker=marker, markersize=2.5, linewidth=1.0, color=colour, label=arm)
         if max((g.size for g in groups), default=0) > 2:
             low, high = (np.array([np.percentile(g, p) for g in groups]) for p in (10, 90))
             axes.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
@@ -253,7 +256,8 @@ def _ranked(figure, view: _View) -> None:
     axes = figure.subplots()
     for i, group in enumerate(order):
         values = view.values[groups == group]
-        axes.plot(values, np.full(values.size, i), "o", markersize=2.5, color=RUN_COLOURS[1], alpha=0.5, markeredgewidth=0)
+        look = {"markersize": 2.5, "color": RUN_COLOURS[1], "alpha": 0.5, "markeredgewidth": 0}
+        axes.plot(values, np.full(values.size, i), "o", **look)
         axes.plot([medians[group]], [i], "|", markersize=8, color=INK)
     axes.set_yticks(range(len(order)), [_cut(str(g), 60) for g in order])
     axes.set_ylim(len(order) - 0.5, -0.5)
@@ -293,8 +297,8 @@ def _strip(axes, view: _View, name: str, arms: Sequence[str]) -> None:
     size = 2.5 if x.size < 500 else 1.2
     for i, arm in enumerate(arms):
         here = view.arms == arm
-        axes.plot(x[here], view.values[here], "o", markersize=size, markeredgewidth=0, alpha=0.6 if x.size < 500 else 0.3,
-                  color=RUN_COLOURS[(i + 1) % len(RUN_COLOURS)], label=arm, rasterized=True)  # fmt: skip
+        look = {"markersize": size, "markeredgewidth": 0, "alpha": 0.6 if x.size < 500 else 0.3, "rasterized": True}
+        axes.plot(x[here], view.values[here], "o", color=RUN_COLOURS[(i + 1) % len(RUN_COLOURS)], label=arm, **look)
 
 
 def _strength(x: np.ndarray, y: np.ndarray) -> float:
