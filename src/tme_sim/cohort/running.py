@@ -1,0 +1,251 @@
+"""Runs a trial: every patient through every arm, in chunks that are kept as they come.
+
+With a folder, each chunk of rows is written as a file of its own that appears whole or not at all; a run that was
+stopped goes on with the chunks it finds, if they are of the same trial.
+"""
+
+from __future__ import annotations
+
+import json
+import time as clock
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tme_sim.cohort.patients import VirtualPatient, make_patients
+from tme_sim.cohort.trial import Arm, Trial
+from tme_sim.diagnostics import InputError, Problem
+from tme_sim.quantities import internal
+from tme_sim.results import json_text, write_file
+
+__all__ = ["CHUNK", "TrialResult", "follow_up_days", "run_trial"]
+
+CHUNK = 256
+AT_VISITS = ("ttp", "pfs", "tace_pfs", "untaceable")  # endpoints dated by visits, but for death
+TIMED = (*AT_VISITS, "os")
+DAYS_PER_MONTH = 30.4375
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """Rows of a trial.
+
+    `rows[arm]` holds one dictionary of endpoints per patient, in the same order in every arm (with `patient` and
+    `repeat`), without patients that could not be simulated in some arm (`failures` says which and why).  `follow_up`
+    are days until each patient of the rows is censored by dropout or the end of the trial, `visits[arm]` days of the
+    arm's scans, `values` what was drawn for each patient of the rows.
+    """
+
+    trial: Trial
+    rows: Mapping[str, Sequence[Mapping[str, Any]]]
+    values: Sequence[Mapping[str, Any]]
+    follow_up: np.ndarray
+    visits: Mapping[str, np.ndarray]
+    failures: Sequence[Mapping[str, Any]] = ()
+    seconds: float = 0.0
+    simulated: int = 0  # rows that were simulated now, not found in the folder
+    patients: Sequence[VirtualPatient] = field(default=(), repr=False)
+
+    @property
+    def arms(self) -> list[str]:
+        """Names of the arms."""
+        return list(self.rows)
+
+    def column(self, arm: str, endpoint: str) -> np.ndarray:
+        """An endpoint of every patient of an arm (P), as simulated: without dropout and end of the trial.
+
+        Raises:
+            KeyError: an endpoint that the rows do not hold.
+        """
+        return np.array([row[endpoint] for row in self.rows[arm]])
+
+    def seen(self, arm: str, endpoint: str) -> tuple[np.ndarray, np.ndarray]:
+        """Days and events (P, P) of a time to event as the trial would record it.
+
+        What happens after a patient's follow-up is not recorded: survival is then censored there, the others at the
+        last visit before.
+        """
+        time = self.column(arm, endpoint).astype(np.float64)
+        event = self.column(arm, f"{endpoint}_event").astype(bool)
+        kept = event & (time <= self.follow_up)
+        if endpoint == "os":
+            return np.where(kept, time, np.minimum(time, self.follow_up)), kept
+        visits = self.visits[arm]
+        last = visits[np.maximum(np.searchsorted(visits, self.follow_up, side="right") - 1, 0)]
+        return np.where(kept, time, np.minimum(time, np.maximum(last, 0.0))), kept
+
+    def responded(self, arm: str, endpoint: str) -> np.ndarray:
+        """Whether a response (``orr_recist11`` ...) was recorded (P): of the trial's criterion only if within follow-up.
+
+        Responses by the other criteria carry no date and count as simulated.
+        """
+        value = self.column(arm, endpoint).astype(bool)
+        criterion = self.trial.arms[0].scenario.imaging.criterion
+        if endpoint not in (f"orr_{criterion}", f"cr_{criterion}", f"pr_{criterion}"):
+            return value
+        day = self.column(arm, "pfs") - self.column(arm, "dor")
+        return value & (day <= self.follow_up)
+
+    @property
+    def repeat(self) -> np.ndarray:
+        """Which repeat each patient of the rows belongs to, from 0."""
+        first = next(iter(self.rows.values()))
+        return np.array([row["repeat"] for row in first], dtype=np.int64)
+
+
+def follow_up_days(trial: Trial, patients: Sequence[int]) -> np.ndarray:
+    """Days after which patients are lost or the trial is closed, infinity if neither: the same in every arm."""
+    from tme_sim.engine.rng import PURPOSES, exponential, uniform
+
+    def draw(kind, patient: int, which: int) -> float:
+        key = (trial.seed, patient, 0, 0, PURPOSES["dropout"], which)
+        return float(kind(*(np.uint64(v) for v in key)))
+
+    accrual, rate = (float(internal(*q)) for q in (trial.follow_up.accrual, trial.follow_up.dropout))
+    out = np.full(len(patients), np.inf)
+    for i, patient in enumerate(patients):
+        if trial.follow_up.cut_off is not None:
+            out[i] = float(internal(*trial.follow_up.cut_off)) - accrual * draw(uniform, patient, 0)
+        if rate > 0.0:
+            out[i] = min(out[i], draw(exponential, patient, 1) / rate)
+    return out
+
+
+def run_trial(
+    trial: Trial,
+    *,
+    out: str | Path | None = None,
+    jobs: int | None = None,
+    announce: Callable[[str], None] | None = None,
+    patients: Sequence[VirtualPatient] | None = None,
+    chunk: int = CHUNK,
+) -> TrialResult:
+    """Simulate every patient in every arm.
+
+    Args:
+        out: a folder for ``chunks/``; what stands there already of the same trial is not simulated again.
+        jobs: threads of the integrator, all cores by default; the rows do not depend on it.
+        announce: told about progress.
+        patients: those to use instead of ``make_patients(trial.cohort, n * repeats, seed)``.
+
+    Raises:
+        InputError: a folder that holds another trial, or a follow-up that ends before a patient enters.
+    """
+    from tme_sim import observe
+    from tme_sim.simulation import TICKS_PER_DAY, plan_of
+
+    begin = clock.perf_counter()
+    chosen = list(patients) if patients is not None else make_patients(trial.cohort, trial.n * trial.repeats, trial.seed)
+    follow = follow_up_days(trial, [p.number for p in chosen])
+    if len(follow) and follow.min() < 0:
+        raise InputError(Problem(trial.path or trial.name, "follow_up.cut_off", (
+            "the data are closed before the last patients enter; close them later, or shorten the accrual")))  # fmt: skip
+    store = _Store(out, trial, chosen) if out is not None else None
+    # Patients with as many tumours run side by side; a row is the same in any company.
+    order = sorted(range(len(chosen)), key=lambda i: (chosen[i].lesions, i))
+    parts = [order[at : at + chunk] for at in range(0, len(order), chunk)]
+    found: dict[str, dict[int, dict]] = {arm.name: {} for arm in trial.arms}
+    total, done, simulated = len(chosen) * len(trial.arms), 0, 0
+    for number, part in enumerate(parts):
+        for arm in trial.arms:
+            rows = store.read(arm.name, number, part) if store is not None else None
+            if rows is None:
+                rows = _rows(arm, [chosen[i] for i in part], jobs, announce)
+                simulated += len(part)
+                if store is not None:
+                    store.write(arm.name, number, part, rows)
+            found[arm.name] |= dict(zip(part, rows, strict=True))
+            done += len(part)
+            if announce is not None:
+                announce(f"{done} of {total} runs done")
+    good, failures = [], []
+    for i, patient in enumerate(chosen):
+        bad = [(arm.name, found[arm.name][i]) for arm in trial.arms if found[arm.name][i]["status"] != "ok"]
+        failures += [{"arm": name, "patient": patient.number, "status": row["status"], "message": row["message"]}
+                     for name, row in bad]  # fmt: skip
+        if not bad:
+            good.append(i)
+    rows = {
+        arm.name: [
+            {"patient": chosen[i].number, "repeat": _repeat(trial, i), **found[arm.name][i]["summary"]} for i in good
+        ]
+        for arm in trial.arms
+    }
+    visits = {arm.name: observe.visit_ticks(plan_of(arm.scenario)) / TICKS_PER_DAY for arm in trial.arms}
+    return TrialResult(
+        trial, rows, [chosen[i].values for i in good], follow[good], visits, failures, clock.perf_counter() - begin,
+        simulated, [chosen[i] for i in good],
+    )  # fmt: skip
+
+
+def _repeat(trial: Trial, place: int) -> int:
+    return min(place // trial.n, trial.repeats - 1)
+
+
+def _rows(arm: Arm, patients: Sequence[VirtualPatient], jobs: int | None, announce) -> list[dict]:
+    """Rows of patients in an arm, as they are stored: status, message, summary."""
+    from tme_sim.ensemble import BAD_INPUT, run_rows
+    from tme_sim.simulation import plan_of
+
+    plans, bad = [], {}
+    for i, patient in enumerate(patients):
+        try:
+            plans.append(plan_of(arm.scenario.changed(patient.changes)))
+        except InputError as error:
+            bad[i] = {"status": BAD_INPUT, "message": str(error), "summary": {}}
+    told = (lambda text: announce(text) if "rows done" not in text else None) if announce is not None else None
+    done = iter(run_rows(plans, threads=jobs, announce=told))
+    out = []
+    for i in range(len(patients)):
+        if i in bad:
+            out.append(bad[i])
+        else:
+            row = next(done)
+            out.append({"status": row.status, "message": row.message, "summary": row.summary})
+    return out
+
+
+class _Store:
+    """Chunks of rows in a folder, each with the digest of what they belong to."""
+
+    def __init__(self, out: str | Path, trial: Trial, patients: Sequence[VirtualPatient]):
+        self.folder = Path(out) / "chunks"
+        self.numbers = [p.number for p in patients]
+        self.digest = trial.digest
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted(self.folder.glob("*.json")):
+            if self._load(path).get("digest") != self.digest:
+                raise InputError(Problem(str(out), "", (
+                    "holds rows of another trial, or of another version of this one; choose another --out")))  # fmt: skip
+            break
+
+    def _path(self, arm: str, number: int) -> Path:
+        return self.folder / f"{arm}-{number:05d}.json"
+
+    def _load(self, path: Path) -> dict:
+        try:
+            data = json.loads(path.read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return data if isinstance(data, dict) else {}
+
+    def read(self, arm: str, number: int, part: Sequence[int]) -> list[dict] | None:
+        data = self._load(self._path(arm, number))
+        wanted = [self.numbers[i] for i in part]
+        if data.get("digest") != self.digest or data.get("patients") != wanted:
+            return None
+        rows = data.get("rows")
+        return [_restored(r) for r in rows] if isinstance(rows, list) and len(rows) == len(part) else None
+
+    def write(self, arm: str, number: int, part: Sequence[int], rows: Sequence[dict]) -> None:
+        data = {"digest": self.digest, "arm": arm, "patients": [self.numbers[i] for i in part], "rows": rows}
+        write_file(self._path(arm, number), json_text(data).encode())
+
+
+def _restored(row: dict) -> dict:
+    """A stored row as the simulation gives it: nothing stands for a number that is none."""
+    summary = {k: float("nan") if v is None else v for k, v in row["summary"].items()}
+    return row | {"summary": summary}
