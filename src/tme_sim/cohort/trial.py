@@ -22,6 +22,9 @@ from tme_sim.quantities import Quantity, internal
 from tme_sim.scenario import ImagingSettings, Scenario
 from tme_sim.validation import Model, Problems, check_table, measured, shortest, written
 
+# A course of years takes one or two thousand steps; a tumour left to grow to litres after death would take far more.
+MAX_STEPS = 6000
+
 __all__ = ["Arm", "FollowUp", "Trial", "load_trial", "trial_of"]
 
 
@@ -211,7 +214,7 @@ def _arm(table: Table, arm: ArmTable, folder: Path, path: str, catalogue: Catalo
     changes: dict[str, Any] = {
         "title": arm.title or table.title,
         "seed": table.seed,
-        "run": {**table.run, "duration": written(table.duration)},
+        "run": {"max_steps": MAX_STEPS, **table.run, "duration": written(table.duration)},
         "imaging": {k: v for k, v in raw.get("imaging", {}).items()},
         "outputs": {"figures": False},
     }

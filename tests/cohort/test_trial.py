@@ -1,0 +1,131 @@
+"""Virtual trials: identical patients in every arm, follow-up as a trial has it, chunks that survive a stop."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tme_sim.cohort import load_trial, run_trial
+from tme_sim.cohort.running import follow_up_days
+from tme_sim.diagnostics import InputError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+TEXT = f"""
+schema = 1
+name = "small"
+cohort = "{CONFIGS}/cohorts/emerald1_like.toml"
+n = 8
+seed = 3
+duration = "240 day"
+[[arm]]
+protocol = "{CONFIGS}/protocols/untreated.toml"
+[[arm]]
+protocol = "{CONFIGS}/protocols/tace_only.toml"
+[[visit]]
+every = "8 weeks"
+[follow_up]
+accrual = "3 months"
+cut_off = "9 months"
+dropout = "0.05 1/month"
+"""
+
+
+def written(folder, text=TEXT, **changes):
+    for old, new in changes.items():
+        assert old.replace("__", " = ") in text
+        text = text.replace(old.replace("__", " = "), new)
+    path = Path(folder) / "small.toml"
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trial")
+    return run_trial(load_trial(written(folder)), out=folder / "out", jobs=1, chunk=3), folder
+
+
+def test_every_arm_has_the_same_patients(result):
+    done, _ = result
+    assert done.arms == ["untreated", "tace_only"]
+    numbers = [[r["patient"] for r in done.rows[a]] for a in done.arms]
+    assert numbers[0] == numbers[1] == [p.number for p in done.patients]
+    assert len(numbers[0]) + len({f["patient"] for f in done.failures}) == 8
+
+
+def test_arms_differ_by_treatment_alone(result):
+    done, _ = result
+    better = done.column("tace_only", "burden_d90") < done.column("untreated", "burden_d90")
+    assert better.all()
+    assert set(done.column("untreated", "n_tace")) == {0}
+
+
+def test_rows_are_those_of_the_patient_alone(result):
+    from tme_sim.ensemble import run_rows
+    from tme_sim.simulation import plan_of
+
+    done, _ = result
+    arm = done.trial.arms[1]
+    alone = run_rows([plan_of(arm.scenario.changed(done.patients[2].changes))], threads=1)[0]
+    row = {k: v for k, v in done.rows[arm.name][2].items() if k not in ("patient", "repeat")}
+    assert json.dumps(row) == json.dumps(alone.summary)
+
+
+def test_nothing_after_follow_up_is_seen(result):
+    done, _ = result
+    for arm in done.arms:
+        for endpoint in ("pfs", "os", "ttp"):
+            time, event = done.seen(arm, endpoint)
+            whole = done.column(arm, endpoint)
+            assert (time <= np.maximum(done.follow_up, 0) + 1e-9).all()
+            assert (event <= done.column(arm, f"{endpoint}_event").astype(bool)).all()
+            assert (time[event] == whole[event]).all()
+        late = done.column(arm, "pfs_event").astype(bool) & (done.column(arm, "pfs") > done.follow_up)
+        assert not done.seen(arm, "pfs")[1][late].any()
+
+
+def test_follow_up_is_the_patients_own(result):
+    done, _ = result
+    days = follow_up_days(done.trial, list(range(200)))
+    assert (days == follow_up_days(done.trial, list(range(200)))).all()
+    assert days.max() <= 9 * 30.4375 and 0 < days.min()
+    assert ((days > 6 * 30.4375).mean()) > 0.5  # most are lost to neither before the youngest is closed
+
+
+def test_stopped_trial_goes_on_with_its_chunks(result):
+    done, folder = result
+    chunks = sorted((folder / "out" / "chunks").glob("*.json"))
+    assert len(chunks) == 6
+    chunks[0].unlink()
+    chunks[3].write_text(chunks[3].read_text()[:50])  # cut by a full disk of another program
+    again = run_trial(load_trial(written(folder)), out=folder / "out", jobs=1, chunk=3)
+    assert again.simulated == 6
+    assert json.dumps(again.rows, sort_keys=True) == json.dumps(done.rows, sort_keys=True)
+
+
+def test_folder_of_another_trial_is_refused(result, tmp_path):
+    _, folder = result
+    with pytest.raises(InputError, match="another trial"):
+        run_trial(load_trial(written(tmp_path, seed__3="seed = 4")), out=folder / "out", jobs=1)
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"n__8": "n = 0"}, "at least 1"),
+    ({'duration__"240 day"': 'duration = "-3 day"'}, "must be above 0"),
+    ({'cut_off__"9 months"': 'cut_off = "-9 months"'}, "must be above 0"),
+    ({"tace_only.toml": "tace_onyl.toml"}, "did you mean"),
+    ({'dropout__"0.05 1/month"': 'drop_out = "0.05 1/month"'}, 'did you mean "dropout"'),
+    ({"emerald1_like.toml": "emerald_like.toml"}, "no such file"),
+    ({"[[visit]]": "[parameters]\nf_spec = 0.1\n[[visit]]"}, "drawn for each patient"),
+    ({"tace_only.toml": "untreated.toml"}, "two arms are named"),
+])  # fmt: skip
+def test_bad_trials_are_refused_with_file_and_key(tmp_path, changes, words):
+    with pytest.raises(InputError, match=words):
+        load_trial(written(tmp_path, **changes))
+
+
+def test_data_closed_before_the_last_patient_enters_are_refused(tmp_path):
+    trial = load_trial(written(tmp_path, **{'accrual__"3 months"': 'accrual = "90 months"'}))
+    with pytest.raises(InputError, match="closed before"):
+        run_trial(trial, jobs=1)
