@@ -7,8 +7,8 @@ seed 1 is the same one in every arm, batch and run.
 
 from tme_sim.cohort.cohort import Cohort, Eligibility, load_cohort
 from tme_sim.cohort.patients import VirtualPatient, make_patients
-from tme_sim.cohort.trial import Trial, load_trial
 from tme_sim.cohort.running import TrialResult, run_trial
+from tme_sim.cohort.trial import Trial, load_trial
 
 __all__ = [
     "Cohort",

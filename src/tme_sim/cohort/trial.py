@@ -215,7 +215,7 @@ def _arm(table: Table, arm: ArmTable, folder: Path, path: str, catalogue: Catalo
         "title": arm.title or table.title,
         "seed": table.seed,
         "run": {"max_steps": MAX_STEPS, **table.run, "duration": written(table.duration)},
-        "imaging": {k: v for k, v in raw.get("imaging", {}).items()},
+        "imaging": dict(raw.get("imaging", {})),
         "outputs": {"figures": False},
     }
     if table.parameters:
