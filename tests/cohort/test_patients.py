@@ -41,11 +41,19 @@ def test_patient_is_the_same_whoever_else_is_drawn(cohort):
 
 
 def test_new_draw_moves_no_other(cohort, tmp_path):
-    more = edited(tmp_path, lambda text: text + (
-        '\n[draw.height]\ndistribution = "normal"\nmean = 168.0\nspread = 8.0\nlow = 140.0\nhigh = 200.0\n'
-        'unit = "cm"\nsource = "a test"\ngrade = "assumed"\n'))
-    for a, b in zip(make_patients(cohort, 5, 1, check=False), make_patients(load_cohort(more), 5, 1, check=False),
-                    strict=True):
+    more = edited(
+        tmp_path,
+        lambda text: (
+            text
+            + (
+                '\n[draw.height]\ndistribution = "normal"\nmean = 168.0\nspread = 8.0\nlow = 140.0\nhigh = 200.0\n'
+                'unit = "cm"\nsource = "a test"\ngrade = "assumed"\n'
+            )
+        ),
+    )
+    for a, b in zip(
+        make_patients(cohort, 5, 1, check=False), make_patients(load_cohort(more), 5, 1, check=False), strict=True
+    ):
         assert {k: v for k, v in b.values.items() if k != "height"} == dict(a.values)
 
 

@@ -29,18 +29,40 @@ __all__ = ["CASE_MIX", "Cohort", "Correlation", "Eligibility", "Published", "loa
 
 # What a case mix may say, with the unit of each; the rest is biology.
 CASE_MIX = {
-    "tumour_number": "1", "largest_diameter": "mm", "size_ratio": "1", "extrahepatic_number": "1",
-    "extrahepatic_diameter": "mm", "portal_invasion": "1", "infiltrative": "1", "aetiology": "text", "age": "year",
-    "sex": "text", "weight": "kg", "height": "cm", "ecog": "text", "albumin_base": "g/L", "bilirubin_base": "umol/L",
-}  # fmt: skip
+    "tumour_number": "1",
+    "largest_diameter": "mm",
+    "size_ratio": "1",
+    "extrahepatic_number": "1",
+    "extrahepatic_diameter": "mm",
+    "portal_invasion": "1",
+    "infiltrative": "1",
+    "aetiology": "text",
+    "age": "year",
+    "sex": "text",
+    "weight": "kg",
+    "height": "cm",
+    "ecog": "text",
+    "albumin_base": "g/L",
+    "bilirubin_base": "umol/L",
+}
 SPECIAL = {"doubling_ratio": "1", "occult_liver": "1", "occult_extrahepatic": "1", "occult_diameter": "mm"}
 NEEDED = ("tumour_number", "largest_diameter", "albumin_base", "bilirubin_base", "weight", "doubling_time")
 PER_LESION = ("size_ratio", "doubling_ratio", "extrahepatic_diameter")
 CHOICES = {"sex": ("female", "male"), "ecog": ("0", "1")}
-BOUNDS = {"tumour_number": (1, 10), "extrahepatic_number": (0, 5), "largest_diameter": (5, 200), "size_ratio": (0.05, 1),
-          "extrahepatic_diameter": (10, 100), "age": (18, 110), "weight": (20, 300), "height": (100, 250),
-          "doubling_ratio": (0.2, 5), "occult_liver": (0, 50), "occult_extrahepatic": (0, 50),
-          "occult_diameter": (0.5, 9.9)}  # fmt: skip
+BOUNDS = {
+    "tumour_number": (1, 10),
+    "extrahepatic_number": (0, 5),
+    "largest_diameter": (5, 200),
+    "size_ratio": (0.05, 1),
+    "extrahepatic_diameter": (10, 100),
+    "age": (18, 110),
+    "weight": (20, 300),
+    "height": (100, 250),
+    "doubling_ratio": (0.2, 5),
+    "occult_liver": (0, 50),
+    "occult_extrahepatic": (0, 50),
+    "occult_diameter": (0.5, 9.9),
+}
 
 
 class Header(Model):
@@ -65,8 +87,9 @@ class Correlation(Model):
 class Eligibility(Model):
     """Who may enter; draws that do not fit are drawn again."""
 
-    child_pugh_most: int = Field(15, ge=5, le=15, description="points by albumin and bilirubin; nobody starts with "
-                                 "ascites or encephalopathy")  # fmt: skip
+    child_pugh_most: int = Field(
+        15, ge=5, le=15, description="points by albumin and bilirubin; nobody starts with ascites or encephalopathy"
+    )
     number_most: int = Field(50, ge=1, le=50, description="tumours that imaging shows in the liver")
     diameter_least: float = Field(0.0, ge=0, le=300, description="largest, mm")
     diameter_most: float = Field(1000.0, gt=0, le=1000, description="largest, mm")
@@ -164,8 +187,9 @@ def load_cohort(path: str | Path, *, catalogue: Catalogue | None = None) -> Coho
     """
     raw, places = parse_toml(read_text(path), str(path))
     problems = Problems(places)
-    head = check_table(Header, {k: _tuple(v) for k, v in raw.items() if k in Header.model_fields or k == "schema"}, (),
-                       problems)  # fmt: skip
+    head = check_table(
+        Header, {k: _tuple(v) for k, v in raw.items() if k in Header.model_fields or k == "schema"}, (), problems
+    )
     allowed = {"schema", "name", "title", "source", "biology", "draw", "correlation", "eligibility", "published"}
     for key in raw:
         if key not in allowed:
@@ -186,8 +210,18 @@ def load_cohort(path: str | Path, *, catalogue: Catalogue | None = None) -> Coho
         _check_together(draws, correlations, aetiologies, problems)
     if problems:
         raise InputError(problems.ordered())
-    return Cohort(head.name, head.title, head.source, draws, tuple(correlations), eligibility, tuple(published),
-                  aetiologies, catalogue, str(path))  # fmt: skip
+    return Cohort(
+        head.name,
+        head.title,
+        head.source,
+        draws,
+        tuple(correlations),
+        eligibility,
+        tuple(published),
+        aetiologies,
+        catalogue,
+        str(path),
+    )
 
 
 def _biology(path: Path, catalogue: Catalogue, problems: Problems):
@@ -229,8 +263,12 @@ def _list(model: type, raw: Any, key: str, problems: Problems) -> list:
     if not isinstance(raw, list):
         problems.add((key,), f"must be a list of tables: write [[{key}]] with double brackets")
         return []
-    out = [check_table(model, {k: _tuple(v) for k, v in item.items()} if isinstance(item, dict) else item, (key, i),
-                       problems) for i, item in enumerate(raw)]  # fmt: skip
+    out = [
+        check_table(
+            model, {k: _tuple(v) for k, v in item.items()} if isinstance(item, dict) else item, (key, i), problems
+        )
+        for i, item in enumerate(raw)
+    ]
     return [one for one in out if one is not None]
 
 
@@ -246,14 +284,16 @@ def _draws(raw: Any, problems: Problems, catalogue: Catalogue, *, case_mix: bool
             problems.add(key, f"is no draw: neither of the case mix nor a parameter of the model{nearest(name, known)}")
             continue
         if case_mix and name not in CASE_MIX:
-            problems.add(key, "is biology, and cohorts differ in case mix alone; it stands in the file that `biology` names"
-                         )  # fmt: skip
+            problems.add(
+                key, "is biology, and cohorts differ in case mix alone; it stands in the file that `biology` names"
+            )
             continue
         if not case_mix and name in CASE_MIX:
             problems.add(key, "belongs to the case mix and stands in each cohort file")
             continue
-        draw = check_table(Draw, {k: _tuple(v) for k, v in table.items()} if isinstance(table, dict) else table, key,
-                           problems)  # fmt: skip
+        draw = check_table(
+            Draw, {k: _tuple(v) for k, v in table.items()} if isinstance(table, dict) else table, key, problems
+        )
         if draw is None:
             continue
         wrong = draw.mistakes() or _wrong(name, draw, catalogue)
@@ -288,8 +328,10 @@ def _wrong(name: str, draw: Draw, catalogue: Catalogue) -> list[str]:
         return ["is a number, not text"]
     slack = 1e-9 * max(abs(low), abs(high))
     if ends[0] < low - slack or ends[1] > high + slack:
-        return [f"reaches from {ends[0]:g} to {ends[1]:g} {draw.unit}, outside what is known for {name} "
-                f"({low:g} to {high:g}); cut it with low and high"]  # fmt: skip
+        return [
+            f"reaches from {ends[0]:g} to {ends[1]:g} {draw.unit}, outside what is known for {name} "
+            f"({low:g} to {high:g}); cut it with low and high"
+        ]
     if name in ("tumour_number", "extrahepatic_number") and draw.distribution not in ("choice", "fixed"):
         return ["is a whole number: use a choice"]
     return []
@@ -307,7 +349,9 @@ def _ends(draw: Draw) -> tuple[Any, Any]:
     return (start if draw.low is None else draw.low, math.inf if draw.high is None else draw.high)
 
 
-def _check_together(draws: Mapping[str, Draw], ties: list[Correlation], aetiologies: Mapping, problems: Problems) -> None:
+def _check_together(
+    draws: Mapping[str, Draw], ties: list[Correlation], aetiologies: Mapping, problems: Problems
+) -> None:
     seen = set()
     for i, tie in enumerate(ties):
         key = ("correlation", i, "of")
@@ -323,15 +367,23 @@ def _check_together(draws: Mapping[str, Draw], ties: list[Correlation], aetiolog
         draw = draws["aetiology"]
         for name in draw.values if draw.distribution == "choice" else (draw.value,):
             if name not in aetiologies:
-                problems.add(("draw", "aetiology"), f"{quoted(name)} is no aetiology of the biology file"
-                             f"{nearest(name, aetiologies)}; there are {', '.join(aetiologies) or 'none'}")  # fmt: skip
-    most = max((v for v in (draws["tumour_number"].values or (draws["tumour_number"].value,))), default=0) \
-        if "tumour_number" in draws else 0  # fmt: skip
+                problems.add(
+                    ("draw", "aetiology"),
+                    f"{quoted(name)} is no aetiology of the biology file"
+                    f"{nearest(name, aetiologies)}; there are {', '.join(aetiologies) or 'none'}",
+                )
+    most = (
+        max((v for v in (draws["tumour_number"].values or (draws["tumour_number"].value,))), default=0)
+        if "tumour_number" in draws
+        else 0
+    )
     if "extrahepatic_number" in draws:
         most += max(draws["extrahepatic_number"].values or (draws["extrahepatic_number"].value,))
     if most > MAX_LESIONS:
-        problems.add(("draw", "tumour_number"), f"with spread outside the liver there are up to {most:g} lesions; "
-                     f"{MAX_LESIONS} are followed one by one")  # fmt: skip
+        problems.add(
+            ("draw", "tumour_number"),
+            f"with spread outside the liver there are up to {most:g} lesions; {MAX_LESIONS} are followed one by one",
+        )
     if not problems and factor_of(ties) is None:
         names = ", ".join(f"{' and '.join(t.of)} {t.value:g}" for t in ties)
         problems.add(("correlation",), f"no patients could have all of these correlations at once: {names}; weaken one")

@@ -56,7 +56,9 @@ class Draw(Model):
         spare = [n for n in ("median", "mean", "spread", "low", "high", "values", "weights", "probability", "value")
                  if n not in allowed and getattr(self, n) not in (None, ())]  # fmt: skip
         if spare:
-            out.append(f"{spare[0]} does not belong to a {self.distribution} draw; it takes {', '.join(sorted(allowed))}")
+            out.append(
+                f"{spare[0]} does not belong to a {self.distribution} draw; it takes {', '.join(sorted(allowed))}"
+            )
         if self.low is not None and self.high is not None and not self.low < self.high:
             out.append(f"low ({self.low:g}) must lie below high ({self.high:g})")
         if self.distribution == "choice":

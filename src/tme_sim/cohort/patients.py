@@ -26,8 +26,17 @@ __all__ = ["ATTEMPTS", "VirtualPatient", "make_patients"]
 
 ATTEMPTS = 300  # draws of one patient until eligible; a cohort that needs more is called infeasible
 # Drawn again where T cells would kill more than the tumour loses, so that growth stays as published.
-REST = ("cd8_density", "cell_loss_factor", "excluded_share", "exhausted_share", "f_spec", "g0", "mdsc_density",
-        "treg_density", "unseen_share")  # fmt: skip
+REST = (
+    "cd8_density",
+    "cell_loss_factor",
+    "excluded_share",
+    "exhausted_share",
+    "f_spec",
+    "g0",
+    "mdsc_density",
+    "treg_density",
+    "unseen_share",
+)
 SMALLEST = 10.0  # mm; tumours that imaging shows at entry
 MOST = 1_000_000
 
@@ -109,9 +118,16 @@ class _Maker:
                 reason = "the untreated tumour cannot grow as drawn, since T cells kill more than it loses"
             refused[reason] = refused.get(reason, 0) + 1
         worst = max(refused, key=refused.get)
-        raise InputError(Problem(self.cohort.path or self.cohort.name, "eligibility", (
-            f"none of {ATTEMPTS} draws of patient {number} is eligible; most often {worst} "
-            f"({refused[worst]} times): the draws and the rules do not go together, change one of them")))  # fmt: skip
+        raise InputError(
+            Problem(
+                self.cohort.path or self.cohort.name,
+                "eligibility",
+                (
+                    f"none of {ATTEMPTS} draws of patient {number} is eligible; most often {worst} "
+                    f"({refused[worst]} times): the draws and the rules do not go together, change one of them"
+                ),
+            )
+        )
 
     def attempt_of(self, name: str, attempt: int, again: int) -> int:
         """Which attempt a draw belongs to: only the balance of growth and killing is drawn again for rest."""
@@ -138,14 +154,18 @@ class _Maker:
         draws, lesion_level = self.cohort.draws, self.cohort.catalogue.lesion_parameters
         out: dict[str, Any] = {"seed": self.seed, "patient.number": number, "patient.chance": "drawn"}
         for name, value in values.items():
-            if name not in draws or name in lesion_level or name in ("tumour_number", "largest_diameter", "aetiology",
-                                                                     "extrahepatic_number", *SPECIAL):  # fmt: skip
+            if (
+                name not in draws
+                or name in lesion_level
+                or name in ("tumour_number", "largest_diameter", "aetiology", "extrahepatic_number", *SPECIAL)
+            ):
                 continue
             out[f"patient.{name}"] = value if isinstance(value, str) else self.text(name, value)
         albumin = convert(values["albumin_base"], draws["albumin_base"].unit, "g/L")
         out["patient.albumin"] = f"{shortest(float(albumin))} g/L"
-        out["patient.child_pugh"] = "A" if values["child_pugh_points"] <= 6 else "B" if values["child_pugh_points"] <= 9 \
-            else "C"  # fmt: skip
+        out["patient.child_pugh"] = (
+            "A" if values["child_pugh_points"] <= 6 else "B" if values["child_pugh_points"] <= 9 else "C"
+        )
         out["patient.lesion"] = self.lesions(number, attempt, again, values)
         occult = {key: values[f"occult_{key}"] for key in ("liver", "extrahepatic") if f"occult_{key}" in values}
         if occult:
@@ -171,8 +191,11 @@ class _Maker:
             sizes.append(min(max(ratio * largest, SMALLEST), largest))
         kinds = [0.0] * count + [1.0] * outside
         for i in range(outside):
-            sizes.append(self.of_lesion(number, "extrahepatic_diameter", count + i, attempt)
-                         if "extrahepatic_diameter" in draws else 15.0)  # fmt: skip
+            sizes.append(
+                self.of_lesion(number, "extrahepatic_diameter", count + i, attempt)
+                if "extrahepatic_diameter" in draws
+                else 15.0
+            )
         out = []
         for i, (size, kind) in enumerate(zip(sizes, kinds, strict=True)):
             doubling = values["doubling_time"]
@@ -206,8 +229,12 @@ class _Rest:
         ready = set_up(plan_of(scenario.changed({"patient.lesion": [{"name": "one"}]})))
         self.model, self.par = ready.model, ready.par
         self.known = cohort.catalogue.names()
-        self.places = {name: self.model.parameter_names.index(full) for name in self.known for full in (name, f"{name}.1")
-                       if full in self.model.parameter_names}  # fmt: skip
+        self.places = {
+            name: self.model.parameter_names.index(full)
+            for name in self.known
+            for full in (name, f"{name}.1")
+            if full in self.model.parameter_names
+        }
 
     def possible(self, changes: Mapping[str, Any]) -> bool:
         from tme_sim.compiler.model import BaselineError
@@ -240,9 +267,7 @@ def followed(cohort: Cohort, values: Mapping[str, Any]) -> dict[str, Any]:
     from tme_sim.mechanisms import liver
 
     draws, known = cohort.draws, cohort.catalogue.parameters
-    albumin, bilirubin = (
-        float(internal(values[n], draws[n].unit)) for n in ("albumin_base", "bilirubin_base")
-    )
+    albumin, bilirubin = (float(internal(values[n], draws[n].unit)) for n in ("albumin_base", "bilirubin_base"))
 
     def of(law) -> float:
         given = {"albumin": albumin, "bilirubin": bilirubin}

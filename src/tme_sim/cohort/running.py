@@ -78,7 +78,7 @@ class TrialResult:
         return np.where(kept, time, np.minimum(time, np.maximum(last, 0.0))), kept
 
     def responded(self, arm: str, endpoint: str) -> np.ndarray:
-        """Whether a response (``orr_recist11`` ...) was recorded (P): of the trial's criterion only if within follow-up.
+        """Whether a response (``orr_recist11`` ...) was recorded (P): by the criterion of the trial, within follow-up.
 
         Responses by the other criteria carry no date and count as simulated.
         """
@@ -138,11 +138,18 @@ def run_trial(
     from tme_sim.simulation import TICKS_PER_DAY, plan_of
 
     begin = clock.perf_counter()
-    chosen = list(patients) if patients is not None else make_patients(trial.cohort, trial.n * trial.repeats, trial.seed)
+    chosen = (
+        list(patients) if patients is not None else make_patients(trial.cohort, trial.n * trial.repeats, trial.seed)
+    )
     follow = follow_up_days(trial, [p.number for p in chosen])
     if len(follow) and follow.min() < 0:
-        raise InputError(Problem(trial.path or trial.name, "follow_up.cut_off", (
-            "the data are closed before the last patients enter; close them later, or shorten the accrual")))  # fmt: skip
+        raise InputError(
+            Problem(
+                trial.path or trial.name,
+                "follow_up.cut_off",
+                ("the data are closed before the last patients enter; close them later, or shorten the accrual"),
+            )
+        )
     store = _Store(out, trial, chosen) if out is not None else None
     # Patients with as many tumours run side by side; a row is the same in any company.
     order = sorted(range(len(chosen)), key=lambda i: (chosen[i].lesions, i))
@@ -164,8 +171,10 @@ def run_trial(
     good, failures = [], []
     for i, patient in enumerate(chosen):
         bad = [(arm.name, found[arm.name][i]) for arm in trial.arms if found[arm.name][i]["status"] != "ok"]
-        failures += [{"arm": name, "patient": patient.number, "status": row["status"], "message": row["message"]}
-                     for name, row in bad]  # fmt: skip
+        failures += [
+            {"arm": name, "patient": patient.number, "status": row["status"], "message": row["message"]}
+            for name, row in bad
+        ]
         if not bad:
             good.append(i)
     rows = {
@@ -176,9 +185,16 @@ def run_trial(
     }
     visits = {arm.name: observe.visit_ticks(plan_of(arm.scenario)) / TICKS_PER_DAY for arm in trial.arms}
     return TrialResult(
-        trial, rows, [chosen[i].values for i in good], follow[good], visits, failures, clock.perf_counter() - begin,
-        simulated, [chosen[i] for i in good],
-    )  # fmt: skip
+        trial,
+        rows,
+        [chosen[i].values for i in good],
+        follow[good],
+        visits,
+        failures,
+        clock.perf_counter() - begin,
+        simulated,
+        [chosen[i] for i in good],
+    )
 
 
 def _repeat(trial: Trial, place: int) -> int:
@@ -218,8 +234,13 @@ class _Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in sorted(self.folder.glob("*.json")):
             if self._load(path).get("digest") != self.digest:
-                raise InputError(Problem(str(out), "", (
-                    "holds rows of another trial, or of another version of this one; choose another --out")))  # fmt: skip
+                raise InputError(
+                    Problem(
+                        str(out),
+                        "",
+                        ("holds rows of another trial, or of another version of this one; choose another --out"),
+                    )
+                )
             break
 
     def _path(self, arm: str, number: int) -> Path:

@@ -48,8 +48,8 @@ class Visit(Model):
 class FollowUp(Model):
     """For how long patients are watched, as far as the trial decides it."""
 
-    accrual: measured("month", "patients enter evenly over this time", least=0, most=120, example="24 months") = Quantity(
-        0.0, "month"
+    accrual: measured("month", "patients enter evenly over this time", least=0, most=120, example="24 months") = (
+        Quantity(0.0, "month")
     )
     cut_off: measured("month", "data are closed so long after the first entry", above=0, most=240) | None = None
     dropout: measured("1/month", "rate of loss to follow-up", least=0, most=1, example="0.01 1/month") = Quantity(
@@ -159,8 +159,9 @@ def load_trial(
     return trial_of(raw, places, Path(path).parent, str(path), cohort, catalogue)
 
 
-def trial_of(raw: dict, places: Any, folder: Path, path: str, cohort: Cohort | None = None,
-             catalogue: Catalogue | None = None) -> Trial:  # fmt: skip
+def trial_of(
+    raw: dict, places: Any, folder: Path, path: str, cohort: Cohort | None = None, catalogue: Catalogue | None = None
+) -> Trial:
     """The trial that the data of a file say; relative paths start from `folder`.
 
     Raises:
@@ -182,21 +183,39 @@ def trial_of(raw: dict, places: Any, folder: Path, path: str, cohort: Cohort | N
         drawn = set(cohort.draws) if cohort is not None else set()
         for name in table.parameters:
             if name in drawn:
-                found.append(Problem(places.place(("parameters", name)), f"parameters.{name}", (
-                    f"is drawn for each patient of {cohort.name}; change the draw instead (Cohort.changed)")))  # fmt: skip
+                found.append(
+                    Problem(
+                        places.place(("parameters", name)),
+                        f"parameters.{name}",
+                        (f"is drawn for each patient of {cohort.name}; change the draw instead (Cohort.changed)"),
+                    )
+                )
         for i, arm in enumerate(table.arm):
             try:
                 arms.append(_arm(table, arm, folder, path, catalogue, raw))
             except InputError as error:
-                found += [p if p.place not in ("--set", "") else Problem(places.place(("arm", i)), p.key, p.message)
-                          for p in error.problems]  # fmt: skip
+                found += [
+                    p if p.place not in ("--set", "") else Problem(places.place(("arm", i)), p.key, p.message)
+                    for p in error.problems
+                ]
         names = [arm.name for arm in arms]
         for name in sorted({n for n in names if names.count(n) > 1}):
             found.append(Problem(path, "arm", f"two arms are named {quoted(name)}; give one a name of its own"))
     if found:
         raise InputError(found)
-    return Trial(table.name, table.title, table.source, cohort, tuple(arms), table.n, table.repeats, table.seed,
-                 table.follow_up, table.after_progression, path)  # fmt: skip
+    return Trial(
+        table.name,
+        table.title,
+        table.source,
+        cohort,
+        tuple(arms),
+        table.n,
+        table.repeats,
+        table.seed,
+        table.follow_up,
+        table.after_progression,
+        path,
+    )
 
 
 def _frozen(value: Any) -> Any:
@@ -210,7 +229,7 @@ def _frozen(value: Any) -> Any:
 
 def _arm(table: Table, arm: ArmTable, folder: Path, path: str, catalogue: Catalogue, raw: dict) -> Arm:
     name = arm.name or Path(arm.protocol).stem
-    text = f'schema = 1\nname = {json.dumps(name)}\n[protocol]\nfile = {json.dumps(arm.protocol)}\n'
+    text = f"schema = 1\nname = {json.dumps(name)}\n[protocol]\nfile = {json.dumps(arm.protocol)}\n"
     changes: dict[str, Any] = {
         "title": arm.title or table.title,
         "seed": table.seed,
