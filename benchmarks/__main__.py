@@ -1,4 +1,4 @@
-"""``python -m benchmarks [--only NAME] [--quick]``: measure the integrator against its peers and write the results."""
+"""``python -m benchmarks [--only NAME] [--quick]``: measure the engine against its peers and write the results."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measure import machine
 
-SECTIONS = ("work-precision", "sweep", "kernels", "start-up")
+SECTIONS = ("work-precision", "sweep", "kernels", "fields", "start-up")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -52,6 +52,10 @@ def measure(name: str, options) -> dict:
         from benchmarks import startup
 
         return startup.run(quick=options.quick, say=say)
+    if name == "fields":
+        from benchmarks import fields
+
+        return fields.run(quick=options.quick, say=say)
     from benchmarks.problem import load
 
     problem = load(60.0 if options.quick else None, say)

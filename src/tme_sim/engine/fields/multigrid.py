@@ -127,8 +127,8 @@ def restrict(p, f, a, low, high, shape, share, f2, p2, shape2, first, last):
     row = np.empty(nx)
     for r in range(first, last):
         z2, y2 = r // my, r % my
-        f2[r * mx : r * mx + mx] = 0.0
-        p2[r * mx : r * mx + mx] = 0.0
+        for x in range(r * mx, r * mx + mx):
+            f2[x] = p2[x] = 0.0
         for z in range(sz * z2, min(nz, sz * z2 + sz)):
             for y in range(sy * y2, min(ny, sy * y2 + sy)):
                 residual_row(p, f, a, low, high, shape, z * ny + y, row)
@@ -143,7 +143,8 @@ def average(a, shape, share, a2, shape2, first, last):
     sz, sy = (2 if mz < nz else 1), (2 if my < ny else 1)
     for r in range(first, last):
         z2, y2 = r // my, r % my
-        a2[r * mx : r * mx + mx] = 0.0
+        for x in range(r * mx, r * mx + mx):
+            a2[x] = 0.0
         for z in range(sz * z2, min(nz, sz * z2 + sz)):
             for y in range(sy * y2, min(ny, sy * y2 + sy)):
                 row = a[(z * ny + y) * nx : (z * ny + y) * nx + nx]
@@ -196,26 +197,24 @@ def correct(p, shape, p2, shape2, other, weight, first, last):
 
 
 @njit(**OPTIONS)
-def lower_levels(p, f, a, inverse, low, high, share, other, weight, shapes, cells, axes, start):
+def v_cycle(p, f, a, inverse, low, high, share, other, weight, shapes, cells, axes, start):
     """V(2,2) cycle from level `start` down and up, in one thread."""
     levels = shapes.shape[0]
-    for level in range(start, levels):
+    first = np.int64(0)
+    for step in range(start, 2 * levels - 1 - start):  # every kernel at one place only, or it is compiled twice
+        down = step < levels - 1
+        level = step if down else 2 * (levels - 1) - step
         i, j, u, v = cells[level], cells[level + 1], axes[level], axes[level + 1]
-        n = shapes[level]
-        rows = n[0] * n[1]
         if level == levels - 1:
             p[i] = f[i] * inverse[i]
             continue
-        smooth(p[i:j], f[i:j], inverse[i:j], low[u:v], high[u:v], n, 0)
-        k = cells[level + 2]
-        m = shapes[level + 1]
-        restrict(p[i:j], f[i:j], a[i:j], low[u:v], high[u:v], n, share[u:v], f[j:k], p[j:k], m, 0, m[0] * m[1])
-    for level in range(levels - 2, start - 1, -1):
-        i, j, k, u, v = cells[level], cells[level + 1], cells[level + 2], axes[level], axes[level + 1]
-        n = shapes[level]
-        rows = n[0] * n[1]
-        correct(p[i:j], n, p[j:k], shapes[level + 1], other[u:v], weight[u:v], 0, rows)
-        smooth(p[i:j], f[i:j], inverse[i:j], low[u:v], high[u:v], n, 1)
+        n, m, k = shapes[level], shapes[level + 1], cells[level + 2]
+        if not down:
+            correct(p[i:j], n, p[j:k], m, other[u:v], weight[u:v], first, n[0] * n[1])
+        smooth(p[i:j], f[i:j], inverse[i:j], low[u:v], high[u:v], n, 0 if down else 1)
+        if down:
+            fine = (p[i:j], f[i:j], a[i:j], low[u:v], high[u:v], n, share[u:v])
+            restrict(*fine, f[j:k], p[j:k], m, first, m[0] * m[1])
 
 
 def axis_levels(n: int, levels: int, periodic: bool):
@@ -265,6 +264,7 @@ class Multigrid:
         periodic: a ring along each axis instead of walls without flux.
 
     `a` and `f` are views of the finest level (nz, ny, nx): loss per time, and source in units of the field per time.
+    `p` is the field itself, flat.
     """
 
     def __init__(self, shape, spread, *, periodic=False):
@@ -288,6 +288,7 @@ class Multigrid:
         total, fine = int(self.cells[-1]), int(self.cells[1])
         self.all_a, self.all_f, self.all_p, self.inverse = (np.zeros(total) for _ in range(4))
         self.a, self.f = self.all_a[:fine].reshape(self.shape), self.all_f[:fine].reshape(self.shape)
+        self.p = self.all_p[:fine]
 
     def level(self, k: int):
         """Slices of cells and of axes of level `k`."""
@@ -307,37 +308,39 @@ class Multigrid:
             args = (self.all_a[c], self.low[x], self.high[x], n, self.inverse[c])
             run(rows, lambda i, j, args=args: invert(*args, i, j))
 
-    def cycle(self, p: np.ndarray, deal, threads: int) -> None:
-        """One V(2,2) cycle on flat `p` of the finest level, in place.
+    def cycle(self, deal, threads: int) -> None:
+        """One V(2,2) cycle on `p`, in place.
 
         On a ring of odd length cells of one colour touch, so one thread goes over them in order.
         """
-        c, x = self.level(0)
+        everything = (
+            (self.all_p, self.all_f, self.all_a, self.inverse, self.low, self.high, self.share, self.other)
+            + (self.weight, self.shapes, self.cells, self.axes)
+        )  # fmt: skip
         n = self.shapes[0]
-        rows = int(n[0] * n[1])
         outer = n[0] if n[0] > 1 else n[1]
-        alone = threads <= 1 or (self.periodic and (outer % 2 or (n[0] > 1 and n[1] % 2)))
-        f, a, inverse, low, high = self.all_f[c], self.all_a[c], self.inverse[c], self.low[x], self.high[x]
-        if len(self.shapes) == 1:
-            p[:] = f * inverse
+        odd_ring = self.periodic and (outer % 2 or (n[0] > 1 and n[1] % 2))
+        if threads <= 1 or len(self.shapes) == 1:
+            v_cycle(*everything, 0)
             return
+        c, x = self.level(0)
+        c2, m = self.level(1)[0], self.shapes[1]
+        rows = int(n[0] * n[1])
+        p, f, a, inverse, low, high = (
+            self.all_p[c], self.all_f[c], self.all_a[c], self.inverse[c], self.low[x], self.high[x],
+        )  # fmt: skip
+        p2 = self.all_p[c2]
 
         def sweeps(first):
-            if alone:
+            if odd_ring:
                 smooth(p, f, inverse, low, high, n, first)
                 return
             for k in range(2 * SMOOTHING):
                 deal(rows, lambda i, j, odd=(first + k) & 1: relax(p, f, inverse, low, high, n, odd, i, j))
 
         sweeps(0)
-        c2 = self.level(1)[0]
-        m = self.shapes[1]
-        p2 = self.all_p[c2]
-        below = (self.all_f[c2], p2, m)
-        deal(int(m[0] * m[1]), lambda i, j: restrict(p, f, a, low, high, n, self.share[x], *below, i, j))
-        lower_levels(
-            self.all_p, self.all_f, self.all_a, self.inverse, self.low, self.high, self.share, self.other, self.weight,
-            self.shapes, self.cells, self.axes, 1,
-        )
+        fine = (p, f, a, low, high, n, self.share[x])
+        deal(int(m[0] * m[1]), lambda i, j: restrict(*fine, self.all_f[c2], p2, m, i, j))
+        v_cycle(*everything, 1)
         deal(rows, lambda i, j: correct(p, n, p2, m, self.other[x], self.weight[x], i, j))
         sweeps(1)

@@ -69,8 +69,13 @@ def misfit(p, f, a, inverse, low, high, shape, largest, first, last):
         largest[r] = most
 
 
-def _solve(grid: Multigrid, p, linear, tol, most, threads, lowest) -> Rest:
-    """Cycles until the largest change is at most `tol`; `linear(i, j, before)` renews a and f of cells i to j."""
+def _solve(grid: Multigrid, field, linear, tol, most, threads, lowest) -> Rest:
+    """Cycles from flat `field`, into it, until the largest change is at most `tol`.
+
+    `linear(p, i, j, before)` renews loss and source of cells i to j from p; None when they stay.
+    """
+    p = grid.p
+    p[:] = field
     rows, nx = grid.shape[0] * grid.shape[1], grid.shape[2]
     before, largest = np.empty_like(p), np.zeros(rows)
     c, x = grid.level(0)
@@ -78,18 +83,19 @@ def _solve(grid: Multigrid, p, linear, tol, most, threads, lowest) -> Rest:
     with dealer(threads) as deal:
         while cycles < most and not change <= tol:
             if linear is not None:
-                deal(p.size, lambda i, j: linear(i, j, before))
+                deal(p.size, lambda i, j: linear(p, i, j, before))
             else:
                 before[:] = p
             if linear is not None or cycles == 0:
                 grid.prepare(deal)
-            grid.cycle(p, deal, threads)
+            grid.cycle(deal, threads)
             deal(rows, lambda i, j: lift(p, before, largest, lowest, rows, nx, i, j))
             change, cycles = float(largest.max()), cycles + 1
         if linear is not None:
-            linear(0, p.size, before)
+            linear(p, 0, p.size, before)
         args = (p, grid.all_f[c], grid.all_a[c], grid.inverse[c], grid.low[x], grid.high[x], grid.shapes[0], largest)
         deal(rows, lambda i, j: misfit(*args, i, j))
+    field[:] = p
     return Rest(cycles, change, float(largest.max()), bool(change <= tol))
 
 
@@ -133,11 +139,11 @@ def steady_oxygen(
     vessel, K = as_values("vessel_po2", vessel_po2, u.shape, 0.0).ravel(), positive("K_half", K_half)
     if not (uptake.any() or exchange.any()):
         raise ValueError("uptake_max and vessel_exchange are zero everywhere: nothing fixes the level of oxygen")
-    p, grid = u.ravel(), _grid(grid, u.shape, spread, periodic)
-    np.maximum(p, 0.0, out=p)
+    field, grid = u.ravel(), _grid(grid, u.shape, spread, periodic)
+    np.maximum(field, 0.0, out=field)
     uptake, exchange, a, f = uptake.ravel(), exchange.ravel(), grid.a.ravel(), grid.f.ravel()
     return _solve(
-        grid, p, lambda i, j, before: linearise(p, uptake, K, exchange, vessel, a, f, before, i, j),
+        grid, field, lambda p, i, j, before: linearise(p, uptake, K, exchange, vessel, a, f, before, i, j),
         positive("tol", tol), most, threads, 0.0,
     )
 
