@@ -293,6 +293,13 @@ class Scenario(Header):
 
     # --- writing -------------------------------------------------------------------------------------------------
 
+    @property
+    def data(self) -> dict[str, Any]:
+        """What was given, as plain TOML data of its own: file and overrides, a protocol file put in place."""
+        import copy
+
+        return copy.deepcopy(self._raw)
+
     def origin(self, key: Sequence[str | int]) -> str:
         """Where the value of `key` came from: ``default``, ``file:line`` or ``--set``."""
         key = tuple(key)

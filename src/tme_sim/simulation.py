@@ -172,14 +172,16 @@ def structures(announce: Callable[[str], None] | None = None) -> Callable[[Plan]
     return make
 
 
-def run_plan(plan: Plan, *, announce: Callable[[str], None] | None = None, record: bool = False) -> Outcome:
-    """Run a plan; `record` keeps every accepted step for flux attribution.
+def run_plan(
+    plan: Plan, *, announce: Callable[[str], None] | None = None, record: bool = False, ready: SetUp | None = None
+) -> Outcome:
+    """Run a plan; `record` keeps every accepted step for flux attribution, `ready` is the plan already set up.
 
     Raises:
         NetworkError, BaselineError: as :func:`set_up`.
         SimulationError: an integration that did not reach the end.
     """
-    ready = set_up(plan, announce=announce)
+    ready = ready or set_up(plan, announce=announce)
     model, timings = ready.model, ready.timings
     saved = np.arange(plan.start, plan.stop + 1, plan.every, dtype=np.int64)
     seen = observe.observation_ticks(plan)
@@ -500,8 +502,10 @@ def _numbered_calendar(calendar: Calendar, lesions) -> Calendar:
     return replace(calendar, tracks=tuple(tracks))
 
 
-def simulate(scenario, *, announce: Callable[[str], None] | None = None):
-    """Run a scenario and return its :class:`tme_sim.results.Run`, not yet written.
+def simulate(
+    scenario, *, announce: Callable[[str], None] | None = None, make: Callable[[Plan], SetUp] | None = None
+):  # fmt: skip
+    """Run a scenario and return its :class:`tme_sim.results.Run`, not yet written; `make` sets the plan up.
 
     Raises:
         InputError, NetworkError, BaselineError: before anything is integrated.
@@ -510,7 +514,8 @@ def simulate(scenario, *, announce: Callable[[str], None] | None = None):
     from tme_sim import record
     from tme_sim.results import Run
 
-    outcome = run_plan(plan_of(scenario), announce=announce)
+    plan = plan_of(scenario)
+    outcome = run_plan(plan, announce=announce, ready=make(plan) if make else None)
     time, columns, units, labels = record.columns_of(outcome, scenario.outputs.states)
     return Run(
         time, columns, units, labels=labels, events=outcome.events, summary=outcome.endpoints,

@@ -12,5 +12,6 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "optimise": ("tme_sim.commands.findings:optimise", "Search the best protocol within constraints."),
     "sensitivity": ("tme_sim.commands.findings:sensitivity", "What decides the outcome, and what flips the order."),
     "surface": ("tme_sim.commands.findings:surface", "Outcome over two start dates, and the near-best window."),
+    "explore": ("tme_sim.commands.explore:explore", "Open a local page to change a scenario and see what follows."),
     "report": ("tme_sim.commands.report:report", "Write one self-contained page about a run."),
 }

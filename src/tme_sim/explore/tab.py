@@ -1,0 +1,305 @@
+"""One tab of the page: takes messages, edits its own scenario, and answers with frames.
+
+Messages wait in a short queue and are taken together; of a gesture only the last position counts, so a slider that
+moves faster than the model runs never builds up work (latest wins).  A tab has at most one frame in the making and one
+slow job (band, explanation, download); both run in threads, and tabs share nothing but compiled models.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tme_sim.diagnostics import InputError
+from tme_sim.explore import frames, packing
+from tme_sim.explore.form import form_of, values_of
+from tme_sim.explore.models import Models
+from tme_sim.explore.prior import draw_plans
+from tme_sim.explore.session import Session
+from tme_sim.simulation import SimulationError, plan_of, run_plan
+
+__all__ = ["Tab"]
+
+MOST_WAITING = 256
+MOST_PINS = 4
+DRAWS = 24
+BAND = (0.1, 0.9)
+RTOL = 1e-6  # of a run whose changes are explained
+QUICK = ("edit", "undo", "redo", "load", "view", "pin", "unpin", "recall")
+SLOW = ("band", "explain", "download")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A run kept for comparison."""
+
+    number: int
+    scenario: Any
+    run: Any
+
+
+class Tab:
+    """One tab; `send` takes messages (plain data) and pairs of a message and bytes, in the thread of the loop."""
+
+    def __init__(self, session: Session, models: Models, quick: Executor, slow: Executor, send: Callable[..., None]):
+        self.session, self.models = session, models
+        self._quick, self._slow, self._send = quick, slow, send
+        self._inbox: deque[dict] = deque()
+        self._form = form_of(session.scenario.catalogue)
+        self.view = "overview"
+        self._shown: tuple | None = None
+        self._worker: asyncio.Task | None = None
+        self._job: asyncio.Task | None = None
+        self._pins: dict[int, Pin] = {}
+        self._made: tuple[int, Any, Any] | None = None  # revision, outcome, run
+        self._closed = False
+        self.computed = 0
+
+    def open(self) -> None:
+        """Greet the page and draw for the first time."""
+        library = self.session.scenario.catalogue.library
+        self._send({
+            "type": "hello", "form": self._form, "views": frames.VIEWS, "draws": DRAWS,
+            "drugs": [{"name": n, "role": library.get(n).role} for n in library.names() if library.get(n).dosing],
+        })  # fmt: skip
+        self._send(self._state())
+        self._wake()
+
+    def close(self) -> None:
+        """The page is gone; what is in the making is dropped."""
+        self._closed = True
+        for task in (self._worker, self._job):
+            if task is not None:
+                task.cancel()
+
+    def take(self, message: Mapping[str, Any]) -> None:
+        """A message of the page."""
+        kind = message.get("type")
+        if kind in QUICK:
+            if len(self._inbox) >= MOST_WAITING:
+                self._refuse("too many changes at once; the last ones were left out")
+                return
+            self._fold(dict(message))
+            self._wake()
+        elif kind in SLOW:
+            self._start(dict(message))
+        else:
+            self._refuse("the page sent something this version does not know; load it again")
+
+    # --- quick: edits and frames ----------------------------------------------------------------------------------
+
+    def _fold(self, message: dict) -> None:
+        """Queue a message; one that continues the gesture before it takes its place."""
+        before = self._inbox[-1] if self._inbox else {}
+        gesture = message.get("gesture")
+        if gesture is not None and before.get("gesture") == gesture and message["type"] == before["type"] == "edit":
+            self._inbox[-1] = message
+        else:
+            self._inbox.append(message)
+
+    def _wake(self) -> None:
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.ensure_future(self._work())
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._closed:
+            batch = list(self._inbox)
+            self._inbox.clear()
+            if batch:
+                begin = time.perf_counter()
+                revision = self.session.revision
+                refused = await loop.run_in_executor(self._quick, self._apply, batch)
+                for text in refused:
+                    self._refuse(text)
+                if self.session.revision != revision or refused:
+                    self._drop_job(self.session.revision != revision)
+                    self._send(self._state())
+                spent = time.perf_counter() - begin
+            else:
+                spent = 0.0
+            wanted = (self.session.revision, self.view, tuple(self._pins))
+            if wanted != self._shown:
+                await self._draw(wanted, spent, batch[-1].get("id") if batch else None)
+            if not self._inbox:
+                return
+
+    def _apply(self, batch: list[dict]) -> list[str]:
+        refused = []
+        for message in batch:
+            try:
+                self._do(message)
+            except InputError as error:
+                refused.append(str(error))
+            except (ValueError, TypeError, KeyError) as error:  # a value of a kind that no check foresaw
+                refused.append(f"cannot be used: {error}")
+        return refused
+
+    def _do(self, message: dict) -> None:
+        kind = message["type"]
+        if kind == "edit":
+            edit = message.get("edit")
+            self.session.edit(edit if isinstance(edit, dict) else {}, message.get("gesture"))
+        elif kind == "load":
+            self.session.load(str(message.get("text", "")), str(message.get("name", "scenario.toml"))[:100])
+        elif kind == "view":
+            if message.get("view") in frames.VIEWS:
+                self.view = message["view"]
+        elif kind == "pin":
+            self._pin()
+        elif kind in ("unpin", "recall"):
+            pin = self._pins.get(message.get("number"))
+            if pin is not None and kind == "unpin":
+                del self._pins[pin.number]
+            elif pin is not None:
+                self.session.take(pin.scenario)
+        else:
+            getattr(self.session, kind)()
+
+    def _pin(self) -> None:
+        if self._made is None or self._made[0] != self.session.revision:
+            return
+        free = [n for n in range(1, MOST_PINS + 1) if n not in self._pins]
+        if not free:
+            raise ValueError(f"{MOST_PINS} runs are pinned already; take one off first")
+        self._pins[free[0]] = Pin(free[0], self.session.scenario, self._made[2])
+
+    async def _draw(self, wanted: tuple, spent: float, answers: Any) -> None:
+        loop = asyncio.get_running_loop()
+        plan = plan_of(self.session.scenario)
+        if not self.models.has(plan):
+            self._send({"type": "busy", "text": "Compiling this structure of the model, once; earlier curves stay."})
+        try:
+            frame = await loop.run_in_executor(self._quick, self._frame, wanted)
+        except (InputError, SimulationError, ValueError) as error:
+            self._shown = wanted
+            self._send({"type": "failed", "text": str(error), "revision": wanted[0]})
+            return
+        self._shown = wanted
+        self._send(frame | {"answers": answers, "ms": round(1000 * (frame["seconds"] + spent), 1)})
+
+    def _frame(self, wanted: tuple) -> dict:
+        begin = time.perf_counter()
+        revision, view, numbers = wanted
+        scenario = self.session.scenario
+        if self._made is None or self._made[0] != revision:
+            self._made = (revision, *frames.compute(scenario, self.models))
+            self.computed += 1
+        _, outcome, run = self._made
+        pins = [self._pins[n] for n in numbers if n in self._pins]
+        return {
+            "type": "frame", "revision": revision, "view": view,
+            "panels": frames.shown(frames.panels_of(run, view)),
+            "endpoints": frames.endpoints_of(run.summary),
+            "sessions": [e["day"] for e in outcome.events if e["kind"] == "tace"],
+            "calendar": frames.calendar_of(scenario, outcome.events),
+            "states": frames.states_of(run, outcome.model),
+            "pins": [
+                {"number": p.number, "panels": frames.shown(frames.panels_of(p.run, view)),
+                 "endpoints": frames.endpoints_of(p.run.summary), "changes": packing.changes(p.scenario, scenario)}
+                for p in pins
+            ],
+            "seconds": time.perf_counter() - begin,
+        }  # fmt: skip
+
+    def _state(self) -> dict:
+        session = self.session
+        scenario = session.scenario
+        outcome = self._made[1] if self._made and self._made[0] == session.revision else None
+        return {
+            "type": "state", "revision": session.revision, "name": scenario.name,
+            "title": scenario.title or scenario.name, "config": session.config, "file": session.file_name,
+            "values": values_of(self._form, scenario), "warnings": list(scenario.warnings),
+            "undo": session.can_undo, "redo": session.can_redo,
+            "lesions": [one.name for one in scenario.patient.lesion],
+            "calendar": frames.calendar_of(scenario, outcome.events if outcome else ()),
+        }  # fmt: skip
+
+    def _refuse(self, text: str) -> None:
+        self._send({"type": "refused", "text": text})
+
+    # --- slow: band, explanation, downloads -----------------------------------------------------------------------
+
+    def _start(self, message: dict) -> None:
+        self._drop_job(False)
+        self._job = asyncio.ensure_future(self._slowly(message))
+
+    def _drop_job(self, told: bool) -> None:
+        if self._job is not None and not self._job.done():
+            self._job.cancel()
+            if told:
+                self._send({"type": "job", "text": ""})
+
+    async def _slowly(self, message: dict) -> None:
+        kind = message["type"]
+        try:
+            await {"band": self._band, "explain": self._explain, "download": self._download}[kind](message)
+        except (InputError, SimulationError, ValueError, KeyError, TypeError, ImportError) as error:
+            text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+            self._send({"type": "job", "text": ""})
+            self._refuse(text)
+
+    async def _band(self, _message: dict) -> None:
+        """Curves of patients drawn from the prior, as quantiles of each curve of the view; sent as they come."""
+        loop = asyncio.get_running_loop()
+        scenario, revision, view = self.session.scenario, self.session.revision, self.view
+        plans = draw_plans(plan_of(scenario), scenario.catalogue.parameters, DRAWS, scenario.seed)
+        curves: list[dict] = []
+        summaries: list[dict] = []
+        lost = 0
+        for i, plan in enumerate(plans, 1):
+            made = await loop.run_in_executor(self._slow, self._one_draw, plan, scenario, view)
+            if made is None:
+                lost += 1
+            else:
+                curves.append(made[0])
+                summaries.append(made[1])
+            if i % 6 == 0 or i == DRAWS:
+                self._send(packing.band(curves, summaries, view, revision, i, lost, BAND))
+
+    def _one_draw(self, plan: Any, scenario: Any, view: str) -> tuple[dict, dict] | None:
+        from tme_sim.compiler.model import BaselineError
+
+        every = frames.spacing(plan)
+        plan = replace(plan, every=every, start=plan.start // every * every)
+        try:
+            outcome = run_plan(plan, ready=self.models.set_up(plan))
+        except (BaselineError, SimulationError, ValueError):
+            return None
+        run = frames.run_of(outcome, scenario)
+        return frames.stacked(frames.panels_of(run, view)), run.summary
+
+    async def _explain(self, message: dict) -> None:
+        """What moved a state over a period."""
+        loop = asyncio.get_running_loop()
+        start, end = float(message.get("start", 0.0)), float(message.get("end", 0.0))
+        if not (np.isfinite(start) and np.isfinite(end)):
+            raise ValueError("a period has two finite days")
+        state, scenario = str(message.get("state", ""))[:80], self.session.scenario
+        self._send({"type": "job", "text": f"Explaining {state} from day {start:g} to day {end:g}"})
+        told = await loop.run_in_executor(self._slow, self._attribution, scenario, state, start, end)
+        self._send(told | {"type": "explained", "revision": self.session.revision})
+
+    def _attribution(self, scenario: Any, state: str, start: float, end: float) -> dict:
+        from tme_sim.analysis import attribute
+
+        plan = plan_of(scenario)
+        plan = replace(plan, rtol=min(plan.rtol, RTOL))
+        outcome = run_plan(plan, record=True, ready=self.models.set_up(plan))
+        return packing.explained(attribute(outcome, state, start, end))
+
+    async def _download(self, message: dict) -> None:
+        loop = asyncio.get_running_loop()
+        what = message.get("what")
+        if what not in packing.DOWNLOADS:
+            raise ValueError(f"there is no such download; there are {', '.join(packing.DOWNLOADS)}")
+        self._send({"type": "job", "text": f"Making {packing.DOWNLOADS[what]}"})
+        name, content = await loop.run_in_executor(self._slow, packing.download, what, self.session, self.models)
+        self._send({"type": "download", "name": name, "what": what}, content)
