@@ -11,8 +11,6 @@ import pytest
 from tests.explore.serving import ROOT, serving
 from tme_sim.scenario import Scenario
 
-pytestmark = pytest.mark.slow
-
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
@@ -106,6 +104,7 @@ def curve(watched) -> str:
     return watched.page.evaluate("JSON.stringify(window.explorer.frame.panels.map(p => p.curves.map(c => c.y)))")
 
 
+@pytest.mark.slow
 def test_a_bar_is_dragged_the_curves_follow_and_the_downloaded_config_gives_the_same_run(browser, explorer, tmp_path):
     with tab(browser, explorer) as one:
         page = one.page
@@ -137,6 +136,7 @@ def test_a_bar_is_dragged_the_curves_follow_and_the_downloaded_config_gives_the_
         assert Scenario.from_text(one.config()).digest == again.digest
 
 
+@pytest.mark.slow
 def test_a_bad_value_is_told_as_the_command_line_tells_it(browser, explorer, tmp_path):
     with tab(browser, explorer) as one:
         box = one.page.locator("aside input[type=text]").first
@@ -155,6 +155,7 @@ def test_a_bad_value_is_told_as_the_command_line_tells_it(browser, explorer, tmp
         one.until("document.querySelector('aside input[type=text]').value === '70'", "the value as it was")
 
 
+@pytest.mark.slow
 def test_two_tabs_do_not_disturb_each_other(browser, explorer):
     with tab(browser, explorer) as one, tab(browser, explorer) as two:
         before = two.frames()
@@ -165,6 +166,7 @@ def test_two_tabs_do_not_disturb_each_other(browser, explorer):
         assert two.frames() == before
 
 
+@pytest.mark.slow
 def test_curves_follow_a_moving_hand_within_200_ms(browser, explorer, capsys):
     """95th percentile from a move of a slider to the curves on the screen; of a machine that others use as well, the
     bound is longer by the number of processes that wait for each of its cores."""
@@ -188,6 +190,7 @@ def test_curves_follow_a_moving_hand_within_200_ms(browser, explorer, capsys):
     assert np.percentile(spent, 95) <= 200 * busy
 
 
+@pytest.mark.slow
 def test_it_is_used_by_keys_alone(browser, explorer):
     with tab(browser, explorer) as one:
         page = one.page
@@ -211,6 +214,7 @@ def test_it_is_used_by_keys_alone(browser, explorer):
         one.until("window.explorer.explained && window.explorer.explained.processes.length", "an explanation")
 
 
+@pytest.mark.slow
 def test_a_band_of_draws_is_shown_at_one_click(browser, explorer):
     with tab(browser, explorer) as one:
         one.page.locator("#band").click()
@@ -218,6 +222,7 @@ def test_a_band_of_draws_is_shown_at_one_click(browser, explorer):
         assert one.page.evaluate("window.explorer.band.curves.length") >= 8
 
 
+@pytest.mark.slow
 def test_a_brushed_period_is_explained(browser, explorer):
     with tab(browser, explorer) as one:
         card = one.page.locator(".card .plot").nth(4).bounding_box()
@@ -234,6 +239,7 @@ def test_a_brushed_period_is_explained(browser, explorer):
         assert one.page.locator("#answer .cause").count() > 3
 
 
+@pytest.mark.slow
 def test_it_fits_a_laptop_in_light_and_dark(browser, explorer, tmp_path):
     for scheme in ("light", "dark"):
         with tab(browser, explorer, color_scheme=scheme) as one:
@@ -243,6 +249,7 @@ def test_it_fits_a_laptop_in_light_and_dark(browser, explorer, tmp_path):
             one.page.screenshot(path=Path(tmp_path) / f"{scheme}.png")
 
 
+@pytest.mark.slow
 def test_markup_in_a_name_stays_text(browser):
     evil = "<img src=x onerror=alert(1)>"
     scenario = Scenario.load(ROOT / "configs/emerald1.toml", {"title": evil, "run.duration": "100 day"})

@@ -17,8 +17,8 @@ from tme_sim.explore.models import Models
 from tme_sim.explore.session import Session
 from tme_sim.explore.tab import Tab
 from tme_sim.scenario import Scenario
-from tme_sim.toml_writer import write_toml
 from tme_sim.simulation import TICKS_PER_DAY, plan_of, simulate
+from tme_sim.toml_writer import write_toml
 
 ROOT = Path(__file__).parents[2]
 

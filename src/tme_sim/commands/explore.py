@@ -41,7 +41,8 @@ def explore(
     except OSError as error:
         from tme_sim.commands.common import FAILED, Failure
 
-        raise Failure(f"port {port}: {error.strerror or error}; choose another --port, or leave it out", FAILED) from None
+        why = error.strerror or error
+        raise Failure(f"port {port}: {why}; choose another --port, or leave it out", FAILED) from None
     announce("stopped")
 
 

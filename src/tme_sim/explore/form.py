@@ -69,7 +69,7 @@ def _of_parameter(key: list, p: Parameter) -> dict[str, Any]:
         f"{what}. Default {p.value:g}{unit}; evidence {p.low:g} to {p.high:g}{unit} ({p.grade}). Source: {p.source}"
     )
     return {"key": key, "name": p.name, "label": what, "kind": "slider", "unit": p.unit, "low": p.low, "high": p.high,
-            "default": p.value, "log": p.low > 0 and p.high / p.low > WIDE, "about": about, "grade": p.grade}  # fmt: skip
+            "default": p.value, "log": p.low > 0 and p.high / p.low > WIDE, "about": about}  # fmt: skip
 
 
 def _of_schema(key: list, name: str, entry: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -64,7 +64,8 @@ def explained(attribution: Any) -> dict[str, Any]:
     ]  # fmt: skip
     return {"state": attribution.state, "label": attribution.label, "unit": "" if unit == "1" else unit,
             "start": attribution.start_day, "end": attribution.end_day, "text": attribution.text,
-            "processes": [p for p in processes if p["share"] >= 1e-3][:MOST_ROWS], "factors": factors[:MOST_ROWS]}  # fmt: skip
+            "processes": [p for p in processes if p["share"] >= 1e-3][:MOST_ROWS],
+            "factors": factors[:MOST_ROWS]}  # fmt: skip
 
 
 def changes(before: Any, after: Any) -> list[str]:
