@@ -183,17 +183,17 @@ def _order(text: str) -> tuple[str, tuple[float, float]]:
 
 def _runs(study: Any, store: str | None, jobs: int | None) -> Mapping[str, Any]:
     """The table of a study: from its store, made complete, or run in memory."""
-    if store is None:
-        from tme_sim.findings.runs import table_of
+    from dataclasses import replace
 
-        return table_of(study, study.points(), progress=announce)
+    from tme_sim.findings.runs import Runs
+
+    if store is None:
+        return Runs(study, progress=announce).table(study.points())
     from tme_sim.study import run_study
 
-    opened = run_study(study, store, jobs=jobs, yes=True)
-    try:
+    study = replace(study, outputs=replace(study.outputs, endpoints=()))
+    with run_study(study, store, jobs=jobs, yes=True) as opened:
         return opened.table(study)
-    finally:
-        opened.close()
 
 
 @click.command()

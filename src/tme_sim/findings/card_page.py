@@ -9,6 +9,7 @@ import numpy as np
 
 from tme_sim.findings import draw
 from tme_sim.findings.cards import Card, Judged, overall
+from tme_sim.findings.paired import difference
 from tme_sim.findings.table import Missing, Table, cube
 from tme_sim.findings.told import label_of, number
 from tme_sim.report.page import Code, Page, Picture, Prose, Section, page_html
@@ -21,7 +22,8 @@ __all__ = ["card_html", "card_lines", "new_card"]
 
 WORDS = {
     "supported": "Supported by this model: every prediction holds.",
-    "refuted": "Refuted by this model: a prediction fails.",
+    "supported in part": "Supported in part by this model: some predictions hold, others do not.",
+    "refuted": "Refuted by this model: no prediction holds, and some fail.",
     "undecided": "Undecided in this model: no prediction fails, but not every one is certain.",
 }
 
@@ -29,15 +31,21 @@ WORDS = {
 def card_lines(card: Card, judged: Sequence[Judged], missing: Missing) -> list[str]:
     """The verdict and every prediction as text."""
     lines = [f"warning: {missing.text}"] if missing.failed else []
-    lines.append(f"{card.name}: {overall(judged)}")
+    holding = sum(one.verdict == "holds" for one in judged)
+    lines.append(f"{card.name}: {overall(judged)} ({holding} of {len(judged)} predictions hold)")
     return lines + [f"  {one.verdict:<10}{one.prediction.text} ({_effect(one)})" for one in judged]
 
 
 def _effect(one: Judged) -> str:
     e = one.effect
-    wanted = f", predicted above {number(one.threshold)}" if one.threshold else ""
-    return (f"{label_of(one.prediction.outcome)}, better than {one.against} by {number(e.mean)}, 95 % "
-            f"{number(e.low)} to {number(e.high)}{wanted}, {e.members} patients")  # fmt: skip
+    wanted = f", predicted above {_size(one, one.threshold)}" if one.threshold else ""
+    return (f"{one.prediction.outcome}, better than {one.against} by {_size(one, e.mean)}, 95 % "
+            f"{_size(one, e.low)} to {_size(one, e.high)}{wanted}, {e.members} patients")  # fmt: skip
+
+
+def _size(one: Judged, value: float) -> str:
+    """An effect as people read it: in per cent of the other arm, or in the unit of the endpoint."""
+    return f"{100 * value:.3g} %" if one.relative else number(value)
 
 
 def card_html(card: Card, study: Study, table: Table, judged: Sequence[Judged], missing: Missing,
@@ -102,26 +110,35 @@ def _pictures(study: Study, table: Table, judged: Sequence[Judged], member: Sequ
                           f"{number(float(row.max()))} over patients") for name, row in values.items()]
         alt = f"Points: {label} of each patient in each arm"
         out.append(Picture(draw.png(figure), f"{label} of the same patients in every arm.", courses, alt))
-    rows = {f"{one.prediction.arm} against {one.against}": (one.effects, one.effect) for one in judged}
     if judged[0].effect.members > 1:
-        outcomes = {one.prediction.outcome for one in judged}
-        label = label_of(outcomes.pop()) if len(outcomes) == 1 else "unit of each outcome"
-        figure = draw.differences_figure(rows, title="How much better, paired within patients",
-                                         subtitle="Points: patients. Diamond and line: mean with 95 % interval.",
-                                         label=f"better by, {label}")  # fmt: skip
-        courses = [(name, f"{number(e.mean)} ({number(e.low)} to {number(e.high)}), better in {e.above} of "
-                          f"{e.members} patients") for name, (_, e) in rows.items()]
-        out.append(Picture(draw.png(figure), "Paired differences; right of 0 is as predicted.", courses,
-                           "Points: paired difference of each patient for each prediction"))  # fmt: skip
+        out += [_differences([one for one in judged if one.relative == kind], kind) for kind in (True, False)
+                if any(one.relative == kind for one in judged)]  # fmt: skip
     return out
+
+
+def _differences(judged: Sequence[Judged], relative: bool) -> Picture:
+    scale = 100.0 if relative else 1.0
+    rows = {
+        f"{one.prediction.outcome}: {one.prediction.arm} against {one.against}": (
+            scale * one.effects, difference(scale * one.effects, np.zeros_like(one.effects)))
+        for one in judged
+    }  # fmt: skip
+    label = "better by, % of the other arm" if relative else "better by, in the unit of the endpoint"
+    figure = draw.differences_figure(rows, title="How much better, paired within patients",
+                                     subtitle="Points: patients. Diamond and line: mean with 95 % interval.",
+                                     label=label)  # fmt: skip
+    courses = [(name, f"{number(e.mean)} ({number(e.low)} to {number(e.high)}), better in {e.above} of "
+                      f"{e.members} patients") for name, (_, e) in rows.items()]  # fmt: skip
+    return Picture(draw.png(figure), f"Paired differences ({label}); right of 0 is as predicted.", courses,
+                   "Points: paired difference of each patient for each prediction")  # fmt: skip
 
 
 def _predictions(judged: Sequence[Judged]) -> Rows:
     return Rows(
         ("prediction", "compared with", "endpoint", "better by", "95 % interval", "asked", "verdict"),
-        [(one.prediction.text, one.against, one.prediction.outcome, number(one.effect.mean),
-          f"{number(one.effect.low)} to {number(one.effect.high)}", f"> {number(one.threshold)}", one.verdict)
-         for one in judged],
+        [(one.prediction.text, one.against, one.prediction.outcome, _size(one, one.effect.mean),
+          f"{_size(one, one.effect.low)} to {_size(one, one.effect.high)}", f"> {_size(one, one.threshold)}",
+          one.verdict) for one in judged],
         numeric=(3, 4, 5),
     )  # fmt: skip
 

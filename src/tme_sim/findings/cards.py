@@ -2,9 +2,12 @@
 
 A card is a TOML file beside a study.  A prediction compares arms of the study, paired over the same patients:
 
-* ``arm`` is better than ``than`` (one arm, or each of several) by at least ``by`` of the mean of that arm;
+* ``arm`` is better than ``than`` (one arm, or each of several) by at least ``by``, a share of what that arm gives;
 * or, with ``beyond = [one, other, neither]``, ``arm`` is better than both effects together would give (the effects
   multiply where nothing interacts, as relative tumour volumes do: Bliss).
+
+Effects are relative to the other arm, patient by patient, where the endpoint is above 0 in all of them, so that large
+tumours do not decide for small ones; else they are differences, and ``by`` is a share of the mean of the other arm.
 
 It holds if the whole 95 % interval of the paired difference lies beyond the threshold, fails if all of it lies on the
 other side, and is undecided between.  The verdict is about this model; ``[[refute]]`` says what a laboratory or clinic
@@ -89,8 +92,8 @@ class Card:
 
 @dataclass(frozen=True)
 class Judged:
-    """A prediction with what came out: `effect` over members in the unit of the outcome (positive: as predicted), the
-    `threshold` it had to pass, the `effects` of the members and the verdict.
+    """A prediction with what came out: `effect` over members (positive: as predicted), the `threshold` it had to pass,
+    the `effects` of the members and the verdict.  Effects are shares of the other arm if `relative`, else differences.
     """
 
     prediction: Prediction
@@ -99,6 +102,7 @@ class Judged:
     threshold: float
     effects: np.ndarray
     verdict: str
+    relative: bool
 
 
 def load_card(path: str | Path) -> Card:
@@ -179,9 +183,7 @@ def judge(card: Card, table: Table, member: Sequence[str] = ("replicate",)) -> t
             out.append(_beyond(one, values, sense))
             continue
         for other in one.others:
-            effects = sense * (values[one.arm] - values[other])
-            threshold = one.by * abs(float(np.mean(values[other])))
-            out.append(_judged(one, other, effects, threshold))
+            out.append(_judged(one, other, values[one.arm], values[other], sense))
     return out, missing
 
 
@@ -190,14 +192,15 @@ def _beyond(one: Prediction, values: Mapping[str, np.ndarray], sense: int) -> Ju
     first, second, neither = (values[name] for name in one.beyond)
     floor = 1e-12 * max(1.0, float(np.abs(neither).max()))
     expected = first * second / np.where(np.abs(neither) > floor, neither, np.nan)
-    effects = sense * (values[one.arm] - expected)
-    threshold = one.by * abs(float(np.nanmean(expected)))
-    return _judged(one, f"{one.beyond[0]} and {one.beyond[1]} without interaction", effects, threshold)
+    return _judged(one, f"{one.beyond[0]} times {one.beyond[1]}", values[one.arm], expected, sense)
 
 
-def _judged(one: Prediction, against: str, effects: np.ndarray, threshold: float) -> Judged:
+def _judged(one: Prediction, against: str, arm: np.ndarray, other: np.ndarray, sense: int) -> Judged:
+    relative = bool(np.nanmin(other) > 0.0)
+    effects = sense * (arm - other) / (other if relative else 1.0)
+    threshold = one.by if relative else one.by * abs(float(np.nanmean(other)))
     effect = difference(effects, np.zeros_like(effects))
-    return Judged(one, against, effect, threshold, effects, verdict_of(effect, threshold))
+    return Judged(one, against, effect, threshold, effects, verdict_of(effect, threshold), relative)
 
 
 def verdict_of(effect: Difference, threshold: float) -> str:
@@ -210,8 +213,12 @@ def verdict_of(effect: Difference, threshold: float) -> str:
 
 
 def overall(judged: Sequence[Judged]) -> str:
-    """The verdict of this model on the card: "supported" if all hold, "refuted" if any fails, else "undecided"."""
-    verdicts = {j.verdict for j in judged}
-    if "fails" in verdicts:
-        return "refuted"
-    return "undecided" if "undecided" in verdicts else "supported"
+    """The verdict of this model on the card: "supported" if every prediction holds, "supported in part" if some do,
+    "refuted" if none holds and some fail, else "undecided".
+    """
+    verdicts = [j.verdict for j in judged]
+    if all(v == "holds" for v in verdicts):
+        return "supported"
+    if "holds" in verdicts:
+        return "supported in part"
+    return "refuted" if "fails" in verdicts else "undecided"

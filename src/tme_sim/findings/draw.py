@@ -107,7 +107,7 @@ def surface_figure(
     colours = "viridis" if surface.sense > 0 else "viridis_r"
     filled = axes.contourf(surface.x, surface.y, mean.T, levels=levels, cmap=colours)
     axes.set_xlim(surface.x[0], surface.x[-1]), axes.set_ylim(surface.y[0], surface.y[-1])
-    for mask, style, colour in ((window.near, "-", "white"), (paired.near, "--", "white")):
+    for mask, style, colour in ((window.near, "-", "white"), (paired.near, "--", INK)):
         if mask.any() and not mask.all():
             axes.contour(surface.x, surface.y, mask.T.astype(float), levels=[0.5], colors=colour, linestyles=style,
                          linewidths=1.1)  # fmt: skip
@@ -127,10 +127,13 @@ def surface_figure(
     bar = paper.figure.colorbar(filled, cax=paper.axes(104, 20, 3, 76))
     bar.outline.set_linewidth(0.4)
     bar.ax.tick_params(labelsize=TEXT, width=0.6, length=2)
+    from matplotlib.ticker import MaxNLocator
+
+    bar.ax.yaxis.set_major_locator(MaxNLocator(7))
     bar.ax.yaxis.set_major_formatter(lambda v, _: number_text(float(f"{v:.4g}")))
     bar.set_label(labels[2], fontsize=TEXT, color=INK)
     _courses(paper, surface, window, labels)
-    both = "white line: near-best (5 % of the best, or its 80 % band); dashed: the same, paired within members"
+    both = "white line: near-best (5 % of the best, or its 80 % band); dashed: the paired window"
     paper.text(16, 106, f"star: best point; {both}", fontsize=TEXT, color=MUTED, va="top")
     return paper.figure
 
@@ -140,19 +143,17 @@ def _courses(paper: _Paper, surface, window, labels) -> None:
     i = int(np.flatnonzero(surface.x == window.best[0])[0])
     j = int(np.flatnonzero(surface.y == window.best[1])[0])
     low, high = surface.band
-    for k, (axis, cut, other) in enumerate((
-        (surface.x, (slice(None), j), f"{labels[1].split(' (')[0]} at {window.best[1]:g}"),
-        (surface.y, (i, slice(None)), f"{labels[0].split(' (')[0]} at {window.best[0]:g}"),
-    )):  # fmt: skip
-        axes = paper.axes(134, 24 + 41 * k, 42, 27)
-        along = window.along_x if k == 0 else window.along_y
-        axes.axvspan(*along, color="#EAF3EA", linewidth=0, zorder=0)
+    for k, (axis, cut) in enumerate(((surface.x, (slice(None), j)), (surface.y, (i, slice(None))))):
+        axes = paper.axes(139, 28 + 42 * k, 37, 25)
         if len(surface.values) > 1:
             axes.fill_between(axis, low[cut], high[cut], color="#BFD7EA", linewidth=0, zorder=1)
         axes.plot(axis, surface.mean[cut], "-", color=BLUE, linewidth=1.2, zorder=2)
+        axes.set_xlim(axis[0], axis[-1])
         _numbers(axes)
-        _name(axes, labels[k])
-        paper.text(134, 21.3 + 41 * k, f"{labels[2]}; {other}", fontsize=TEXT, color=INK, va="top")
+        _name(axes, "\n".join(_lines(labels[k], 34)))
+    paper.text(130, 17.6, labels[2], fontsize=TEXT, color=INK, va="top")
+    paper.text(130, 20.6, "mean and 80 % band of members,", fontsize=TEXT, color=MUTED, va="top")
+    paper.text(130, 23.6, "the other date as at the star", fontsize=TEXT, color=MUTED, va="top")
 
 
 # --- sensitivity ----------------------------------------------------------------------------------

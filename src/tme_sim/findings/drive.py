@@ -12,7 +12,7 @@ from tme_sim.diagnostics import InputError, Problem, quoted
 from tme_sim.findings import sensitivity as methods
 from tme_sim.findings.flips import TIE, Flip, Scan, flips_of, scan_points
 from tme_sim.findings.knockouts import Knockouts, knockouts_of
-from tme_sim.findings.runs import LOOP, cut_arms, evidence_factors, nominal_of, number_factors, plain_study, table_of
+from tme_sim.findings.runs import LOOP, Runs, cut_arms, evidence_factors, nominal_of, number_factors, plain_study
 from tme_sim.findings.table import Missing, missing_of, outcome_of, sense_of
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def sensitivity(
             for f, u, m in zip(factors, row, middle, strict=True):
                 if u == m:
                     del one[f.name]
-    table = table_of(study, _points(study, values), progress=progress, store=store)
+    table = Runs(study, progress=progress, store=store).table(_points(study, values))
     outcomes = _outcomes(study, table, outcome)
     targets = _targets(study, outcomes[:-1], outcomes[-1], sense)
     at = {name: float(v[0]) for name, v in _targets(study, outcomes[-1:], outcomes[-1], sense).items()}
@@ -245,7 +245,8 @@ def flip(
         raise InputError(Problem(study.path, "arms", "an order needs at least two arms; give them in [[arm]]"))
     study, factors = chosen_factors(study, parameters)
     names = tuple(a.name for a in study.arms)
-    plain = table_of(study, _points(study, [{}]), store=store)
+    runs = Runs(study, progress=progress, store=store)
+    plain = runs.table(_points(study, [{}]))
     base = _outcomes(study, plain, outcome)[0]
     if not np.isfinite(base).all():
         missing = missing_of(plain, outcome_of(plain, outcome))
@@ -257,7 +258,7 @@ def flip(
     def scans(chosen: Sequence[Factor], count: int) -> list[Scan]:
         axes = [scan_points(f.low, f.high, _inside(f, nominal.get(f.name)), count) for f in chosen]
         values = [{f.name: float(v)} for f, axis in zip(chosen, axes, strict=True) for v in axis]
-        table = table_of(study, _points(study, values), progress=progress, store=store)
+        table = runs.table(_points(study, values))
         tables.append(table)
         parts = np.split(_outcomes(study, table, outcome), np.cumsum([a.size for a in axes])[:-1])
         return [
@@ -300,7 +301,7 @@ def cut(
     known = study.base.catalogue.arrows
     arrows = list(known) if list(arrows) == ["*"] else list(arrows) or [a for a in LOOP if a in known]
     wider, meaning = cut_arms(plain_study(study), arrows)
-    table = dict(table_of(wider, _points(wider, [{}]), progress=progress, store=store))
+    table = Runs(wider, progress=progress, store=store).table(_points(wider, [{}]))
     pairs = [meaning[str(name)] for name in table["arm"]]
     table["arrow"], table["arm"] = (np.array([p[k] for p in pairs], dtype=object) for k in (0, 1))
     return knockouts_of(table, outcome, better=better), table

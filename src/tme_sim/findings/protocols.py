@@ -11,7 +11,7 @@ import numpy as np
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.findings.drive import outcome_name
 from tme_sim.findings.optimise import Candidate, Constraint, Optimum, optimise
-from tme_sim.findings.runs import plain_study, table_of
+from tme_sim.findings.runs import Runs, plain_study
 from tme_sim.findings.table import outcome_of, sense_of
 
 if TYPE_CHECKING:
@@ -55,14 +55,14 @@ def best_protocol(
     half = (study.replicates + 1) // 2
     patients = {"search": range(half), "fresh": range(half, study.replicates) if study.replicates > 1 else range(1)}
     wanted = tuple(dict.fromkeys((outcome, *(c.endpoint for c in constraints))))
-    plain = plain_study(study)
+    runs = Runs(plain_study(study), store=store)
 
     def evaluate(candidates: Sequence[tuple], which: str) -> list[dict[str, np.ndarray]]:
         points = []
         for candidate in candidates:
             values, arm = values_of(study, names, candidate)
             points += [({**study.patient(number), **values}, arm, number) for number in patients[which]]
-        table = table_of(plain, points, store=store)
+        table = runs.table(points)
         read = {e: outcome_of(table, e).reshape(len(candidates), -1) for e in wanted}
         return [{e: read[e][i] for e in wanted} for i in range(len(candidates))]
 

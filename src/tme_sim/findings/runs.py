@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tme_sim.study import Study
     from tme_sim.study.factors import Factor
 
-__all__ = ["LOOP", "cut_arms", "evidence_factors", "number_factors", "plain_study", "table_of"]
+__all__ = ["LOOP", "Runs", "cut_arms", "evidence_factors", "nominal_of", "number_factors", "plain_study"]
 
 CHUNK = 512  # runs between two words of progress
 DRUGS = ("kinetics", "drug_effects")  # mechanisms whose parameters a drug file sets
@@ -36,39 +36,47 @@ LOOP = (
 )  # fmt: skip
 
 
-def table_of(
-    study: Study, points: Sequence[tuple], *, progress: Callable[[str], None] | None = None, store: Any = None,
-    threads: int | None = None,
-) -> dict[str, np.ndarray]:
-    """Run points (values by factor name, arm, replicate) of a study: factors, arm, replicate and endpoints.
+class Runs:
+    """Runs points of a study, remembering what is compiled and dated between calls.
 
     With `store` (a path) the runs are kept there, and those it holds already are not made again.
     """
-    asked = study.with_points(points)
-    if store is not None:
-        from tme_sim.study import run_study
 
-        kept = run_study(asked, store, yes=True)
-        try:
-            return dict(kept.table(asked))
-        finally:
-            kept.close()
-    from tme_sim.ensemble import BAD_INPUT, Row, run_rows
+    def __init__(self, study: Study, *, progress: Callable[[str], None] | None = None, store: Any = None):
+        outputs = replace(study.outputs, endpoints=())  # any endpoint may be asked for
+        self.study, self.progress, self.store = replace(study, outputs=outputs), progress, store
+        self._runner: Any = None
 
-    rows: list[Row] = []
-    for begin in range(0, len(points), CHUNK):
-        plans, wrong = [], {}
-        for i, point in enumerate(points[begin : begin + CHUNK]):
-            try:
-                plans.append(asked.plan(point))
-            except InputError as error:
-                wrong[i] = Row(BAD_INPUT, str(error))
-        made = iter(run_rows(plans, threads=threads))
-        rows += [wrong[i] if i in wrong else next(made) for i in range(len(points[begin : begin + CHUNK]))]
-        if progress is not None and len(points) > CHUNK:
-            progress(f"{len(rows)} of {len(points)} runs done")
-    ends = as_table([{"status": r.status, "message": r.message, **r.summary} for r in rows])
-    return {**asked.columns(), **ends}
+    def table(self, points: Sequence[tuple]) -> dict[str, np.ndarray]:
+        """Factors, arm, replicate, status, message, endpoints and trajectories of points (values by factor name, arm,
+        replicate), in order.
+        """
+        asked = self.study.with_points(points)
+        if self.store is not None:
+            from tme_sim.study import run_study
+
+            with run_study(asked, self.store, yes=True) as kept:
+                return dict(kept.table(asked))
+        from tme_sim.ensemble import Row
+
+        rows: list[Row] = []
+        told = [(point[1], asked.changes(point)) for point in points]
+        for begin in range(0, len(points), CHUNK):
+            rows += self.runner.rows(told[begin : begin + CHUNK], threads=None)
+            if self.progress is not None and len(points) > CHUNK:
+                self.progress(f"{len(rows)} of {len(points)} runs done")
+        ends = as_table([{"status": r.status, "message": r.message, **r.summary} for r in rows])
+        return {**asked.columns(), **ends}
+
+    @property
+    def runner(self) -> Any:
+        """What runs points in this process."""
+        if self._runner is None:
+            from tme_sim.study.runner import Runner
+
+            arms = {arm.name: self.study.scenario_of_arm(arm.name) for arm in self.study.arms}
+            self._runner = Runner(arms, self.study.outputs, self.progress)
+        return self._runner
 
 
 def number_factors(study: Study) -> list[Factor]:

@@ -123,7 +123,7 @@ def missing_of(table: Table, values: np.ndarray, left_out: int = 0, members: int
     if bad.any() and "message" in table:
         told, counts = np.unique(np.asarray(table["message"]).astype(str)[bad], return_counts=True)
         order = np.argsort(-counts, kind="stable")[:3]
-        messages = tuple(f"{counts[i]} times: {told[i]}" for i in order if told[i])
+        messages = tuple(f"{counts[i]} times: {_short(told[i])}" for i in order if told[i])
     return Missing(int(bad.sum()), len(values), left_out, members, messages)
 
 
@@ -158,6 +158,12 @@ def cube(table: Table, outcome: str, over: Sequence[str], member: Sequence[str] 
         raise InputError(Problem("study", outcome, f"{why}; too few are whole to compare, look at the failed runs"))
     kept = tuple(m for m, w in zip(members, whole, strict=True) if w)
     return Cube(outcome, tuple(over), tuple(cells), kept, out[whole], missing)
+
+
+def _short(text: str, most: int = 140) -> str:
+    """The first sentence of a message, cut."""
+    first = text.split(". ")[0]
+    return first if len(first) <= most else f"{first[:most]}..."
 
 
 def _plain(value):

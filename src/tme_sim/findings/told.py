@@ -250,8 +250,10 @@ def surface_told(
          "near_best": int(window.near[i, j]), "near_best_paired": int(paired.near[i, j])}
         for i, x in enumerate(surface.x) for j, y in enumerate(surface.y)
     ]  # fmt: skip
-    about = (f"{len(surface.values)} members, each under every pair of dates. "
-             f"{_extent('Near-best', surface, window)} {_extent('Paired', surface, paired)}")  # fmt: skip
+    count, (first, second) = len(surface.values), window.best
+    about = (f"Mean of {count} members, each under every pair of dates. Best on day {first:g} and day {second:g}. "
+             f"Width of the paired window: {_widths(paired)}; of near-best by the spread of members: "
+             f"{_widths(window)}.")  # fmt: skip
     figure = draw.surface_figure(surface, window, paired, title=title, subtitle=about,
                                  labels=(*names, label), points=points)  # fmt: skip
     files = {"surface.csv": csv_bytes(rows), "surface.png": draw.png(figure)}
@@ -277,6 +279,12 @@ def _order_row(one: Regret) -> dict[str, Any]:
             "regret_median": one.members.median, "regret_low": one.members.low, "regret_high": one.members.high,
             "regret_worst_tenth": one.worst_tenth, "share_median": one.share.median, "share_low": one.share.low,
             "share_high": one.share.high}  # fmt: skip
+
+
+def _widths(window: Window) -> str:
+    """The two widths in words."""
+    x, y = ("at least " if any(ends) else "" for ends in (window.open_x, window.open_y))
+    return f"{x}{window.width_x:.0f} and {y}{window.width_y:.0f} days"
 
 
 def _extent(word: str, surface: Surface, window: Window) -> str:
