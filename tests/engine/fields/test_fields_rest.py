@@ -180,6 +180,19 @@ def test_what_leaves_the_vessels_is_used(periodic):
     assert given == pytest.approx(used, rel=1e-10)
 
 
+def test_a_secreted_field_is_nowhere_negative_however_early_the_end():
+    draw = np.random.default_rng(6)
+
+    def some(share, spread):
+        return np.where(draw.random((31, 30)) < share, draw.lognormal(1, spread, (31, 30)), 0.0)
+
+    for step in (None, 0.1, 100.0):
+        for _ in range(5):
+            c = some(0.05, 4)
+            steady_field(c, some(0.1, 3), some(0.02, 3), 40.0, 1e-6, step=step, most=1)
+            assert c.min() >= 0.0 and c.max() > 0.0
+
+
 def test_a_piece_without_open_vessels_has_no_oxygen_left():
     p = np.full((20, 20), 40.0)
     assert steady_oxygen(p, 15.0, 2.0, 0.0, 60.0, 5.0, 1e-6).converged
@@ -229,6 +242,7 @@ def test_too_few_cycles_are_told():
         (dict(tol=0.0), "tol"),
         (dict(uptake_max=0.0, vessel_exchange=0.0), "nothing fixes"),
         (dict(po2=np.zeros((4, 5), np.float32)), "po2"),
+        (dict(po2=np.full((4, 5), np.nan)), "start: not finite"),
         (dict(grid=Multigrid((4, 6), 1.0)), "grid"),
     ],
 )

@@ -75,7 +75,7 @@ def _solve(grid: Multigrid, field, linear, tol, most, threads, lowest) -> Rest:
     `linear(p, i, j, before)` renews loss and source of cells i to j from p; None when they stay.
     """
     p = grid.p
-    p[:] = field
+    p[:] = as_values("start", field, field.shape)
     rows, nx = grid.shape[0] * grid.shape[1], grid.shape[2]
     before, largest = np.empty_like(p), np.zeros(rows)
     c, x = grid.level(0)
@@ -131,7 +131,7 @@ def steady_oxygen(
         Rest: cycles used, last change, largest residual over the diagonal (both mmHg), whether `tol` was met.
 
     Raises:
-        ValueError: wrong shape or sign, or neither uptake nor exchange anywhere (nothing fixes the level).
+        ValueError: wrong shape or sign, not finite, or neither uptake nor exchange anywhere (nothing fixes the level).
     """
     u = as_volume("po2", po2)
     uptake = as_values("uptake_max", uptake_max, u.shape, 0.0)
@@ -154,7 +154,8 @@ def steady_field(
     """A field at rest under first-order loss and sources, or after one implicit `step`, in place, started from `field`.
 
     Solves spread * Laplacian(p) - decay * p + source = 0; with `step` the implicit Euler step from the value given,
-    without the splitting error of :func:`diffuse` and so right also where the field settles within the step.
+    without the splitting error of :func:`diffuse` and so right also where the field settles within the step.  Without
+    negative source or start nothing turns negative.
 
     Args:
         field: float64 (ny, nx) or (nz, ny, nx).
@@ -169,7 +170,7 @@ def steady_field(
         Rest: as for :func:`steady_oxygen`.
 
     Raises:
-        ValueError: wrong shape or sign, or no loss anywhere and no step (nothing fixes the level).
+        ValueError: wrong shape or sign, not finite, or no loss anywhere and no step (nothing fixes the level).
     """
     u = as_volume("field", field)
     decay, source = as_values("decay", decay, u.shape, 0.0), as_values("source", source, u.shape)
@@ -182,4 +183,5 @@ def steady_field(
         raise ValueError("decay is zero everywhere: nothing fixes the level of the field")
     else:
         grid.a[:], grid.f[:] = decay, source
-    return _solve(grid, u.ravel(), None, positive("tol", tol), most, threads, -np.inf)
+    lowest = 0.0 if grid.f.min() >= 0.0 else -np.inf  # what is only made is never negative, nor are its approximations
+    return _solve(grid, u.ravel(), None, positive("tol", tol), most, threads, lowest)
