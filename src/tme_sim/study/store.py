@@ -240,7 +240,7 @@ class Store:
         with _told(self.file):
             layouts = self.layouts()
             for record in self._db.execute("SELECT key, status, message, layout, data, crc FROM run ORDER BY key"):
-                yield bytes(record[0]), self._read(record, layouts)
+                yield _key(record[0]), self._read(record, layouts)
 
     def get(self, keys: Sequence[bytes]) -> list[Row | None]:
         """The rows of some keys, None where there is none."""
@@ -249,7 +249,7 @@ class Store:
             found: dict[bytes, Row] = {}
             unique = list(dict.fromkeys(keys))
             for record in self._records_of(unique):
-                found[bytes(record[0])] = self._read(record, layouts)
+                found[_key(record[0])] = self._read(record, layouts)
             return [found.get(key) for key in keys]
 
     def _records_of(self, keys: Sequence[bytes]) -> Iterator[tuple]:
@@ -277,7 +277,7 @@ class Store:
         """Keys of rows whose checksum fails."""
         with _told(self.file):
             layouts = self.layouts()
-            return [bytes(r[0]) for r in self._db.execute("SELECT key, status, message, layout, data, crc FROM run")
+            return [_key(r[0]) for r in self._db.execute("SELECT key, status, message, layout, data, crc FROM run")
                     if r[5] != _row_checksum(*r[:5]) or r[3] not in layouts]  # fmt: skip
 
     def drop(self, keys: Iterable[bytes]) -> int:
@@ -288,7 +288,7 @@ class Store:
     def known_keys(self) -> set[bytes]:
         """Keys of all rows."""
         with _told(self.file):
-            return {bytes(k) for (k,) in self._db.execute("SELECT key FROM run")}
+            return {_key(k) for (k,) in self._db.execute("SELECT key FROM run")}
 
     # --- plans ------------------------------------------------------------------------------------------------------
 
@@ -330,7 +330,7 @@ class Store:
     def _plan_keys(self, number: int) -> list[bytes]:
         with _told(self.file):
             found = self._db.execute("SELECT key FROM plan WHERE plan_id = ? ORDER BY ordinal", (number,))
-            return [bytes(k) for (k,) in found]
+            return [_key(k) for (k,) in found]
 
     def plan(self, number: int | None = None) -> PlanTable:
         """A plan by number; None is the one noted last.
@@ -380,7 +380,7 @@ class Store:
             with _told(self.file):
                 layouts, found = self.layouts(), {}
                 for record in self._records_of(part):
-                    found[bytes(record[0])] = record
+                    found[_key(record[0])] = record
             for i, key in enumerate(part, begin):
                 told.add(i, found.get(key), layouts, self.folder)
             told.block()
@@ -464,6 +464,11 @@ class _Columns:
         return out
 
 
+def _key(value: Any) -> bytes:
+    """A key as the file has it; damage can make it anything, and no row is known by nothing."""
+    return bytes(value) if isinstance(value, (bytes, bytearray)) else b""
+
+
 def _row_checksum(key: Any, status: Any, message: Any, layout: Any, data: Any) -> bytes:
     try:
         return checksum(bytes(key), status.encode(), message.encode(), int(layout).to_bytes(8, "little"), bytes(data))
@@ -472,11 +477,11 @@ def _row_checksum(key: Any, status: Any, message: Any, layout: Any, data: Any) -
 
 
 def _plan_checksum(record: Sequence[Any]) -> bytes:
-    digest, name, size, made, study, design = record
     try:
+        digest, name, size, made, study, design = record
         texts = (digest, name, str(size), made, study)
         return checksum(*(text.encode() for text in texts), bytes(design))
-    except (TypeError, AttributeError, UnicodeError):
+    except (TypeError, ValueError, AttributeError, UnicodeError):
         return b""
 
 

@@ -1,0 +1,321 @@
+"""A study ends in the same rows however it is run, interrupted, shared out or changed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from study_toys import HEAD, MDSC, ROOT, START, same, study
+
+from tme_sim.cli import cli
+from tme_sim.diagnostics import InputError
+from tme_sim.study import Interrupted, open_store, run_study, run_table
+from tme_sim.study.execute import BATCH
+
+SIX = MDSC.replace('"0.05 1/day"', '"0.05 1/day", "0.06 1/day"') + START
+FAULT = "TME_SIM_TEST_FAULT"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A finished store of six points, and its table."""
+    made = study(SIX)
+    with run_study(made, tmp_path_factory.mktemp("whole") / "s", jobs=0) as store:
+        yield made, store, store.table(made)
+
+
+def test_every_run_is_a_row_with_its_endpoints(whole):
+    made, store, table = whole
+    assert table["status"].tolist() == ["ok"] * 6
+    assert table["mdsc_death"].tolist() == [0.02, 0.02, 0.05, 0.05, 0.06, 0.06] and table["bev"].tolist() == [-14.0, 28.0] * 3
+    assert np.unique(table["burden_d28"]).size > 1
+    from tme_sim.simulation import run_plan
+
+    alone = run_plan(made.plan(made.points()[3])).endpoints
+    for name, value in alone.items():
+        assert table[name][3] == value or (value != value and np.isnan(table[name][3])), name
+
+
+def test_a_table_without_a_store_is_that_of_the_store(whole):
+    made, _, table = whole
+    assert same(run_table(made, threads=1), table)
+
+
+def test_a_finished_study_runs_nothing_and_a_changed_one_only_what_is_new(whole):
+    made, store, table = whole
+    told = []
+    run_study(made, store.folder, jobs=0, progress=told.append).close()
+    assert told[-1].reused == 6 and told[-1].done == 6 and told[-1].rate == 0
+    changed = study(SIX.replace('"0.02 1/day"', '"0.02 1/day", "0.03 1/day"'))
+    told.clear()
+    with run_study(changed, store.folder, jobs=0, progress=told.append) as again:
+        assert told[-1].reused == 6 and told[-1].total == 8
+        assert [p["size"] for p in again.plans()] == [6, 8]
+        assert same(again.table(made), table)
+
+
+def test_trajectories_are_those_of_a_single_run(tmp_path):
+    made = study(MDSC.replace('"0.02 1/day", ', "") + '[outputs]\nendpoints = ["burden_d28"]\ntrajectories = '
+                 '["MDSC", "vegf_free_plasma"]\ndays = [0, 21, 60]')
+    table = run_table(made, threads=1)
+    assert list(table)[-7:-3] == ["burden_d28", "MDSC_d0", "MDSC_d21", "MDSC_d60"]
+    from tme_sim.simulation import run_plan
+
+    alone = run_plan(made.plan(made.points()[0]))
+    for name in ("MDSC", "vegf_free_plasma"):
+        for day in (0, 21, 60):
+            assert table[f"{name}_d{day}"][0] == alone.series(name)[alone.time == day][0]
+
+
+def test_points_that_cannot_be_run_cost_only_their_own_row(tmp_path):
+    made = study().with_points([
+        ({"mdsc_death": 0.05}, "base", 0), ({"mdsc_death": -1.0}, "base", 0), ({"mdsc_death": 0.02}, "base", 0)])
+    with run_study(made, tmp_path / "s", jobs=0) as store:
+        table = store.table(made)
+    assert table["status"].tolist() == ["ok", "bad input", "ok"]
+    assert "physically impossible" in table["message"][1] and np.isnan(table["burden_d28"][1])
+
+
+def test_a_process_of_its_own_gives_the_same_rows(whole, tmp_path):
+    made, _, table = whole
+    with run_study(made, tmp_path / "s", jobs=1) as store:
+        assert same(store.table(made), table)
+
+
+@pytest.mark.slow
+def test_two_processes_give_the_same_rows(whole, tmp_path):
+    made, _, table = whole
+    with run_study(made, tmp_path / "s", jobs=2) as store:
+        assert same(store.table(made), table)
+
+
+@pytest.mark.slow
+def test_a_run_that_kills_its_worker_costs_only_itself(whole, tmp_path, monkeypatch):
+    made, _, table = whole
+    monkeypatch.setenv(FAULT, "crash parameters.k_MDSC_death=0.05 1/day")
+    told = []
+    with run_study(made, tmp_path / "s", jobs=1, progress=told.append) as store:
+        broken = store.table(made)
+    assert broken["status"].tolist() == ["ok", "ok", "crashed", "crashed", "ok", "ok"]
+    assert "SIGKILL" in broken["message"][2] and told[-1].failed == 2
+    monkeypatch.delenv(FAULT)
+    with run_study(made, tmp_path / "s", jobs=0) as store:  # an accident stays a row until it is asked for again
+        assert store.status() == {"crashed": 2, "ok": 4}
+    with run_study(made, tmp_path / "s", jobs=0, retry=True) as store:
+        assert same(store.table(made), table)
+
+
+@pytest.mark.slow
+def test_a_run_that_hangs_becomes_a_row(whole, tmp_path, monkeypatch):
+    made, _, table = whole
+    from dataclasses import replace
+
+    monkeypatch.setenv(FAULT, "hang parameters.k_MDSC_death=0.05 1/day")
+    quick = replace(made, timeout=15.0)
+    with run_study(quick, tmp_path / "s", jobs=2) as store:
+        found = store.table(quick)
+    assert found["status"].tolist() == ["ok", "ok", "timeout", "timeout", "ok", "ok"]
+    assert "no end after 15 s" in found["message"][2]
+    good = found["status"] == "ok"
+    assert (found["burden_d28"][good] == table["burden_d28"][good]).all()
+
+
+def test_shards_together_are_the_whole(whole, tmp_path):
+    made, _, table = whole
+    from tme_sim.study.mend import merge_stores
+
+    for i in (1, 2):
+        run_study(made, tmp_path / str(i), jobs=0, shard=(i, 2)).close()
+    merge_stores(tmp_path / "both", [tmp_path / "2", tmp_path / "1"])
+    with open_store(tmp_path / "both") as store:
+        assert store.missing(made) == [] and same(store.table(), table)
+
+
+def test_whole_runs_are_kept_as_folders(tmp_path):
+    from tme_sim.results import Run
+
+    made = study(MDSC.replace('"0.02 1/day", ', "") + "[outputs]\nruns = true\n")
+    with run_study(made, tmp_path / "s", jobs=0) as store:
+        table = store.table(made)
+    run = Run.load(tmp_path / "s" / "runs" / made.keys[0].hex())
+    assert run.summary["burden_d28"] == table["burden_d28"][0]
+
+
+def test_an_interrupt_keeps_what_is_done(tmp_path, monkeypatch):
+    made = study('[[factor]]\nname = "k"\nkey = "parameters.k_MDSC_death"\nlow = "0.02 1/day"\nhigh = "0.06 1/day"\n'
+                 f"levels = {BATCH + 2}\n", HEAD.replace("60 day", "2 day"))
+
+    def stop(progress):
+        if progress.done == BATCH:
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match=f"{BATCH} of {BATCH + 2} runs are in .* same command again"):
+        run_study(made, tmp_path / "s", jobs=0, progress=stop)
+    told = []
+    run_study(made, tmp_path / "s", jobs=0, progress=told.append).close()
+    assert told[-1].reused == BATCH and told[-1].done == BATCH + 2
+
+
+# --- the command ----------------------------------------------------------------------------------------------------
+
+
+def call(*arguments):
+    return CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+@pytest.fixture()
+def toy(tmp_path):
+    path = tmp_path / "study.toml"
+    path.write_text(HEAD + MDSC)
+    return path
+
+
+def test_sweep_ends_in_a_table_and_a_picture(toy, tmp_path):
+    out = tmp_path / "s"
+    done = call("sweep", toy, "--out", out, "--jobs", 0)
+    assert done.exit_code == 0, done.output
+    assert (out / "table.csv").read_text().startswith("mdsc_death,arm,replicate,status,message,n_tace")
+    assert (out / "figures" / "toy.png").stat().st_size > 5000
+    assert "columns.csv" in os.listdir(out)
+    told = call("store", "status", out)
+    assert "complete" in told.output and "(this model)" in told.output
+    assert "2 rows, all sound" in call("store", "verify", out).output
+    for kind in ("csv", "parquet", "xarray"):
+        exported = call("export", kind, out, "--out", tmp_path / f"t.{kind}")
+        assert exported.exit_code == 0, exported.output
+    assert (tmp_path / "t.csv").read_text() == (out / "table.csv").read_text()
+    from pyarrow import parquet
+
+    table = parquet.read_table(tmp_path / "t.parquet")
+    assert table.column("mdsc_death").to_pylist() == [0.02, 0.05]
+    assert table.schema.field("mdsc_death").metadata[b"unit"] == b"1/day"
+    import xarray
+
+    with xarray.open_dataset(tmp_path / "t.xarray") as data:
+        assert data["pfs"].attrs["units"] == "day" and data.sizes["run"] == 2
+
+
+def test_a_picture_is_drawn_for_every_kind_of_design(tmp_path):
+    from tme_sim.ensemble import Row
+    from tme_sim.plots.study import study_figure
+    from tme_sim.study.store import table_of_rows
+
+    texts = {
+        "map": MDSC + START,
+        "line": MDSC,
+        "ranked": '[[factor]]\nname = "way"\nkey = "biology.hypotheses.mdsc.loss"\nvalues = ["default"]\n'.replace(
+            "mdsc.loss", next(iter(study().base.catalogue.hypotheses))),
+        "strips": MDSC + START + '[design]\nkind = "latin_hypercube"\nn = 12\n',
+    }
+    for name, text in texts.items():
+        made = study(text)
+        rows = [Row("ok", "", {"pfs": float(i), "first_pd": "death"}) for i in range(len(made))]
+        rows[-1] = Row("failed", "no") if len(rows) > 3 else rows[-1]
+        figure = study_figure(made.plan_table, table_of_rows(made.plan_table, rows))
+        figure.canvas.draw()
+        assert figure.axes, name
+
+
+def test_bad_input_is_refused_and_nothing_is_written(toy, tmp_path):
+    cases = [
+        (("sweep", toy, "--out", tmp_path / "s", "--shard", "3/2"), "I from 1 to N"),
+        (("sweep", toy, "--out", tmp_path / "s", "--scheduler", "tcp://127.0.0.1:1"), "--engine dask"),
+        (("sweep", tmp_path / "stud.toml", "--out", tmp_path / "s"), 'did you mean "study.toml"?'),
+        (("store", "status", tmp_path / "s"), "holds no store"),
+        (("store", "verify", tmp_path / "s"), "holds no store"),
+        (("merge", tmp_path / "s", tmp_path / "nothing"), "holds no store"),
+        (("export", "csv", tmp_path / "s", "--out", tmp_path / "t.csv"), "no such run folder"),
+    ]
+    for arguments, expected in cases:
+        done = call(*arguments)
+        assert done.exit_code == 2 and expected in done.output, (arguments, done.output)
+    assert os.listdir(tmp_path) == ["study.toml"]
+
+
+def test_a_large_design_shows_its_estimate_and_asks(toy, tmp_path):
+    toy.write_text(HEAD + '[[factor]]\nname = "k"\nkey = "parameters.k_MDSC_death"\n[design]\nkind = "sobol"\nn = 30000\n')
+    done = call("sweep", toy, "--out", tmp_path / "s")
+    assert done.exit_code == 2 and "30000 runs, about" in done.output and "--yes" in done.output
+    assert not (tmp_path / "s").exists()
+    with pytest.raises(InputError, match="is large: 30000 runs"):
+        run_study(study(toy.read_text().removeprefix(HEAD)), tmp_path / "s")
+
+
+def test_a_store_of_another_model_is_refused_by_sweep(toy, tmp_path):
+    open_store(tmp_path / "s", create=True, digest="b" * 32).close()
+    done = call("sweep", toy, "--out", tmp_path / "s")
+    assert done.exit_code == 2 and "choose another --out" in done.output
+
+
+LONG = '[[factor]]\nname = "k"\nkey = "parameters.k_MDSC_death"\nlow = "0.02 1/day"\nhigh = "0.06 1/day"\nlevels = 1500\n'
+
+
+def _workers_of(session: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                if session.encode() in (entry / "environ").read_bytes():
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+    return found
+
+
+def _swept(path: Path, out: Path, mark: str) -> subprocess.Popen:
+    environment = os.environ | {"TME_SIM_TEST_MARK": mark, "PYTHONPATH": str(ROOT / "src")}
+    command = [sys.executable, "-m", "tme_sim", "sweep", str(path), "--out", str(out), "--jobs", "2"]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def _wait_for_rows(out: Path, process: subprocess.Popen, count: int) -> None:
+    end = time.monotonic() + 200
+    while time.monotonic() < end and process.poll() is None:
+        if (out / "runs.sqlite").exists():
+            try:
+                with open_store(out, digest="") as store:
+                    if len(store) >= count:
+                        return
+            except Exception:
+                pass
+        time.sleep(0.1)
+    raise AssertionError(f"no rows came: {process.poll()}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", ["interrupt", "kill the driver", "kill a worker"])
+def test_a_sweep_that_is_stopped_goes_on_to_the_same_table(way, tmp_path):
+    path, out, mark = tmp_path / "study.toml", tmp_path / "s", f"mark-{os.getpid()}-{way.replace(' ', '-')}"
+    path.write_text(HEAD.replace("60 day", "20 day") + LONG)
+    process = _swept(path, out, mark)
+    _wait_for_rows(out, process, 100)
+    if way == "interrupt":
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+        assert process.returncode == 130 and "run the same command again to go on" in told
+        assert time.monotonic() - begin < 10  # two seconds on an idle machine
+    elif way == "kill the driver":
+        process.kill()
+        process.communicate(timeout=60)
+    else:
+        workers = [p for p in _workers_of(mark) if p != process.pid]
+        os.kill(workers[0], signal.SIGKILL)
+        assert process.wait(timeout=250) == 0
+    time.sleep(3)
+    assert _workers_of(mark) == []
+    made = study(LONG, HEAD.replace("60 day", "20 day"))
+    told = []
+    with run_study(made, out, jobs=0, progress=told.append) as store:
+        table = store.table(made)
+    assert told[-1].reused >= 100 and (table["status"] == "ok").all()
+    assert len(store_rows := set(made.keys)) == len(store_rows) == 1500
+    some = made.with_points(made.points()[::150])
+    assert same(run_table(some, threads=1), {n: v[::150] for n, v in table.items()})
