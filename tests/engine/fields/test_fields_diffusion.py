@@ -104,7 +104,7 @@ def test_field_plus_what_was_taken_is_what_was_given(order):
 @pytest.mark.parametrize("order", [1, 2])
 @pytest.mark.parametrize("periodic", [False, True])
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("spread", [0.3, 40.0, 1e7])
+@pytest.mark.parametrize("spread", [0.3, 10.0, 1e7])
 def test_any_step_stays_within_the_values_there_were(shape, spread, periodic, order):
     draw = np.random.default_rng(3)
     for u in (np.zeros(shape), draw.lognormal(0, 3, shape), np.where(draw.random(shape) < 0.1, 0.0, 1.0)):
@@ -123,12 +123,12 @@ def test_any_step_stays_within_the_values_there_were(shape, spread, periodic, or
 @pytest.mark.parametrize("order", [1, 2])
 def test_never_negative_with_sources_and_strong_loss(order):
     draw = np.random.default_rng(4)
-    shape = (10, 11, 12)
+    shape = (20, 21, 22)
     for _ in range(20):
-        u = np.where(draw.random(shape) < 0.05, draw.lognormal(0, 3, shape), 0.0)
+        u = np.where(draw.random(shape) < 0.005, draw.lognormal(0, 3, shape), 0.0)
         loss = np.where(draw.random(shape) < 0.1, 10.0 ** draw.uniform(-3, 6), 0.0)
         made = np.where(draw.random(shape) < 0.1, draw.random(shape), 0.0)
-        stepper = Diffusion(shape, 10.0 ** draw.uniform(-3, 4), 1.0, loss, made, order=order)
+        stepper = Diffusion(shape, 10.0 ** draw.uniform(0, 2), 1.0, loss, made, order=order)
         for _ in range(5):
             stepper.step(u)
             assert u.min() >= 0.0 and np.isfinite(u).all()
@@ -162,12 +162,12 @@ def test_a_spike_spreads_as_a_gaussian_with_the_right_variance():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_bytes_do_not_depend_on_threads(shape, periodic, order):
     draw = np.random.default_rng(5)
-    start = np.where(draw.random(shape) < 0.3, draw.lognormal(0, 2, shape), 0.0)
-    loss, made = draw.random(shape), draw.random(shape)
+    start = np.where(draw.random(shape) < 0.03, draw.lognormal(5, 2, shape), 0.0)  # some lines leave their range
+    loss, made = draw.random(shape), 0.01 * draw.random(shape)
     seen = set()
     for threads in (1, 2, 3):
         u = start.copy()
-        stepper = Diffusion(shape, 3.0, 1.0, loss, made, order=order, periodic=periodic, threads=threads)
+        stepper = Diffusion(shape, 10.0, 1.0, loss, made, order=order, periodic=periodic, threads=threads)
         taken = [stepper.step(u) for _ in range(3)]
         seen.add((u.tobytes(), np.array(taken).tobytes()))
     assert len(seen) == 1
