@@ -28,6 +28,7 @@ ALL_PAGES = (
     *PAGES,
     "CHANGELOG.md",
     "docs/endpoints.md",
+    "docs/evidence.md",
     "docs/report.md",
     *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs/adr").glob("*.md")),
 )

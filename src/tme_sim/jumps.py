@@ -130,4 +130,5 @@ class CalendarBuilder:
 def _session(entry) -> session.Session:
     """The embolisation of a calendar entry."""
     data = entry.data
-    return session.Session(data["technique"], data["endpoint"], data["selectivity"], data.get("drug_load") or 0.0)
+    load = data.get("drug_load") or 0.0
+    return session.Session(data["technique"], data["endpoint"], data["selectivity"], load, data.get("lost"))

@@ -12,7 +12,18 @@ Not included.  Vessel co-option, flow-driven pruning, vasculogenic mimicry, lymp
 """
 
 from tme_sim.laws import logistic_room, positive, saturate
-from tme_sim.network import Balance, Mechanism, Reference, Signal, Species, arrival, decay, division, transition
+from tme_sim.network import (
+    Balance,
+    Hypothesis,
+    Mechanism,
+    Reference,
+    Signal,
+    Species,
+    arrival,
+    decay,
+    division,
+    transition,
+)
 from tme_sim.quantities import Parameter
 
 
@@ -75,6 +86,16 @@ def adapt(block, K_adapt, tau_adapt):
 def unadapt(tau_adapt):
     """Adaptation relaxes when the block ends."""
     return 1 / tau_adapt
+
+
+def adapt_once(block, K_adapt, tau_adapt, adaptation):
+    """The window runs from the first block and closes for good; the power leaves out the trace of block at rest."""
+    return saturate(block, K_adapt) ** 4 / tau_adapt * (1 - adaptation)
+
+
+def stay_adapted(tau_adapt):
+    """A closed window does not open again."""
+    return 0 / tau_adapt
 
 
 def escape_block(k_escape, vegf_blocked, escape):
@@ -213,4 +234,9 @@ MECHANISM = Mechanism(
         Balance("k_late", "mature_vessels", "1/day", "loss of mature vessels"),
     ),
     references=(Reference("perfusion_start", "perfusion_now", "1/mm^2", "untreated perfusion"),),
+    hypotheses=(
+        Hypothesis("normalisation.window", "fixed", "the window opens once, for a fixed time; no hold reopens it",
+                   "https://www.ncbi.nlm.nih.gov/pubmed/15607960 (a window exists; that it opens once is assumed)",
+                   laws={"adapting": adapt_once, "unadapting": stay_adapted}),
+    ),
 )

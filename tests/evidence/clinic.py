@@ -1,0 +1,251 @@
+"""Experiments with cohorts: growth, necrosis, response, recurrence, liver and drugs alone.
+
+Each function gives quantities by name: those of the cohort with biology as given first, then of cohorts with drawn biology.
+Follow-up times that the sources do not state are assumed here and stand in the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from tests.evidence.world import (
+    cohorts,
+    diameter,
+    doses,
+    endpoints,
+    entry,
+    follow,
+    occlusion,
+    scans,
+    share,
+    tace,
+)
+
+MONTH = 365.25 / 12
+SEEN = 10.0  # mm of viable tumour that a scan finds again
+GONE = 5.0  # mm below which a known lesion counts as gone
+
+
+def between(low: float, high: float) -> Callable:
+    """Diameters (mm), uniform."""
+    return lambda rng: rng.uniform(low, high)
+
+
+def around(mean: float, spread: float, low: float, high: float) -> Callable:
+    """Diameters (mm), normal within bounds."""
+    return lambda rng: float(np.clip(rng.normal(mean, spread), low, high))
+
+
+def lost(size: np.ndarray) -> np.ndarray:
+    """Whether a scan sees viable tumour of this diameter; a run that did not come so far was full of tumour."""
+    return (size >= SEEN) | np.isnan(size)
+
+
+# --- growth ----------------------------------------------------------------------------------------------------------
+
+
+def untreated() -> dict[str, list[float]]:
+    """Volume doubling times over the first 60 days of untreated lesions of 20 to 50 mm: shares (%) of the thirds."""
+
+    def measure(people):
+        volume = follow(people, ["lesion_volume"], [0.0, 60.0])["lesion_volume"]
+        months = 60.0 / np.log2(volume[:, 1] / volume[:, 0]) / MONTH
+        months = months[np.isfinite(months)]
+        return {"fast": share(months < 3), "intermediate": share((months >= 3) & (months <= 9)), "indolent": share(months > 9)}
+
+    return cohorts(measure, between(20, 50), lambda rng: [])
+
+
+# --- embolisation ----------------------------------------------------------------------------------------------------
+
+
+def necrosis() -> dict[str, list[float]]:
+    """Necrotic share (%) of nodules of 10 to 50 mm two months after one session, superselective and lobar."""
+    out: dict[str, list[float]] = {}
+    for way in ("superselective", "lobar"):
+
+        def measure(people, way=way):
+            dead = 100.0 * follow(people, ["necrotic_share"], [0.0, 60.0])["necrotic_share"][:, 1]
+            sizes = np.array([one.lesion["diameter"] for one in people])
+            return {f"mean {way}": np.nanmean(dead), f"complete {way}": share(dead[np.isfinite(dead)] >= 99.0),
+                    f"large less small {way}": np.nanmean(dead[sizes > 30]) - np.nanmean(dead[sizes < 20])}  # fmt: skip
+
+        out |= cohorts(measure, between(10, 50), lambda rng, way=way: [tace(selectivity=way, lost=occlusion(rng))])
+    return out
+
+
+def explants() -> dict[str, list[float]]:
+    """Nodules of 15 to 50 mm after one or two sessions (mean 1.35) and 112 days: how dead they are, and what scans said."""
+
+    def treat(rng):
+        again = [tace(28.0, lost=occlusion(rng))] if rng.random() < 0.35 else []
+        return [*scans(0.0, 60.0), tace(0.0, lost=occlusion(rng)), *again]
+
+    def measure(people):
+        found = follow(people, ["necrotic_share", "viable_cells"], [0.0, 60.0, 112.0])
+        dead = np.sort(100.0 * found["necrotic_share"][:, 2])
+        dead = dead[np.isfinite(dead)]
+        third = len(dead) // 3
+        left = found["viable_cells"]
+        return {"at least 90": share(dead >= 90.0), "upper two thirds": dead[third:].mean(), "lower third": dead[:third].mean(),
+                "imaging CR": share(diameter(left[:, 1]) < GONE), "viable": share(left[:, 2] > 1e5)}  # fmt: skip
+
+    return cohorts(measure, between(15, 50), treat, key=1)
+
+
+SIZES = {"below 30 mm": (15, 30), "30 to 50 mm": (30, 50), "above 50 mm": (50, 100)}
+
+
+def response_by_size() -> dict[str, list[float]]:
+    """Complete response by mRECIST (%) six weeks after one superselective session, by diameter."""
+    out: dict[str, list[float]] = {}
+    for name, (low, high) in SIZES.items():
+        out |= cohorts(
+            lambda people, name=name: {name: share(e["cr_mrecist"] for e in endpoints(people, 45.0))},
+            between(low, high), lambda rng: [*scans(0.0, 42.0), tace(lost=occlusion(rng))], key=2)  # fmt: skip
+    return out
+
+
+def first_session(technique: str = "conventional") -> dict[str, list[float]]:
+    """Responses by mRECIST (%) six weeks after the first session of larger disease (mean 68 mm), and AFP."""
+
+    def measure(people):
+        found = endpoints(people, 45.0)
+        afp = follow(people, ["AFP_relative"], [0.0, 42.0])["AFP_relative"][:, 1]
+        best = [e["best_response_mrecist"] for e in found]
+        return {k: share(b == k for b in best) for k in ("CR", "PR", "SD", "PD")} | {
+            "AFP down": share(afp[np.isfinite(afp)] < 0.8), "objective": share(b in ("CR", "PR") for b in best)}  # fmt: skip
+
+    def treat(rng):
+        load = {"drug_load": None} if technique == "bland" else {}
+        return [*scans(0.0, 42.0), tace(technique=technique, selectivity="segmental", lost=occlusion(rng), **load)]
+
+    return cohorts(measure, around(68, 20, 30, 140), treat, key=3)
+
+
+def recurrence() -> dict[str, list[float]]:
+    """Lesions up to 50 mm that one session made vanish (viable part below 5 mm at six weeks): seen again by (%)."""
+    months = (6, 12, 24)
+
+    def measure(people):
+        early = diameter(follow(people, ["viable_cells"], [0.0, 42.0])["viable_cells"][:, 1])
+        done = [one for one, size in zip(people, early, strict=True) if size < GONE]
+        found = {"complete": 100.0 * len(done) / len(people)}
+        if not done:
+            return found | {f"{m} months": float("nan") for m in months}
+        size = diameter(follow(done, ["viable_cells"], [0.0, *(42.0 + m * MONTH for m in months)])["viable_cells"])
+        return found | {f"{m} months": share(lost(size[:, 1 : 2 + i]).any(axis=1)) for i, m in enumerate(months)}
+
+    return cohorts(measure, between(15, 50), lambda rng: [tace(lost=occlusion(rng))], key=4)
+
+
+def three_sessions() -> dict[str, list[float]]:
+    """Objective response by mRECIST at six months after three sessions two months apart: beads and conventional."""
+    out: dict[str, list[float]] = {}
+    for technique, load in (("beads", 150.0), ("conventional", 100.0)):
+
+        def treat(rng, technique=technique, load=load):
+            sessions = [tace(day, technique=technique, drug_load=load, selectivity="segmental", lost=occlusion(rng))
+                        for day in (0.0, 61.0, 122.0)]  # fmt: skip
+            return [*scans(0.0, 91.0, 183.0), *sessions]
+
+        def measure(people, technique=technique):
+            found = endpoints(people, 185.0)
+            return {f"CR {technique}": share(e["cr_mrecist"] for e in found),
+                    f"objective {technique}": share(e["orr_mrecist"] for e in found)}  # fmt: skip
+
+        out |= cohorts(measure, around(55, 20, 20, 120), treat, key=5)
+    return out
+
+
+# --- ablation and radiotherapy ---------------------------------------------------------------------------------------
+
+
+def local_control() -> dict[str, list[float]]:
+    """Lesions that ablation (10 to 30 mm) or 45 Gy in 3 fractions (20 to 60 mm) did not control (%)."""
+    ways = {
+        "radiofrequency": (between(10, 30), entry("ablation", 0.0, technique="radiofrequency", margin=5.0, targets=())),
+        "microwave": (between(10, 30), entry("ablation", 0.0, technique="microwave", margin=5.0, targets=())),
+        "radiotherapy": (between(20, 60), entry("sbrt", 0.0, dose=45.0, fractions=3, targets=())),
+    }
+    out: dict[str, list[float]] = {}
+    for name, (size, given) in ways.items():
+
+        def measure(people, name=name):
+            cells = follow(people, ["viable_cells"], [0.0, 182.0, 365.0, 547.0, 730.0])["viable_cells"]
+            size = diameter(cells)
+            grown = size[:, 2:] >= 1.2 * np.fmin.accumulate(size, axis=1)[:, 1:-1]
+            back = lost(size[:, 2:]) & (grown | np.isnan(size[:, 2:]))
+            return {f"{name} 1 year": share(back[:, 0]), f"{name} 2 years": share(back.any(axis=1))}
+
+        out |= cohorts(measure, size, lambda rng, given=given: [given], key=6)
+    return out
+
+
+# --- liver -----------------------------------------------------------------------------------------------------------
+
+
+def reserve(rng) -> dict[str, float]:
+    """Albumin and bilirubin at entry, internal units: ALBI -2.59 (0.62) over patients, as published.
+
+    The split of the spread is assumed: albumin 39.6 (5.9) g/L, bilirubin 15 umol/L times or over 1.6, correlation -0.4.
+    """
+    from tme_sim.quantities import internal
+
+    a, b = rng.standard_normal(2)
+    albumin = float(np.clip(39.6 + 5.9 * a, 24.0, 52.0))
+    bilirubin = float(np.clip(15.0 * np.exp(0.46 * (-0.4 * a + 0.917 * b)), 3.0, 90.0))
+    return {"albumin_base": internal(f"{albumin} g/L"), "bilirubin_base": internal(f"{bilirubin} umol/L")}
+
+
+def reserve_after_session() -> dict[str, list[float]]:
+    """Patients (%) whose ALBI grade or Child-Pugh class is worse after one lobar session, a week and two months on."""
+    grades = (-2.60, -1.39)
+
+    def measure(people):
+        days = [0.0, 7.0, 28.0, 60.0]
+        treated = follow(people, ["albi", "child_pugh"], days)
+        start = follow([type(one)(one.values, one.lesion, (), one.number) for one in people], ["albi", "child_pugh"], [0.0])
+        grade = sum(treated["albi"] > g for g in grades)
+        before = sum(start["albi"] > g for g in grades)
+        first = before[:, 0] == 0
+        class_a = start["child_pugh"][:, 0] < 6.5
+        return {
+            "acute": share(grade[:, 1] > before[:, 0]), "chronic": share(grade[:, 3] > before[:, 0]),
+            "albi 1 to 2": share(grade[first, 2] >= 1),
+            "A to B": share(treated["child_pugh"][class_a, 2] >= 6.5),
+        }  # fmt: skip
+
+    return cohorts(measure, around(55, 20, 20, 120), lambda rng: [tace(selectivity="lobar", lost=occlusion(rng))], key=7,
+                   values=reserve)  # fmt: skip
+
+
+# --- drugs alone -----------------------------------------------------------------------------------------------------
+
+REGIMENS = {
+    "placebo": [],
+    "nivolumab": [("nivolumab", 240.0, 14.0)],
+    "pembrolizumab": [("pembrolizumab", 200.0, 21.0)],
+    "durvalumab": [("durvalumab", 1500.0, 28.0)],
+    "atezolizumab": [("atezolizumab", 1200.0, 21.0)],
+    "atezolizumab and bevacizumab": [("atezolizumab", 1200.0, 21.0), ("bevacizumab", 1050.0, 21.0)],
+    "lenvatinib": [("lenvatinib", 12.0, 1.0)],
+    "sorafenib": [("sorafenib", 400.0, 0.5)],
+}
+
+
+def systemic(name: str, hypotheses=None) -> dict[str, list[float]]:
+    """Best responses (%) within eight months of a drug alone, scans every eight weeks, target lesion of 70 mm."""
+
+    def treat(rng):
+        given = [dose for drug, mg, every in REGIMENS[name] for dose in doses(drug, mg, every, 230.0)]
+        return [*scans(0.0, 56.0, 112.0, 168.0, 224.0), *given]
+
+    def measure(people):
+        found = endpoints(people, 230.0, hypotheses)
+        return {"objective": share(e["orr_recist11"] for e in found), "mRECIST": share(e["orr_mrecist"] for e in found),
+                "progression": share(e["pd_recist11"] for e in found)}  # fmt: skip
+
+    return cohorts(measure, around(70, 25, 20, 140), treat, key=8, hypotheses=hypotheses)
