@@ -13,5 +13,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "sensitivity": ("tme_sim.commands.findings:sensitivity", "What decides the outcome, and what flips the order."),
     "surface": ("tme_sim.commands.findings:surface", "Outcome over two start dates, and the near-best window."),
     "explore": ("tme_sim.commands.explore:explore", "Open a local page to change a scenario and see what follows."),
+    "snapshot": ("tme_sim.commands.tissue:snapshot", "Draw agent tissue: cells over fields."),
+    "movie": ("tme_sim.commands.tissue:movie", "Make a film of agent tissue."),
     "report": ("tme_sim.commands.report:report", "Write one self-contained page about a run."),
 }

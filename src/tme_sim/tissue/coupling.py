@@ -1,7 +1,7 @@
 """Piece and body together: the body's equations are advanced by the engine from exchange to exchange, the piece by its
 own steps, and at each exchange the piece's state replaces that of the lesion it stands for.
 
-Between two exchanges (30 minutes) the equations of the lesion run on as a predictor, so that drugs, blood, node and
+Between two exchanges (an hour) the equations of the lesion run on as a predictor, so that drugs, blood, node and
 marrow see a lesion that moves; what the piece holds itself is then written over them.  What it does not hold (drug
 depots, antibody in tissue, danger signals, antigen, mature dendritic cells) stays with the equations.  Dates, jumps and
 decisions of the calendar stay with the engine; an embolisation shows as a jump of the occluded shares.
@@ -19,9 +19,10 @@ from tme_sim.compiler.model import CompiledModel
 from tme_sim.engine import run as engine
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.mechanisms.closure import OXYGEN_EDGES
+from tme_sim.quantities import internal
 from tme_sim.tissue import kernels
-from tme_sim.tissue.files import TissueRecord, snapshot_bytes
-from tme_sim.tissue.laws import Laws, Scalars
+from tme_sim.tissue.files import Film, TissueRecord, snapshot_bytes
+from tme_sim.tissue.laws import Laws, Scalars, exp
 from tme_sim.tissue.piece import (
     CELLS,
     EDGE,
@@ -46,7 +47,11 @@ from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM, Tissue
 from tme_sim.tissue.step import DT, carries_blood, crowds, step
 
 OCCLUSION = ("occluded_core", "occluded_rim")
+LEVELS = ("VEGF", "ATP", "AMP", "ENTPD2", "PDL1")  # 1 in the untreated lesion
+STEPS_PER_DAY = TICKS_PER_DAY // STEP_TICKS
 DEPOTS = ("fast", "slow")
+EXCHANGE_STEPS = 2
+EXCHANGE_TICKS = EXCHANGE_STEPS * STEP_TICKS
 
 
 class Coupling:
@@ -58,7 +63,7 @@ class Coupling:
     def __init__(self, model: CompiledModel, th: np.ndarray, piece: Tissue, seed: int, patient: int):
         from tme_sim.engine.fields import Multigrid
 
-        self.model, self.th = model, th
+        self.model, self.th = model, th.copy()  # its own, because it balances levels for its own pattern
         self.scalars, self.nodes = Scalars(model), np.zeros(len(model.node_names))
         self.place = {n.partition(".")[0]: i for i, n in enumerate(model.state_names)
                       if n.partition(".")[2] in ("", "1")}  # fmt: skip
@@ -81,11 +86,26 @@ class Coupling:
         scalars = self.read(y, u)
         whole = lesion_cells(scalars)
         self.state = start(self.frame, scalars)
-        for _ in range(self.settle_steps):
+        for number in range(self.settle_steps):
             step(self.frame, self.state, scalars)
+            if number % STEPS_PER_DAY == STEPS_PER_DAY - 1:
+                self.balance()
         self.state.scale = whole / (cell_weight(scalars) * max(1, np.count_nonzero(self.state.cell)))
         self.state.told = {"measured_step": float(self.state.step)}
         self.before = {n: y[self.place[n]] for n in (*OCCLUSION, "depot_fast", "depot_slow")}
+
+    def balance(self) -> None:
+        """Move production of the levels that are relative to the untreated lesion so that their means become 1.
+
+        The same balances that the baseline of the equations solves, here for the oxygen that this piece has.
+        """
+        alive = is_viable(self.state)
+        if not alive.any():
+            return
+        for one in self.model.network.balances:
+            if one.species in LEVELS:
+                level = float(self.state.local[one.species][alive].mean())
+                self.th[self.model.index("theta", one.parameter, 0)] /= float(np.sqrt(level))  # halfway in a day
 
     def exchange(self, y: np.ndarray, u: np.ndarray) -> None:
         """At a date: take over an embolisation of this date, and write the piece into the lesion's states."""
@@ -99,12 +119,15 @@ class Coupling:
         self.read(y, u)
 
     def advance(self) -> None:
-        """One step of the piece, by the values last read."""
-        step(self.frame, self.state, self.scalars)
-        s, scalars = self.state, self.scalars
-        flux = self.flux(s.told.get("necrosis_now", 0.0), DT) + scalars["w_apop"] * s.local["apoptosis_flux"].mean()
-        made, lost = flux + scalars["release_floor"], scalars["k_debris"]
-        kept = float(np.exp(-lost * DT))
+        """The piece lives until the next exchange, by the values last read."""
+        s, scalars, before = self.state, self.scalars, self.state.told.get("necrosis_all", 0.0)
+        for _ in range(EXCHANGE_STEPS):
+            step(self.frame, s, scalars)
+        days = EXCHANGE_STEPS * DT
+        starved = self.flux(s.told.get("necrosis_all", 0.0) - before, days)
+        alarming = starved + scalars["w_apop"] * s.local["apoptosis_flux"].mean()
+        made, lost = alarming + scalars["release_floor"], scalars["k_debris"]
+        kept = float(exp(-lost * days))
         s.told["debris"] = s.told.get("debris", scalars["debris"]) * kept + made / lost * (1.0 - kept)
 
     def flux(self, events: float, days: float) -> float:
@@ -247,6 +270,8 @@ def integrate(plan, ready, ticks: np.ndarray, announce: Callable[[str], None] | 
         announce(coupling.described())
     coupling.begin(ready.y0, ready.u0)
     record, shots = TissueRecord(), snapshot_ticks(plan, ready.events)
+    film, between = Film(coupling.frame.shape), to_ticks(plan.piece.film_every)
+    frames = set(range(plan.start, plan.stop + 1, between)) if between else set()
     row, states = 0, np.full((ticks.size, ready.y0.size), np.nan)
     held, nodes = np.full((ticks.size, ready.u0.size), np.nan), np.full((ticks.size, len(model.node_names)), np.nan)
     own = {n: model.index("nodes", n, 0) for n in model.layout.nodes["lesion"]}
@@ -269,6 +294,8 @@ def integrate(plan, ready, ticks: np.ndarray, announce: Callable[[str], None] | 
         while shots and shots[0][0] <= tick:
             _, label = shots.pop(0)
             record.add_snapshot(tick / TICKS_PER_DAY, coupling.snapshot(tick / TICKS_PER_DAY, label))
+        if any(t in frames for t in range(tick - EXCHANGE_TICKS + 1, tick + 1)):
+            film.add(coupling.state, tick / TICKS_PER_DAY)
         now = time.monotonic()
         if announce and now - told > 10.0:
             announce(f"day {tick / TICKS_PER_DAY:.0f} of {plan.stop / TICKS_PER_DAY:.0f}")
@@ -279,12 +306,19 @@ def integrate(plan, ready, ticks: np.ndarray, announce: Callable[[str], None] | 
         if tick < plan.stop:
             coupling.advance()
     ready.memory = run.memory
+    if film.days:
+        record.files["snapshots/film.npz"] = film.content()
     return states, held, nodes, run.stats, record
 
 
+def to_ticks(quantity) -> int:
+    """A duration in minutes."""
+    return round(float(internal(*quantity)) * TICKS_PER_DAY)
+
+
 def exchange_ticks(plan) -> list[int]:
-    """Dates of exchange: every step from the start of the plan, and its end."""
-    return [*range(plan.start, plan.stop, STEP_TICKS), plan.stop]
+    """Dates of exchange: every hour from the start of the plan, and its end."""
+    return [*range(plan.start, plan.stop, EXCHANGE_TICKS), plan.stop]
 
 
 def snapshot_ticks(plan, events: list[dict]) -> list[tuple[int, str]]:
@@ -297,6 +331,6 @@ def snapshot_ticks(plan, events: list[dict]) -> list[tuple[int, str]]:
         if first is None:
             label = f"day {tick / TICKS_PER_DAY:g}"
         else:
-            label = "before TACE" if day < 0 else f"{day:g} days after TACE" if day != 1 else "1 day after TACE"
+            label = "before TACE" if day < 0 else f"day {day:g} after TACE"
         out.setdefault(tick, label)
     return sorted(out.items())

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tme_sim.results import array_bytes, read_arrays
+from tme_sim.quantities import to_display
+from tme_sim.results import array_bytes
 from tme_sim.tissue.piece import CELLS, WALKERS, State
 from tme_sim.tissue.settings import VOXEL_UM
+from tme_sim.tissue.snapshots import FIELD_UNITS
 
 SNAPSHOT_FIELDS = ("oxygen", "VEGF", "AMP", "doxorubicin", "normalisation", "perfusion", "killing_flux")
-"""Fields of a snapshot; float32."""
+"""Fields of a snapshot, in their display units; float32."""
 
 
 @dataclass
@@ -33,7 +35,7 @@ def snapshot_bytes(state: State, shape: tuple[int, int, int], day: float, label:
     `cell` [z, y, x] counts in `cell_names`, `vessel` is 0 none, 1 immature, 2 mature; `flowing`, `occluded` 0 or 1;
     `immune_voxel` and `immune_kind` (in `immune_names`) list immune cells; `edge` in um, `day` in days.
     """
-    fields = {n: state.local[n].astype(np.float32).reshape(shape) for n in SNAPSHOT_FIELDS}
+    fields = {n: to_display(state.local[n], FIELD_UNITS[n]).astype(np.float32).reshape(shape) for n in SNAPSHOT_FIELDS}
     fields["quality"] = quality.astype(np.float32).reshape(shape)
     order = np.argsort(state.walker, kind="stable")
     return array_bytes({
@@ -47,16 +49,36 @@ def snapshot_bytes(state: State, shape: tuple[int, int, int], day: float, label:
     })  # fmt: skip
 
 
-def read_snapshot(content: bytes, name: str) -> dict[str, np.ndarray]:
-    """Arrays of a snapshot.
+class Film:
+    """Frames of the middle section at regular dates, small: cells, vessels, immune cells and oxygen to half a mmHg."""
 
-    Raises:
-        InputError: damaged, or no snapshot.
-    """
-    from tme_sim.diagnostics import InputError, Problem
+    def __init__(self, shape: tuple[int, int, int]):
+        self.shape = shape
+        self.days: list[float] = []
+        self.frames: dict[str, list[np.ndarray]] = {name: [] for name in ("cell", "vessels", "oxygen")}
+        self.immune: list[np.ndarray] = []
 
-    arrays = read_arrays(content, name)
-    missing = {"day", "edge", "cell", "vessel", "immune_voxel", "oxygen"} - set(arrays)
-    if missing:
-        raise InputError(Problem(name, "", f"is no snapshot of a tissue: {', '.join(sorted(missing))} is missing"))
-    return arrays
+    def add(self, state: State, day: float) -> None:
+        """Keep the section as it is now."""
+        nz, ny, nx = self.shape
+        section = slice((nz // 2) * ny * nx, (nz // 2 + 1) * ny * nx)
+        packed = state.vessel.astype(np.uint8) | (state.flowing.astype(np.uint8) << 2)
+        packed |= state.occluded.astype(np.uint8) << 3
+        self.days.append(day)
+        self.frames["cell"].append(state.cell[section].astype(np.uint8))
+        self.frames["vessels"].append(packed[section])
+        self.frames["oxygen"].append(np.clip(np.round(2.0 * state.local["oxygen"][section]), 0, 255).astype(np.uint8))
+        order = np.argsort(state.walker, kind="stable")
+        inside = order[(state.where[order] >= section.start) & (state.where[order] < section.stop)]
+        at = state.where[inside] - section.start
+        self.immune.append(np.column_stack([at, state.kind[inside].astype(np.int64)]).astype(np.int32))
+
+    def content(self) -> bytes:
+        """The film as a file; `immune` rows (voxel of the section, kind) of frame i end at `immune_end[i]`."""
+        ny, nx = self.shape[1:]
+        arrays = {n: np.array(a, dtype=np.uint8).reshape(-1, ny, nx) for n, a in self.frames.items()}
+        return array_bytes({
+            "day": np.array(self.days), "edge": np.array([VOXEL_UM]), "cell_names": np.array(CELLS, dtype=np.str_),
+            "immune_names": np.array(WALKERS, dtype=np.str_), "immune": np.concatenate(self.immune),
+            "immune_end": np.cumsum([len(a) for a in self.immune]).astype(np.int64), **arrays,
+        })  # fmt: skip

@@ -13,7 +13,8 @@ from tme_sim.engine.rng import poisson, uniform
 
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 MOST_WALKERS = 4  # immune cells that share one voxel
-TRIALS = 2  # places looked at before a sprout chooses the one with more VEGF; with 2 the untreated piece rests
+COMPARED = 2  # free places that a sprout compares before it goes for the one with more VEGF
+MOST_TRIALS = 24  # places looked at for free ones
 
 
 @njit(**OPTIONS)
@@ -62,9 +63,12 @@ def poissons(seed, patient, ids, step, purpose, draw, means):
 
 
 @njit(**OPTIONS)
-def walk(where, heading, ids, guide, stall, crowd, seed, patient, step, purpose, first, chance, persistence, nz, ny,
-         nx):
-    """One sub-step of every walker: move one voxel with chance * stall, keep the heading or turn, prefer up `guide`."""
+def walk(where, heading, ids, guide, stall, crowd, seed, patient, step, purpose, first, chance, persistence,
+         chemotaxis, nz, ny, nx):
+    """One sub-step of every walker: move one voxel with chance * stall, and keep the heading or turn.
+
+    A share `chemotaxis` of turns goes for the better of two directions by `guide`.
+    """
     sides = 6 if nz > 1 else 4
     for i in range(where.size):
         v = where[i]
@@ -74,7 +78,8 @@ def walk(where, heading, ids, guide, stall, crowd, seed, patient, step, purpose,
         turn = uniform(seed, patient, key, step, purpose, np.uint64(first + 1))
         if turn >= persistence:
             d = int((turn - persistence) / (1.0 - persistence) * sides)
-            other = int(uniform(seed, patient, key, step, purpose, np.uint64(first + 2)) * sides)
+            luck = uniform(seed, patient, key, step, purpose, np.uint64(first + 2))
+            other = int(luck / chemotaxis * sides) if luck < chemotaxis else d
             if guide[neighbour(v, other, nz, ny, nx)] > guide[neighbour(v, d, nz, ny, nx)]:
                 d = other
             heading[i] = d
@@ -87,45 +92,65 @@ def walk(where, heading, ids, guide, stall, crowd, seed, patient, step, purpose,
 
 
 @njit(**OPTIONS)
-def place_daughters(mothers, cell, lineage, next_id, kinds, seed, patient, step, purpose, nz, ny, nx):
-    """Put a daughter beside each mother: in an empty voxel of her surroundings, else in place of a random neighbour,
-    which crowding pushes out of the piece.
+def nearest_empty(m, cell, start, reach, nz, ny, nx):
+    """Offset (dz, dy, dx) of the nearest empty voxel within `reach` of `m`, and whether there is one.
+
+    Of equally near ones the first in an order that `start` turns, so that no direction is preferred.
+    """
+    side = 2 * reach + 1
+    deep = side if nz > 1 else 1
+    total = deep * side * side
+    best, bz, by, bx = 1 << 30, 0, 0, 0
+    for k in range(total):
+        o = (start + k) % total
+        dz = o // (side * side) - reach if nz > 1 else 0
+        dy, dx = (o // side) % side - reach, o % side - reach
+        far = dz * dz + dy * dy + dx * dx
+        if 0 < far < best and far <= reach * reach and cell[shifted(m, dz, dy, dx, nz, ny, nx)] == 0:
+            best, bz, by, bx = far, dz, dy, dx
+    return bz, by, bx, best < 1 << 30
+
+
+@njit(**OPTIONS)
+def place_daughters(mothers, cell, lineage, next_id, kinds, reach, seed, patient, step, purpose, nz, ny, nx):
+    """Put a daughter beside each mother: cells between her and the nearest empty voxel within `reach` are pushed on;
+    where all is full, the daughter takes the place of a random neighbour, which crowding pushes out of the piece.
 
     `kinds` [2, cell kinds] is counted up: row 0 placed, row 1 pushed out by kind.  Returns the next free number and how
     many were pushed out.
     """
     pushed = 0
+    deep = 2 * reach + 1 if nz > 1 else 1
+    total = deep * (2 * reach + 1) * (2 * reach + 1)
     for i in range(mothers.size):
         m = mothers[i]
-        key = np.uint64(lineage[m])
-        best, hops = -1, 0
-        start = int(uniform(seed, patient, key, step, purpose, np.uint64(0)) * 27)
-        for k in range(27):
-            o = (start + k) % 27
-            dz, dy, dx = o // 9 - 1, (o // 3) % 3 - 1, o % 3 - 1
-            if (dz == 0 and dy == 0 and dx == 0) or (nz == 1 and dz != 0):
-                continue
-            v = shifted(m, dz, dy, dx, nz, ny, nx)
-            if best < 0:
-                best = v
-            if cell[v] == 0:
-                best = v
-                hops = 1
-                break
-        if hops == 0:
+        kind, key = cell[m], np.uint64(lineage[m])
+        luck = uniform(seed, patient, key, step, purpose, np.uint64(0))
+        dz, dy, dx, found = nearest_empty(m, cell, int(luck * total), reach, nz, ny, nx)
+        if found:
+            steps = max(abs(dz), max(abs(dy), abs(dx)))
+            to = shifted(m, dz, dy, dx, nz, ny, nx)
+            for k in range(steps - 1, 0, -1):  # along the line from the empty place back to the mother
+                oz, oy, ox = round(dz * k / steps), round(dy * k / steps), round(dx * k / steps)
+                of = shifted(m, oz, oy, ox, nz, ny, nx)
+                cell[to], lineage[to] = cell[of], lineage[of]
+                to = of
+        else:
             pushed += 1
-            kinds[1, cell[best]] += 1
-        cell[best] = cell[m]
-        kinds[0, cell[m]] += 1
-        lineage[best] = next_id
+            o = int(uniform(seed, patient, key, step, purpose, np.uint64(1)) * (6 if nz > 1 else 4))
+            to = neighbour(m, o, nz, ny, nx)
+            kinds[1, cell[to]] += 1
+        cell[to] = kind
+        kinds[0, kind] += 1
+        lineage[to] = next_id
         next_id += 1
     return next_id, pushed
 
 
 @njit(**OPTIONS)
 def place_sprouts(parents, vessel, ids, new_id, guide, seed, patient, step, purpose, reach, gap, nz, ny, nx):
-    """End a sprout of each parent at the best of the places looked at within `reach` voxels: no vessel within `gap`
-    voxels, highest `guide`.
+    """End a sprout of each parent at the place with the highest `guide` among COMPARED free ones within `reach`
+    voxels; free: no vessel within `gap` voxels.
 
     Returns voxels of new vessels (-1: no room) and the next free number.
     """
@@ -134,8 +159,8 @@ def place_sprouts(parents, vessel, ids, new_id, guide, seed, patient, step, purp
     for i in range(parents.size):
         parent = parents[i]
         key = np.uint64(ids[parent])
-        best, highest = -1, -np.inf
-        for trial in range(TRIALS):
+        best, highest, seen = -1, -np.inf, 0
+        for trial in range(MOST_TRIALS):
             dx = int(uniform(seed, patient, key, step, purpose, np.uint64(3 * trial)) * (2 * reach + 1)) - reach
             dy = int(uniform(seed, patient, key, step, purpose, np.uint64(3 * trial + 1)) * (2 * reach + 1)) - reach
             dz = int(uniform(seed, patient, key, step, purpose, np.uint64(3 * trial + 2)) * (2 * deep + 1)) - deep
@@ -146,8 +171,12 @@ def place_sprouts(parents, vessel, ids, new_id, guide, seed, patient, step, purp
                     for gx in range(-gap, gap + 1):
                         if free and vessel[shifted(v, gz, gy, gx, nz, ny, nx)] != 0:
                             free = False
-            if free and guide[v] > highest:
-                best, highest = v, guide[v]
+            if free:
+                seen += 1
+                if guide[v] > highest:
+                    best, highest = v, guide[v]
+                if seen == COMPARED:
+                    break
         if best >= 0:
             vessel[best] = 1
             ids[best] = new_id

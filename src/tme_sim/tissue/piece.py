@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -98,12 +99,13 @@ class Frame:
     seed: np.uint64
     patient: np.uint64
     core: np.ndarray  # voxels whose vessels are of the core class
-    grid: object  # working arrays of fields
+    grid: dict  # working arrays of fields, and values between two looks at them
 
-    @property
+    @cached_property
     def voxels(self) -> int:
         """Number of voxels."""
-        return int(np.prod(self.shape))
+        nz, ny, nx = self.shape
+        return nz * ny * nx
 
     @property
     def volume(self) -> float:

@@ -19,6 +19,10 @@ MECHANICS = (
     Parameter("walk_speed", 4.0, "um/min", f"{NO_SOURCE} of T cells seen by two-photon microscopy", "assumed", 1.0,
               10.0, "speed of a walking immune cell in oxygenated tissue"),
     Parameter("walk_persistence", 0.7, "1", NO_SOURCE, "assumed", 0.3, 0.9, "chance to keep the direction of a step"),
+    Parameter("chemotaxis", 0.3, "1", NO_SOURCE, "assumed", 0.0, 1.0,
+              "share of turns that go for the better of two directions instead of any"),
+    Parameter("push_reach", 100.0, "um", NO_SOURCE, "assumed", 20.0, 200.0,
+              "distance over which growing cells push others aside into free space"),
     Parameter("suppression_reach", 100.0, "um", NO_SOURCE, "assumed", 40.0, 200.0,
               "distance within which suppressor and regulatory cells act on a killer"),
     Parameter("interferon_reach", 100.0, "um", NO_SOURCE, "assumed", 30.0, 300.0, "spread of interferon-gamma"),
@@ -47,6 +51,9 @@ class Tissue(Model):
         30.0, "day"
     )
     settle: measured("day", "untreated life of the piece before the run", least=0, most=365) = Quantity(10.0, "day")
+    film_every: measured("day", "interval of the frames of the film; 0: none", least=0, most=365, example="2 day") = (
+        Quantity(2.0, "day")
+    )
     snapshots: tuple[float, ...] = Field(
         (-1.0, 1.0, 7.0, 28.0, 90.0),
         description="days of snapshots, counted from the first session (or day 0); -1: before it",

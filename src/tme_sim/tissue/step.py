@@ -238,8 +238,9 @@ def divide(frame: Frame, state: State, mothers: np.ndarray) -> None:
     kinds = np.zeros((2, len(CELLS)), dtype=np.int64)
     occupied = np.count_nonzero(state.cell)
     order = mothers[np.argsort(state.lineage[mothers], kind="stable")]
+    reach = max(1, round(VALUE["push_reach"] / VOXEL_UM))
     state.next_id, pushed = kernels.place_daughters(
-        order, state.cell, state.lineage, state.next_id, kinds, frame.seed, frame.patient, np.uint64(state.step),
+        order, state.cell, state.lineage, state.next_id, kinds, reach, frame.seed, frame.patient, np.uint64(state.step),
         purpose("placement"), *frame.shape,
     )  # fmt: skip
     whole = occupied + len(mothers) - pushed
@@ -332,7 +333,7 @@ def walk(frame: Frame, state: State, here: Here) -> None:
     for sub in range(SUBSTEPS):
         kernels.walk(where, heading, state.walker[mobile], here.value("killing_flux"), stall, crowd, frame.seed,
                      frame.patient, np.uint64(state.step), purpose("migration"), 3 * sub, chance,
-                     VALUE["walk_persistence"], *frame.shape)  # fmt: skip
+                     VALUE["walk_persistence"], VALUE["chemotaxis"], *frame.shape)  # fmt: skip
     state.where[mobile], state.heading[mobile] = where, heading
 
 
