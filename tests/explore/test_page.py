@@ -60,7 +60,7 @@ class Watched:
         """Do something and wait for curves of a later state."""
         before = self.page.evaluate("window.explorer.frame.revision")
         act()
-        self.until(f"window.explorer.frame.revision > {before}", "a new frame")
+        self.until(f"window.explorer.frame.revision > {before} && !window.explorer.busy()", "a new frame")
 
     def middle(self, selector: str) -> tuple[float, float]:
         box = self.page.locator(selector).first.bounding_box()
@@ -237,6 +237,19 @@ def test_a_brushed_period_is_explained(browser, explorer):
         assert told["state"] == "CD8"
         assert told["end"] > told["start"]
         assert one.page.locator("#answer .cause").count() > 3
+
+
+@pytest.mark.slow
+def test_the_timing_surface_shows_the_calendar_and_moves_it(browser, explorer):
+    with tab(browser, explorer) as one:
+        one.page.keyboard.press("t")
+        one.until("window.explorer.timing && window.explorer.timing.done === window.explorer.timing.total", "the map", 180)
+        assert "Ring: the calendar shown, day 42 across" in one.page.locator("#maptext").inner_text()
+        before = one.page.evaluate("window.explorer.state.calendar.rows[3].days[0]")
+        box = one.page.locator("#map").bounding_box()
+        one.after(lambda: one.page.mouse.click(box["x"] + box["width"] - 30, box["y"] + box["height"] / 2))
+        assert one.page.evaluate("window.explorer.state.calendar.rows[3].days[0]") > before
+        assert "Ring: the calendar shown" in one.page.locator("#maptext").inner_text()
 
 
 @pytest.mark.slow

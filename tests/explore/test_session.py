@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tme_sim.diagnostics import InputError
-from tme_sim.explore import form, frames, packing, prior
+from tme_sim.explore import form, frames, packing, prior, timing
 from tme_sim.explore.edits import apply_edit, shifted
 from tme_sim.explore.models import Models
 from tme_sim.explore.session import Session
@@ -292,8 +292,25 @@ def test_draws_of_the_prior_stay_within_the_evidence_and_leave_what_is_set():
             assert known[name].low_internal * (1 - 1e-12) - 1e-300 <= value <= known[name].high_internal * (1 + 1e-12)
     one.edit({"do": "set", "key": ["parameters", "k_hif2"], "value": "3 1/day"})
     plan = plan_of(one.scenario)
-    assert {p.values["k_hif2"] for p in prior.draw_plans(plan, known, 4, 5)} == {plan.values["k_hif2"]}
-    assert len({p.values["k_CD8_death"] for p in prior.draw_plans(plan, known, 4, 5)} if "k_CD8_death" in known else {1, 2}) > 1
+    plans = prior.draw_plans(plan, made, ("diameter",))
+    assert {p.values["k_hif2"] for p in plans} == {plan.values["k_hif2"]}
+    assert len({p.values["mdsc_density"] for p in plans}) == 8
+    middle = prior.draws(known, 400, seed=5)
+    assert np.median([d["mdsc_density"] for d in middle]) == pytest.approx(known["mdsc_density"].internal, rel=0.25)
+
+
+def test_members_of_a_posterior_go_together_and_cohort_numbers_stay_out():
+    from types import SimpleNamespace
+
+    from tme_sim.fit.sampler import Priors
+
+    scores = np.array([[1.0, 1.0, 0.5], [-1.0, -1.0, 0.5]])
+    priors = Priors(("a", "b", "draw.spread"), np.ones(3), np.full(3, 0.5), np.full(3, 2.0), np.ones(3, dtype=bool))
+    posterior = SimpleNamespace(priors=priors, members=lambda n, seed: scores[np.arange(n) % 2])
+    drawn = prior.members(posterior, 4, seed=1)
+    assert [set(d) for d in drawn] == [{"a", "b"}] * 4
+    assert all(d["a"] == d["b"] for d in drawn)
+    assert drawn[0]["a"] == pytest.approx(2**0.5)
 
 
 # --- a tab -------------------------------------------------------------------------------------------------------
@@ -348,6 +365,41 @@ def test_a_tab_answers_moves_pins_explains_and_downloads():
     played(play)
 
 
+def test_a_timing_surface_holds_what_single_runs_give():
+    async def play(tab, wait):
+        tab.take({"type": "timing", "x": 3, "y": 1, "outcome": "viable_fraction_d90"})
+        for _ in timing.OFFSETS:
+            told = await wait("timing")
+        assert told["done"] == told["total"] == len(timing.OFFSETS) ** 2
+        i, j = 2, 5
+        one = Session(tab.session.scenario)
+        start = told["x"]["days"][i] - days(one, "bevacizumab")[0]
+        one.edit({"do": "move", "index": 3, "days": start})
+        one.edit({"do": "move", "index": 1, "days": told["y"]["days"][j] - days(one, "durvalumab with TACE")[0]})
+        outcome, _ = frames.compute(one.scenario, models())
+        assert told["values"][i][j] == pytest.approx(outcome.endpoints["viable_fraction_d90"], rel=1e-5)
+        assert told["values"][i][j] != told["values"][3][3]
+        best = min(v for row in told["values"] for v in row if v is not None)
+        assert told["best"]["value"] == pytest.approx(best, rel=1e-5)
+        tab.take({"type": "timing", "x": 3, "y": 3, "outcome": "viable_fraction_d90"})
+        assert "two different" in (await wait("refused"))["text"]
+        tab.take({"type": "timing", "x": 3, "y": 99})
+        assert "two treatments" in (await wait("refused"))["text"]
+
+    played(play)
+
+
+def test_a_scenario_of_single_cells_is_followed_as_density_and_says_so():
+    one = short()
+    one.load(one.config.replace('tissue = "density"', 'tissue = "agents"'))
+    assert one.scenario.tissue == "agents"
+    _, run = frames.compute(one.scenario, models())
+    _, same = frames.compute(short().scenario, models())
+    np.testing.assert_array_equal(run["CD8"], same["CD8"])
+    with pytest.raises(InputError, match="single cells"):
+        packing.download("data", one, models())
+
+
 def test_of_a_fast_gesture_only_the_latest_position_is_computed():
     async def play(tab, wait):
         before = tab.computed
@@ -376,3 +428,65 @@ def test_what_is_not_understood_is_told_and_the_tab_goes_on():
 
     said = played(play)
     assert any("too many changes at once" in m["text"] for m in said if m["type"] == "refused")
+
+
+def test_a_new_structure_compiles_in_the_background_and_the_tab_goes_on():
+    """A model whose set-up takes long stands for one that is compiled."""
+    import threading
+
+    class Slow(Models):
+        def __init__(self):
+            super().__init__()
+            self.free = threading.Event()
+
+        def set_up(self, plan):
+            if dict(plan.hypotheses):
+                assert self.free.wait(30)
+            return models().set_up(plan)
+
+        def has(self, plan):
+            return not dict(plan.hypotheses) or self.free.is_set()
+
+    slow = Slow()
+
+    async def play(tab, wait):
+        tab.models = slow
+        hypothesis = {"do": "set", "key": ["biology", "hypotheses", "killing.oxygen"], "value": "default"}
+        tab.take({"type": "edit", "edit": hypothesis})
+        await wait("busy")
+        tab.take({"type": "undo"})
+        tab.take({"type": "edit", "edit": {"do": "move", "index": 0, "days": 3.0}, "id": 5})
+        assert (await wait("frame"))["answers"] == 5
+        tab.take({"type": "edit", "edit": hypothesis})
+        await wait("busy")
+        slow.free.set()
+        frame = await wait("frame")
+        assert frame["revision"] == tab.session.revision
+
+    played(play)
+
+
+def test_the_surface_of_a_study_is_read_from_its_store(tmp_path):
+    from tme_sim.explore.timing import of_study
+    from tme_sim.study import load_study, run_study
+
+    one = short()
+    one.edit({"do": "set", "key": ["run", "duration"], "value": "90 day"})
+    (tmp_path / "base.toml").write_text(one.config)
+    factors = "".join(
+        f'[[factor]]\nname = "{n}"\nkey = "protocol.treatment.{k}.start"\nlow = "10 day"\nhigh = "50 day"\nlevels = 2\n'
+        for n, k in (("trap", "bevacizumab"), ("pd1", "durvalumab maintenance"))
+    )
+    (tmp_path / "study.toml").write_text(
+        f'schema = 1\nname = "small"\nbase = "base.toml"\n{factors}[design]\nkind = "grid"\n'
+        '[outputs]\nendpoints = ["viable_fraction_d90"]\n'
+    )
+    study, store = str(tmp_path / "study.toml"), str(tmp_path / "store")
+    made = load_study(study)
+    run_study(made, store, jobs=1, yes=True).close()
+    told = of_study(study, store, lambda _: None)
+    assert told["x"]["days"] == [10.0, 50.0]
+    assert told["x"]["name"] == "bevacizumab"
+    assert told["best"]["value"] == pytest.approx(min(v for row in told["values"] for v in row), rel=1e-5)
+    with pytest.raises(InputError):
+        of_study(study, str(tmp_path / "nothing"), lambda _: None)

@@ -23,9 +23,9 @@ from tme_sim.plots.treatments import treatments_of
 from tme_sim.protocol.calendar import PROCEDURES
 from tme_sim.quantities import convert
 from tme_sim.results import Run
-from tme_sim.simulation import TICKS_PER_DAY, Outcome, plan_of, run_plan
+from tme_sim.simulation import TICKS_PER_DAY, Outcome, Plan, plan_of, run_plan
 
-__all__ = ["OVERVIEW", "VIEWS", "calendar_of", "compute", "endpoints_of", "panels_of", "run_of"]
+__all__ = ["OVERVIEW", "VIEWS", "calendar_of", "compute", "endpoints_of", "panels_of", "plan_for", "run_of"]
 
 POINTS = 400  # of a curve on the page; a laptop's panel is narrower than that
 
@@ -60,14 +60,23 @@ def compute(scenario: Any, models: Models, *, every: int | None = None) -> tuple
     Raises:
         InputError, NetworkError, BaselineError, SimulationError: as :func:`tme_sim.simulation.run_plan`.
     """
-    plan = plan_of(scenario)
+    plan = plan_for(scenario)
     every = every or spacing(plan)
     plan = replace(plan, every=every, start=plan.start // every * every)
     outcome = run_plan(plan, ready=models.set_up(plan))
     return outcome, run_of(outcome, scenario)
 
 
-def spacing(plan: Any) -> int:
+def plan_for(scenario: Any) -> Plan:
+    """The plan of a scenario for the page, which always follows at the fidelity "density".
+
+    Raises:
+        InputError: as :func:`tme_sim.simulation.plan_of`.
+    """
+    return replace(plan_of(scenario), piece=None)
+
+
+def spacing(plan: Plan) -> int:
     """Ticks between the values that the page keeps of a plan."""
     return max(plan.every, -(-(plan.stop - plan.start) // (POINTS * TICKS_PER_DAY)) * TICKS_PER_DAY)
 

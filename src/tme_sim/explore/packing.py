@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from tme_sim.diagnostics import InputError, Problem
 from tme_sim.explore.frames import ENDPOINTS, encoded, told
+from tme_sim.plots.style import unit_text
 
 __all__ = ["DOWNLOADS", "band", "changes", "download", "explained"]
 
@@ -52,7 +54,6 @@ def band(
 
 def explained(attribution: Any) -> dict[str, Any]:
     """An attribution as the page lists it: processes and sudden changes, then factors against the untreated rates."""
-    unit = attribution.unit
     processes = [
         {"name": str(row["process"]), "what": str(row["what happens"]), "amount": float(row["change"]),
          "share": float(row["share"])}
@@ -60,9 +61,10 @@ def explained(attribution: Any) -> dict[str, Any]:
     ]  # fmt: skip
     factors = [
         {"name": str(row["factor"]), "what": f"{row['process']}: {row['what it is']}", "amount": float(row["change"])}
-        for row in attribution.to_factor_table()
+        for row, factor in zip(attribution.to_factor_table(), attribution.factors, strict=True)
+        if abs(factor.amount) >= 1e-3 * attribution.gross
     ]  # fmt: skip
-    return {"state": attribution.state, "label": attribution.label, "unit": "" if unit == "1" else unit,
+    return {"state": attribution.state, "label": attribution.label, "unit": unit_text(attribution.unit),
             "start": attribution.start_day, "end": attribution.end_day, "text": attribution.text,
             "processes": [p for p in processes if p["share"] >= 1e-3][:MOST_ROWS],
             "factors": factors[:MOST_ROWS]}  # fmt: skip
@@ -94,11 +96,16 @@ def download(what: str, session: Any, models: Any) -> tuple[str, bytes]:
     """Name and content of a file made of the scenario as it stands.
 
     Raises:
+        InputError: the run is one of single cells.
         ImportError: the report needs jinja2 (extra ``[report]``); the other files do not.
     """
     scenario, config = session.scenario, session.config
     if what == "config":
         return session.file_name, config.encode()
+    if scenario.tissue == "agents":
+        raise InputError(Problem(session.file_name, "tissue", (
+            'a run of single cells takes minutes: download the config file and use tme-sim run, or write tissue = '
+            '"density"')))
     from tme_sim.simulation import simulate
 
     run = simulate(scenario, make=models.set_up)

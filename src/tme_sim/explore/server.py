@@ -45,7 +45,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store", "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }  # fmt: skip
-PAGE = ("index.html", "style.css", "explorer.js", "calendar.js", "figures.js", "controls.js")
+PAGE = ("index.html", "style.css", "explorer.js", "calendar.js", "figures.js", "controls.js", "timing.js")
 BOKEH = ("bokeh.min.js", "bokeh-api.min.js")
 KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 
@@ -189,11 +189,13 @@ class Explorer:
     Args:
         scenario: what each new tab starts with.
         port: 0 takes a free one.
+        study: a timing surface (:func:`tme_sim.explore.timing.of_study`) that the page offers.
+        posterior: :class:`tme_sim.fit.posterior.Posterior` for the band; the prior without one.
     """
 
-    def __init__(self, scenario: Any, port: int = 0):
+    def __init__(self, scenario: Any, port: int = 0, study: dict | None = None, posterior: Any = None):
         Session(scenario)
-        self.scenario, self.wanted = scenario, port
+        self.scenario, self.wanted, self.study, self.posterior = scenario, port, study, posterior
         self.token, self.cookie = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         self.contents = contents()
         self.models = Models()
@@ -213,7 +215,7 @@ class Explorer:
 
     def new_tab(self, send: Callable[..., None]) -> Tab:
         """A tab with the scenario as it was given."""
-        return Tab(Session(self.scenario), self.models, self._quick, self._slow, send)
+        return Tab(Session(self.scenario), self.models, self._quick, self._slow, send, self.study, self.posterior)
 
     def check(self, request: HTTPServerRequest) -> None:
         """Refuse what comes under another name (421), or from another origin or site (403).

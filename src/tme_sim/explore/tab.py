@@ -18,12 +18,13 @@ from typing import Any
 import numpy as np
 
 from tme_sim.diagnostics import InputError
-from tme_sim.explore import frames, packing
+from tme_sim.ensemble import OK, run_rows
+from tme_sim.explore import frames, packing, timing
 from tme_sim.explore.form import form_of, values_of
 from tme_sim.explore.models import Models
-from tme_sim.explore.prior import draw_plans
+from tme_sim.explore.prior import draw_plans, draws, members
 from tme_sim.explore.session import Session
-from tme_sim.simulation import SimulationError, plan_of, run_plan
+from tme_sim.simulation import SimulationError, run_plan
 
 __all__ = ["Tab"]
 
@@ -33,7 +34,7 @@ DRAWS = 24
 BAND = (0.1, 0.9)
 RTOL = 1e-6  # of a run whose changes are explained
 QUICK = ("edit", "undo", "redo", "load", "view", "pin", "unpin", "recall")
-SLOW = ("band", "explain", "download")
+SLOW = ("band", "explain", "download", "timing")
 
 
 @dataclass(frozen=True)
@@ -48,15 +49,20 @@ class Pin:
 class Tab:
     """One tab; `send` takes messages (plain data) and pairs of a message and bytes, in the thread of the loop."""
 
-    def __init__(self, session: Session, models: Models, quick: Executor, slow: Executor, send: Callable[..., None]):
+    def __init__(
+        self, session: Session, models: Models, quick: Executor, slow: Executor, send: Callable[..., None],
+        study: dict | None = None, posterior: Any = None,
+    ):  # fmt: skip
         self.session, self.models = session, models
         self._quick, self._slow, self._send = quick, slow, send
+        self._study, self._posterior = study, posterior
         self._inbox: deque[dict] = deque()
         self._form = form_of(session.scenario.catalogue)
         self.view = "overview"
         self._shown: tuple | None = None
         self._worker: asyncio.Task | None = None
         self._job: asyncio.Task | None = None
+        self._compiling: asyncio.Task | None = None
         self._pins: dict[int, Pin] = {}
         self._made: tuple[int, Any, Any] | None = None  # revision, outcome, run
         self._closed = False
@@ -66,7 +72,8 @@ class Tab:
         """Greet the page and draw for the first time."""
         library = self.session.scenario.catalogue.library
         self._send({
-            "type": "hello", "form": self._form, "views": frames.VIEWS, "draws": DRAWS,
+            "type": "hello", "study": self._study, "form": self._form, "views": frames.VIEWS, "draws": DRAWS,
+            "known": "prior" if self._posterior is None else f"posterior {self._posterior.name}".strip(),
             "drugs": [{"name": n, "role": library.get(n).role} for n in library.names() if library.get(n).dosing],
         })  # fmt: skip
         self._send(self._state())
@@ -75,7 +82,7 @@ class Tab:
     def close(self) -> None:
         """The page is gone; what is in the making is dropped."""
         self._closed = True
-        for task in (self._worker, self._job):
+        for task in (self._worker, self._job, self._compiling):
             if task is not None:
                 task.cancel()
 
@@ -173,17 +180,31 @@ class Tab:
 
     async def _draw(self, wanted: tuple, spent: float, answers: Any) -> None:
         loop = asyncio.get_running_loop()
-        plan = plan_of(self.session.scenario)
+        plan = frames.plan_for(self.session.scenario)
         if not self.models.has(plan):
+            self._shown = wanted
             self._send({"type": "busy", "text": "Compiling this structure of the model, once; earlier curves stay."})
+            if self._compiling is None or self._compiling.done():
+                self._compiling = asyncio.ensure_future(self._compile(plan))
+            return
         try:
             frame = await loop.run_in_executor(self._quick, self._frame, wanted)
-        except (InputError, SimulationError, ValueError) as error:
+        except Exception as error:
             self._shown = wanted
-            self._send({"type": "failed", "text": str(error), "revision": wanted[0]})
+            self._send({"type": "failed", "text": _words(error), "revision": wanted[0]})
             return
         self._shown = wanted
         self._send(frame | {"answers": answers, "ms": round(1000 * (frame["seconds"] + spent), 1)})
+
+    async def _compile(self, plan: Any) -> None:
+        """Make the structure of a plan ready while the tab goes on, then draw what is wanted by then."""
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self.models.set_up, plan)
+        except Exception as error:
+            self._send({"type": "failed", "text": _words(error), "revision": self.session.revision})
+            return
+        self._shown = None
+        self._wake()
 
     def _frame(self, wanted: tuple) -> dict:
         begin = time.perf_counter()
@@ -200,7 +221,7 @@ class Tab:
             "endpoints": frames.endpoints_of(run.summary),
             "sessions": [e["day"] for e in outcome.events if e["kind"] == "tace"],
             "calendar": frames.calendar_of(scenario, outcome.events),
-            "states": frames.states_of(run, outcome.model),
+            "states": frames.states_of(run, outcome.model), "outcomes": timing.outcomes_of(run.summary),
             "pins": [
                 {"number": p.number, "panels": frames.shown(frames.panels_of(p.run, view)),
                  "endpoints": frames.endpoints_of(p.run.summary), "changes": packing.changes(p.scenario, scenario)}
@@ -218,7 +239,7 @@ class Tab:
             "title": scenario.title or scenario.name, "config": session.config, "file": session.file_name,
             "values": values_of(self._form, scenario), "warnings": list(scenario.warnings),
             "undo": session.can_undo, "redo": session.can_redo,
-            "lesions": [one.name for one in scenario.patient.lesion],
+            "lesions": [one.name for one in scenario.patient.lesion], "agents": scenario.tissue == "agents",
             "calendar": frames.calendar_of(scenario, outcome.events if outcome else ()),
         }  # fmt: skip
 
@@ -240,17 +261,22 @@ class Tab:
     async def _slowly(self, message: dict) -> None:
         kind = message["type"]
         try:
-            await {"band": self._band, "explain": self._explain, "download": self._download}[kind](message)
+            await getattr(self, f"_{kind}")(message)
         except (InputError, SimulationError, ValueError, KeyError, TypeError, ImportError) as error:
             text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
             self._send({"type": "job", "text": ""})
             self._refuse(text)
 
     async def _band(self, _message: dict) -> None:
-        """Curves of patients drawn from the prior, as quantiles of each curve of the view; sent as they come."""
+        """Quantiles of each curve of the view under parameters drawn from prior or posterior; sent as they come."""
         loop = asyncio.get_running_loop()
         scenario, revision, view = self.session.scenario, self.session.revision, self.view
-        plans = draw_plans(plan_of(scenario), scenario.catalogue.parameters, DRAWS, scenario.seed)
+        known = scenario.catalogue
+        if self._posterior is None:
+            vectors = draws(known.parameters, DRAWS, scenario.seed)
+        else:
+            vectors = members(self._posterior, DRAWS, scenario.seed)
+        plans = draw_plans(frames.plan_for(scenario), vectors, known.lesion_parameters)
         curves: list[dict] = []
         summaries: list[dict] = []
         lost = 0
@@ -290,10 +316,33 @@ class Tab:
     def _attribution(self, scenario: Any, state: str, start: float, end: float) -> dict:
         from tme_sim.analysis import attribute
 
-        plan = plan_of(scenario)
+        plan = frames.plan_for(scenario)
         plan = replace(plan, rtol=min(plan.rtol, RTOL))
         outcome = run_plan(plan, record=True, ready=self.models.set_up(plan))
         return packing.explained(attribute(outcome, state, start, end))
+
+    async def _timing(self, message: dict) -> None:
+        """An outcome over the first days of two treatments of the scenario as it stands, column by column."""
+        loop = asyncio.get_running_loop()
+        scenario, outcome = self.session.scenario, str(message.get("outcome", ""))[:64]
+        x, y = message.get("x"), message.get("y")
+        axes = timing.live_axes(scenario, x, y)
+        size = len(timing.OFFSETS)
+        values = np.full((size, size), np.nan)
+        columns = timing.columns_of(scenario, x, y)
+        for done in range(1, size + 1):
+            i, plans = await loop.run_in_executor(self._slow, next, columns)
+            values[i] = await loop.run_in_executor(self._slow, self._column, plans, outcome)
+            told = timing.shown("This scenario", outcome, axes, values, done=done * size, total=size * size)
+            self._send(told | {"revision": self.session.revision})
+
+    def _column(self, plans: list, outcome: str) -> list[float]:
+        """The outcome of some plans; NaN where there is none."""
+        given = [p for p in plans if p is not None]
+        rows = iter(run_rows(given, threads=1, set_up=self.models.set_up))
+        found = [next(rows) if p is not None else None for p in plans]
+        values = [r.summary.get(outcome) if r is not None and r.status == OK else None for r in found]
+        return [float(v) if isinstance(v, (int, float)) else float("nan") for v in values]
 
     async def _download(self, message: dict) -> None:
         loop = asyncio.get_running_loop()
@@ -303,3 +352,13 @@ class Tab:
         self._send({"type": "job", "text": f"Making {packing.DOWNLOADS[what]}"})
         name, content = await loop.run_in_executor(self._slow, packing.download, what, self.session, self.models)
         self._send({"type": "download", "name": name, "what": what}, content)
+
+
+def _words(error: Exception) -> str:
+    """What went wrong, for a person; a mistake of the program says that it is one."""
+    from tme_sim.compiler.model import BaselineError
+    from tme_sim.network import NetworkError
+
+    if isinstance(error, (InputError, SimulationError, BaselineError, NetworkError)):
+        return str(error)
+    return f"an unexpected {type(error).__name__} stopped this run: {error}; take the last step back"

@@ -3,7 +3,8 @@
 
 import { Calendar } from "./calendar.js";
 import { Controls } from "./controls.js";
-import { Figures, decode, legible, short } from "./figures.js";
+import { Figures, legible, short } from "./figures.js";
+import { Timing } from "./timing.js";
 
 const $ = (id) => document.getElementById(id);
 const root = document.documentElement;
@@ -39,19 +40,38 @@ const hooks = {
   edit,
   gesture: () => `g${(gestures += 1)}`,
   settle: () => {},
-  busy: () => waiting !== null || held !== null,
+  busy: () => waiting !== null || held !== null || (record.state !== null && record.frame !== null && record.state.revision > record.frame.revision),
   colour: (colour) => legible(colour, root.dataset.theme === "dark"),
   point: (day) => { calendar.mark(day); figures.mark(day); },
   brush: (span, done, panel) => brushed(span, done, panel),
 };
+record.busy = hooks.busy;
 const calendar = new Calendar($("bars"), $("inspector"), hooks);
 const controls = new Controls($("groups"), $("found"), $("search"), hooks);
 const figures = new Figures($("figures"), hooks);
+const timing = new Timing($("map"), $("maptext"), {
+  dark: () => root.dataset.theme === "dark",
+  ink: () => figures.ink(),
+  move: (first, days, second, goal, axis) => both(first, days, second, goal, axis),
+});
+
+// The second treatment may be dated from the first, so it is moved when the first has come to rest.
+let next = null;
+function both(first, days, second, goal, axis) {
+  next = () => {
+    const day = timing.day(axis), row = timing.row(axis);
+    if (row && day !== null && Math.round(goal - day)) edit({ do: "move", index: row.index, days: Math.round(goal - day) });
+  };
+  if (Math.round(days)) edit({ do: "move", index: first.index, days: Math.round(days) });
+  else { const then = next; next = null; then(); }
+}
 
 const take = {
   hello(message) {
     controls.build(message.form);
     record.draws = message.draws;
+    record.known = message.known;
+    $("band").title += `; from the ${message.known}`;
     for (const [name, words] of Object.entries(message.views)) {
       const button = Object.assign(document.createElement("button"), { textContent: words, type: "button" });
       button.dataset.view = name;
@@ -60,6 +80,8 @@ const take = {
       $("views").append(button);
     }
     tabs();
+    record.study = message.study;
+    $("mapstudy").hidden = !message.study;
     const option = (value, text, parent) => parent.append(Object.assign(document.createElement("option"), { value, textContent: text }));
     option("tace", "TACE", $("add"));
     for (const role of [...new Set(message.drugs.map((d) => d.role))]) {
@@ -77,6 +99,11 @@ const take = {
     $("redo").disabled = !message.redo;
     controls.take(message.values, message.lesions);
     calendar.show(message.calendar);
+    $("fidelity").hidden = !message.agents;
+    timing.follow(message.calendar.rows);
+    axes(message.calendar.rows);
+    if (moved && next) { const then = next; next = null; then(); }
+    if (moved && record.timing && record.timing.revision !== undefined) $("map").style.opacity = 0.6;
     if (moved) warn(message.warnings);
   },
   frame(message) {
@@ -88,6 +115,7 @@ const take = {
     if (period) figures.shade(period);
     calendar.show(message.calendar);
     states(message.states);
+    fill($("mapof"), message.outcomes.map((n) => [n, n]));
     tiles(message.endpoints, message.pins);
     pins(message.pins);
     const begun = asked.get(message.answers);
@@ -109,16 +137,22 @@ const take = {
     if (message.text) answered();
   },
   failed(message) { status(""); notice(message.text); answered(); },
-  busy(message) { status(message.text); },
+  busy(message) { status(message.text); answered(); },
   job(message) { status(message.text); },
   band(message) {
     if (!record.frame || message.revision !== record.frame.revision || message.view !== view || !banded) return;
     record.band = message;
-    status(message.done < record.draws ? `Band: ${message.done} of ${record.draws} runs` : "");
+    status(message.done < record.draws ? `Band: ${message.done} of ${record.draws} runs` : message.lost ? `Band: ${message.lost} of ${record.draws} draws gave no patient` : "");
     figures.band(message);
     ranges(message);
   },
   explained(message) { status(""); answer(message); },
+  timing(message) {
+    record.timing = message;
+    $("map").style.opacity = 1;
+    status(message.done < message.total ? `Map: ${message.done} of ${message.total} runs` : "");
+    timing.show(message);
+  },
   download(message) { status(""); download = message; },
 };
 
@@ -189,7 +223,7 @@ function tiles(endpoints, pinned) {
 function ranges(message) {
   for (const tile of $("endpoints").children) {
     const text = message.endpoints[tile.dataset.name];
-    if (text) { tile.querySelector(".more").textContent = text; tile.title = `${text} (8 of 10 of ${message.done - message.lost} runs)`; }
+    if (text) { tile.querySelector(".more").textContent = text; tile.title = `${text} (8 of 10 of ${message.done - message.lost} runs; ${record.known})`; }
   }
 }
 
@@ -300,12 +334,48 @@ function list(title, rows, unit) {
   return box;
 }
 
+// --- timing ---------------------------------------------------------------------------------------------------------
+
+function fill(select, options) {
+  const wanted = JSON.stringify(options);
+  if (select.dataset.filled === wanted) return;
+  const old = select.value;
+  select.dataset.filled = wanted;
+  select.replaceChildren(...options.map(([value, textContent]) => Object.assign(document.createElement("option"), { value, textContent })));
+  if (options.some(([value]) => String(value) === old)) select.value = old;
+}
+
+function axes(rows) {
+  const options = rows.filter((r) => r.days.length).map((r) => [r.index, r.name]);
+  const first = !$("mapx").options.length;
+  fill($("mapx"), options);
+  fill($("mapy"), options);
+  if (first && options.length > 1) {
+    const drugs = rows.filter((r) => r.kind === "drug" && r.days.length);
+    $("mapx").value = (drugs[drugs.length - 1] || rows[0]).index;
+    $("mapy").value = (drugs.find((r) => r.index !== Number($("mapx").value)) || rows[0]).index;
+  }
+}
+
+function map() {
+  $("timing").hidden = false;
+  status("Map: moving dates");
+  say({ type: "timing", x: Number($("mapx").value), y: Number($("mapy").value), outcome: $("mapof").value });
+}
+
+function when() {
+  $("timing").hidden = !$("timing").hidden;
+  if ($("timing").hidden || record.timing) return;
+  if (record.study) take.timing(record.study); else map();
+}
+
 // --- tools ---------------------------------------------------------------------------------------------------------
 
 function theme(dark) {
   root.dataset.theme = dark ? "dark" : "light";
   $("theme").textContent = dark ? "Light" : "Dark";
   figures.retheme(dark);
+  if (record.timing) timing.show(record.timing);
   calendar.draw();
 }
 
@@ -332,6 +402,10 @@ $("copy").addEventListener("click", async () => {
 });
 $("download").addEventListener("change", () => { say({ type: "download", what: $("download").value }); $("download").value = ""; });
 $("add").addEventListener("change", () => { edit({ do: "add", what: $("add").value, day: 0 }); $("add").value = ""; });
+$("when").addEventListener("click", when);
+$("dates").addEventListener("submit", (event) => { event.preventDefault(); map(); });
+$("mapstudy").addEventListener("click", () => take.timing(record.study));
+$("mapclose").addEventListener("click", () => { $("timing").hidden = true; });
 $("question").addEventListener("submit", (event) => { event.preventDefault(); explain(); });
 $("state").addEventListener("change", explain);
 $("explainclose").addEventListener("click", unexplain);
@@ -350,6 +424,7 @@ document.addEventListener("keydown", (event) => {
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "p") say({ type: "pin" });
   else if (event.key === "b") band();
+  else if (event.key === "t") when();
   else if (event.key === "e") { $("explain").hidden = false; $("state").focus(); }
   else if (event.key === "Escape") { notice(""); unexplain(); }
   else return;

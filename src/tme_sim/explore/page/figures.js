@@ -128,7 +128,7 @@ export class Figures {
     figure.vspan({ field: "x" }, { source: card.sessions, line_color: legible("#1A1A1A", this.dark), line_alpha: 0.35, line_width: 1, line_dash: "3 3" });
     for (const reference of panel.references) {
       figure.add_layout(new B.Span({ location: reference.value, dimension: "width", line_color: ink.text, line_alpha: 0.7, line_width: 1, line_dash: [1, 3] }));
-      if (reference.label) figure.add_layout(new B.Label({ x: 3, y: reference.value, x_units: "screen", text: reference.label, text_color: ink.text, text_font_size: "10px", y_offset: 1 }));
+      if (reference.label) figure.add_layout(new B.Label({ x: 3, y: reference.value, x_units: "screen", text: reference.label, text_color: ink.text, text_font_size: "10px", y_offset: 1, background_fill_color: ink.ground, background_fill_alpha: 0.75 }));
     }
     for (const pin of pins) card.pins.push(pin.curves.map((curve) => this.renderer(figure, curve, { alpha: 0.6, dash: PIN_DASHES[pin.number - 1], thin: true })));
     for (const curve of panel.curves) {
@@ -237,13 +237,15 @@ export class Figures {
     if (!message || message.view !== this.frame.view || message.revision !== this.frame.revision) return;
     for (const card of this.cards.values()) {
       let [low, high] = card.limits;
+      const [least, most] = card.log ? [low / 30, high * 30] : [low - 2 * (high - low), high + 2 * (high - low)];
       for (const curve of message.curves.filter((c) => c.panel === card.panel.title)) {
-        if (!card.bands[curve.curve] || card.panel.curves[curve.curve].kind === "points") continue;
+        const kind = (card.panel.curves[curve.curve] || {}).kind, next = (card.panel.curves[curve.curve + 1] || {}).kind;
+        if (!kind || kind === "points" || kind === "step" || (kind === "area" && next === "area")) continue;
         const lows = decode(curve.low), highs = decode(curve.high);
         card.bands[curve.curve].data = { x: card.data[curve.curve].x, low: lows, high: highs };
         if (!card.log || low > 0) { for (const v of highs) if (v > high) high = v; if (!card.log) for (const v of lows) if (v < low) low = v; }
       }
-      card.figure.y_range.setv({ start: low, end: high });
+      card.figure.y_range.setv({ start: Math.max(low, least), end: Math.min(high, most) }); // the run stays readable
     }
   }
 
