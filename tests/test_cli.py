@@ -98,19 +98,20 @@ def test_help_imports_nothing_heavy_and_config_check_no_numerics():
 
 
 def fastest(arguments, times=5):
-    """Seconds of processor time (the wall time of an idle machine), the least of some calls."""
+    """Seconds of processor time (the wall time of an idle machine) of a Python, the least of some calls."""
     best = 9.0
     for _ in range(times):
         begin = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "tme_sim", *arguments], check=True, capture_output=True, cwd=ROOT)
+        subprocess.run([sys.executable, *arguments], check=True, capture_output=True, cwd=ROOT)
         end = resource.getrusage(resource.RUSAGE_CHILDREN)
         best = min(best, end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime)
     return best
 
 
 def test_help_answers_within_150_ms_and_a_check_within_1200_ms():
-    assert fastest(["--help"]) < 0.150
-    assert fastest(["config", "check", "configs/emerald1.toml"], 3) < 1.2
+    slow = max(1.0, fastest(["-c", "import click"]) / 0.075)  # of this machine, now; 1 on the one the budget is for
+    assert fastest(["-m", "tme_sim", "--help"]) < 0.150 * slow
+    assert fastest(["-m", "tme_sim", "config", "check", "configs/emerald1.toml"], 3) < 1.2 * slow
 
 
 def test_a_mistyped_command_is_recognised():
