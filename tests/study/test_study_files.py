@@ -106,6 +106,7 @@ MISTAKES = {
     "upside down": (START.replace("-14", "56"), "must lie below"),
     "unknown arrow": ('[[factor]]\nname = "g"\nkey = "biology.gains.nothing"\nlow = 0\nhigh = 1', "no arrow"),
     "gain above 1": ('[[factor]]\nname = "g"\nkey = "biology.gains.VEGF_on_sprouting"\nlow = 0\nhigh = 2', "gain"),
+    "not felt": ('[[factor]]\nname = "d"\nkey = "parameters.doubling_time"', "patient.lesion.main.doubling_time"),
     "unknown table": (MDSC + "[desing]\nkind = 'grid'", 'did you mean "design"?'),
     "unknown key": (MDSC + "lo = 3", 'did you mean "low"?'),
     "same name": (MDSC + MDSC, "is taken"),
@@ -142,8 +143,8 @@ key = "biology.gains.DC_primes"
 values = [0, 0.5]
 [[factor]]
 name = "size"
-key = "parameters.doubling_time"
-values = ["120 day", "300 day"]
+key = "parameters.cell_loss_factor"
+values = [0.5, 0.6]
 [replicates]
 count = 2
 """

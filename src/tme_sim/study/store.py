@@ -295,9 +295,12 @@ class Store:
     def add_plan(self, plan: PlanTable, text: str = "") -> int:
         """Note a plan and the text of its study, if it is not there; returns its number."""
         with self.transaction():
-            found = self._db.execute("SELECT plan_id FROM plans WHERE digest = ?", (plan.digest,)).fetchone()
-            if found:
-                return found[0]
+            for told, whole in self._plans():
+                if told["digest"] == plan.digest and whole is not None:
+                    return told["number"]
+                if whole is None:
+                    self._db.execute("DELETE FROM plans WHERE plan_id = ?", (told["number"],))
+                    self._db.execute("DELETE FROM plan WHERE plan_id = ?", (told["number"],))
             made = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
             record = (plan.digest, plan.about["name"], len(plan), made, text, plan.packed())
             self._db.execute(
@@ -311,21 +314,24 @@ class Store:
 
     def plans(self) -> list[dict[str, Any]]:
         """The plans noted here, oldest first: number, digest, name, size, date, text of the study, and `sound`."""
+        return [told | {"sound": plan is not None} for told, plan in self._plans()]
+
+    def _plans(self) -> list[tuple[dict[str, Any], PlanTable | None]]:
         with _told(self.file):
             records = self._db.execute(
                 "SELECT plan_id, digest, name, size, made, study, design, crc FROM plans ORDER BY plan_id").fetchall()
-        out = []
-        for number, *record, crc in records:
-            names = ("digest", "name", "size", "made", "study")
-            out.append({"number": number} | dict(zip(names, record, strict=False)) | {
-                "sound": crc == _plan_checksum(record) and self._whole(number, record)})  # fmt: skip
-        return out
+        names = ("digest", "name", "size", "made", "study")
+        return [({"number": number} | dict(zip(names, record, strict=False)), self._whole(number, record, crc))
+                for number, *record, crc in records]  # fmt: skip
 
-    def _whole(self, number: int, record: Sequence[Any]) -> bool:
+    def _whole(self, number: int, record: Sequence[Any], crc: Any) -> PlanTable | None:
+        if crc != _plan_checksum(record):
+            return None
         try:
-            return PlanTable.unpacked(record[5], self._plan_keys(number)).digest == record[0]
+            plan = PlanTable.unpacked(record[5], self._plan_keys(number))
         except ValueError:
-            return False
+            return None
+        return plan if plan.digest == record[0] else None
 
     def _plan_keys(self, number: int) -> list[bytes]:
         with _told(self.file):
@@ -339,19 +345,17 @@ class Store:
             InputError: there is none.
             StoreError: it is damaged.
         """
-        known = self.plans()
-        chosen = [p for p in known if number in (None, p["number"])]
+        known = self._plans()
+        chosen = [pair for pair in known if number in (None, pair[0]["number"])]
         if not chosen:
-            listed = ", ".join(str(p["number"]) for p in known) or "none"
+            listed = ", ".join(str(told["number"]) for told, _ in known) or "none"
             raise InputError(Problem(str(self.folder), "", f"holds no plan {number or ''}; there are {listed}"))
-        if not chosen[-1]["sound"]:
+        told, plan = chosen[-1]
+        if plan is None:
             raise StoreError(
-                f"{self.folder}: plan {chosen[-1]['number']} is damaged; run its study again: its "
-                "whole rows are reused"
+                f"{self.folder}: plan {told['number']} is damaged; run its study again: its whole rows are reused"
             )
-        with _told(self.file):
-            design = self._db.execute("SELECT design FROM plans WHERE plan_id = ?", (chosen[-1]["number"],)).fetchone()
-        return PlanTable.unpacked(design[0], self._plan_keys(chosen[-1]["number"]))
+        return plan
 
     def missing(self, study: Study | PlanTable, ordinals: Sequence[int] | None = None) -> list[int]:
         """Ordinals of a plan that have no row; of equal runs only the first is listed."""
