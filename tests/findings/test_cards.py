@@ -110,6 +110,18 @@ def test_an_arrow_carries_what_is_gone_with_it():
     assert {one.arrow: one.best for one in found.cut} == {"a": "early", "b": "early", "c": "late"}
 
 
+def test_an_arrow_that_few_patients_can_be_without_is_told_and_the_others_stay():
+    data = arrows()
+    lost = (data["arrow"] == "a") & (data["replicate"].astype(int) < 2)
+    found = knockouts_of(data | {"burden_d365": np.where(lost, np.nan, data["burden_d365"])}, "burden_d365")
+    assert found.impossible == ("a",)
+    assert [one.arrow for one in found.cut] == ["c", "b"]
+    assert found.missing.failed == 4
+    lost = (data["arrow"] == "none") & (data["replicate"].astype(int) < 2)
+    with pytest.raises(InputError, match="too few"):
+        knockouts_of(data | {"burden_d365": np.where(lost, np.nan, data["burden_d365"])}, "burden_d365")
+
+
 def test_knock_outs_need_the_whole_network_and_arms_that_differ():
     data = arrows()
     cut = {k: v[data["arrow"] != "none"] for k, v in data.items()}

@@ -230,17 +230,17 @@ def scan_figure(scans: Sequence[Any], *, title: str, subtitle: str, label: str, 
     shown = list(scans)[:most]
     columns = 3
     rows = -(-len(shown) // columns)
-    paper = _Paper(HEAD + 8 + 40 * rows + 4, title, subtitle)
+    paper = _Paper(HEAD + 10 + 40 * rows, title, subtitle)
     arms = shown[0].arms
     colours = dict(zip(arms, RUN_COLOURS, strict=False))
     x = 4.0
     for arm in arms:
-        paper.text(x, HEAD + 1, "—", fontsize=TITLE, fontweight="bold", color=colours[arm], va="center")
-        paper.text(x + 4, HEAD + 1, arm, fontsize=TEXT, color=INK, va="center")
+        paper.text(x, HEAD + 2.6, "—", fontsize=TITLE, fontweight="bold", color=colours[arm], va="center")
+        paper.text(x + 4, HEAD + 2.6, arm, fontsize=TEXT, color=INK, va="center")
         x += 8 + 1.5 * len(arm)
     width = (WIDTH_MM - 12) / columns - 12
     for k, scan in enumerate(shown):
-        left, top = 14 + (k % columns) * (width + 12), HEAD + 9 + 40 * (k // columns)
+        left, top = 14 + (k % columns) * (width + 12), HEAD + 11 + 40 * (k // columns)
         axes = paper.axes(left, top, width, 24)
         for arm, values in zip(scan.arms, scan.outcomes, strict=True):
             axes.plot(scan.values, values, "-", color=colours[arm], linewidth=1.1)
@@ -252,7 +252,7 @@ def scan_figure(scans: Sequence[Any], *, title: str, subtitle: str, label: str, 
             axes.xaxis.set_minor_formatter(NullFormatter())
         _numbers(axes, x=not by_ratio)
         _name(axes, _with_unit(scan.parameter, scan.unit))
-    paper.text(4, HEAD + 4.6, label, fontsize=TEXT, color=MUTED, va="top")
+    paper.text(4, HEAD + 5.6, label, fontsize=TEXT, color=MUTED, va="top")
     return paper.figure
 
 

@@ -127,8 +127,12 @@ def missing_of(table: Table, values: np.ndarray, left_out: int = 0, members: int
     return Missing(int(bad.sum()), len(values), left_out, members, messages)
 
 
-def cube(table: Table, outcome: str, over: Sequence[str], member: Sequence[str] = ("replicate",)) -> Cube:
+def cube(
+    table: Table, outcome: str, over: Sequence[str], member: Sequence[str] = ("replicate",), *, whole_only: bool = True
+) -> Cube:
     """The outcome of every member in every cell; members that miss a cell are left out, and counted.
+
+    With `whole_only` false all members stay, with NaN where they have no value, and nothing is refused for it.
 
     `over` are the columns that make up a cell, `member` those that are the same across the cells of one member.
 
@@ -151,7 +155,7 @@ def cube(table: Table, outcome: str, over: Sequence[str], member: Sequence[str] 
                 f"two runs stand for {dict(zip(over, cells[at[1]], strict=True))} of one member; "
                 f"name every other factor that varies as a member")))
         seen[at], out[at] = True, value
-    whole = np.isfinite(out).all(axis=1)
+    whole = np.isfinite(out).all(axis=1) | (not whole_only)
     missing = missing_of(table, values, int((~whole).sum()), len(members))
     if not members or missing.left_out > MOST_LEFT_OUT * len(members):
         why = missing.text or f"{missing.left_out} of {len(members)} members do not have every cell"

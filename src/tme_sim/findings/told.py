@@ -215,7 +215,7 @@ def knockouts_told(found: Knockouts, table: Mapping[str, np.ndarray], study: Stu
     rows = [
         {"arrow": one.arrow, "label": arrows.get(one.arrow, "nothing cut"), "gap": one.gap.median,
          "gap_low": one.gap.low, "gap_high": one.gap.high, "carried": one.carried.median,
-         "carried_low": one.carried.low, "carried_high": one.carried.high, "best": one.best, "worst": one.worst,
+         "carried_low": one.carried.low, "carried_high": one.carried.high, "members": one.members, "best": one.best, "worst": one.worst,
          **{f"mean {arm}": m for arm, m in zip(found.arms, one.means, strict=True)}}
         for one in (found.whole, *found.cut)
     ]  # fmt: skip
@@ -231,6 +231,8 @@ def knockouts_told(found: Knockouts, table: Mapping[str, np.ndarray], study: Stu
         turned = "" if one.best == found.whole.best else f"; best is now {one.best}"
         lines.append(f"  {one.arrow:<30} carries {100 * one.carried.median:+.0f} % of the gap "
                      f"({100 * one.carried.low:+.0f} to {100 * one.carried.high:+.0f}){turned}")  # fmt: skip
+    if found.impossible:
+        lines.append(f"  too many patients have no value without: {', '.join(found.impossible)}")
     return files, lines
 
 
