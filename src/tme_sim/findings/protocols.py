@@ -91,11 +91,18 @@ def protocol_text(study: Study, names: Sequence[str], candidate: Candidate, titl
     for key in ("schema", "name", "title", "source"):
         table.pop(key, None)
     head: Mapping[str, Any] = {"schema": 1, "name": f"{study.name}_best"[:64], "title": title, "source": list(source)}
-    text = write_toml({**head, **{k: v for k, v in table.items() if v not in ("", [], {})}})
+    text = write_toml({**head, **_filled(table)})
     again = scenario.changed({"protocol": _protocol_of(text)})
     if [(e.tick, e.kind) for e in again.calendar.entries] != [(e.tick, e.kind) for e in scenario.calendar.entries]:
         raise InputError(Problem(study.path, "protocol", "the best protocol cannot be written as a file of its own"))
     return text
+
+
+def _filled(value: Any) -> Any:
+    """Without what is empty, which a reader takes as not given."""
+    if isinstance(value, dict):
+        return {k: _filled(v) for k, v in value.items() if v not in ("", [], {})}
+    return [_filled(v) for v in value] if isinstance(value, list) else value
 
 
 def _protocol_of(text: str) -> dict[str, Any]:

@@ -215,7 +215,8 @@ def knockouts_told(found: Knockouts, table: Mapping[str, np.ndarray], study: Stu
     rows = [
         {"arrow": one.arrow, "label": arrows.get(one.arrow, "nothing cut"), "gap": one.gap.median,
          "gap_low": one.gap.low, "gap_high": one.gap.high, "carried": one.carried.median,
-         "carried_low": one.carried.low, "carried_high": one.carried.high, "members": one.members, "best": one.best, "worst": one.worst,
+         "carried_low": one.carried.low, "carried_high": one.carried.high, "members": one.members, "best": one.best,
+         "worst": one.worst,
          **{f"mean {arm}": m for arm, m in zip(found.arms, one.means, strict=True)}}
         for one in (found.whole, *found.cut)
     ]  # fmt: skip
