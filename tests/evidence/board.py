@@ -26,7 +26,7 @@ ROOT = HERE.parents[1]
 BOARD = HERE / "board.json"
 PAGE = ROOT / "docs" / "evidence.md"
 CHANGELOG = ROOT / "CHANGELOG.md"
-CHEAP = ("kinetics", "emboli", "beads", "embolised", "hypoxia", "bevacizumab", "pruning", "resection", "liver")
+CHEAP = ("kinetics", "emboli", "beads", "embolised", "hypoxia", "bevacizumab", "pruning", "resection", "liver", "zones", "mdsc_turnover")
 LINE = re.compile(r"^\* Evidence board: (\d+) met, (\d+) not met \((\w+)\): \S")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.evidence.world import One, doses, entry, follow, library, single, tace
+from tests.evidence.world import DRAWS, One, doses, draw, drawn, entry, follow, library, single, tace
 from tme_sim.therapies import procedures
 from tme_sim.therapies.exposure import computed
 from tme_sim.therapies.session import END_POINTS, TECHNIQUES, Session, lesion_changes
@@ -75,16 +75,27 @@ def embolised() -> dict[str, list[float]]:
             out["plasma peak"] = np.array([1.0, 3.0, 7.0, 30.0])[np.argmax(plasma[:, sampled], axis=1)]
             out["serum peak"] = np.array([1.0, 3.0, 7.0, 30.0])[np.argmax(serum[:, sampled], axis=1)]
             out["treg day 28"] = over_start(found["Treg_share"])[:, at(28.0)]
+            out["serum day 36"] = serum[:, at(36.0)]
             out["nlr day 28"] = over_start(found["NLR"])[:, at(28.0)]
             out["il6 day 4"] = over_start(found["IL6"])[:, at(4.0)]
             out["il6 day 7"] = over_start(found["IL6"])[:, at(7.0)]
     return {name: list(values) for name, values in out.items()}
 
 
-def mdsc_after_tace(hypotheses) -> dict[str, list[float]]:
-    """MDSC share of blood four weeks after one segmental session, over its start, under a hypothesis."""
-    found = single([tace(selectivity="segmental")], ["MDSC_share"], [0.0, 28.0], hypotheses=hypotheses)
-    return {"day 28": list(over_start(found["MDSC_share"])[:, 1])}
+def mdsc_turnover(hypotheses=None) -> dict[str, list[float]]:
+    """Half-life (days) of MDSC in the untreated tumour: they die or differentiate."""
+    choices = tuple(sorted((hypotheses or {}).items()))
+    rates = [sum(drawn(choices)[name][1] for name in ("k_MDSC_diff", "k_MDSC_death"))]
+    rates += [sum(draw(n, choices)[name] for name in ("k_MDSC_diff", "k_MDSC_death")) for n in range(1, DRAWS + 1)]
+    return {"half-life": list(np.log(2.0) / np.array(rates))}
+
+
+def amp(hypotheses=None) -> dict[str, list[float]]:
+    """MDSC of the tumour a week after a superselective session, over what they are without the arrows from AMP."""
+    cut = {"gain_amp_on_mdsc_entry": 0.0, "gain_amp_on_mdsc_differentiation": 0.0}
+    ratio = [over_start(single([tace()], ["MDSC"], [0.0, 7.0], values=values, hypotheses=hypotheses)["MDSC"])[:, 1]
+             for values in ({}, cut)]  # fmt: skip
+    return {"day 7": list(ratio[0] / ratio[1])}
 
 
 def hypoxia() -> dict[str, list[float]]:
@@ -122,7 +133,7 @@ def pruning() -> dict[str, list[float]]:
 def normalisation(hypotheses=None) -> dict[str, list[float]]:
     """Vessel normalisation under lenvatinib by dose: the best dose, and when the window opens and closes at 12 mg."""
     levels, days = (0.5, 1.0, 2.0, 4.0, 8.0, 12.0, 24.0, 48.0, 96.0, 192.0), list(np.arange(0.0, 42.5, 0.5))
-    found = [single(doses("lenvatinib", mg, 1.0, 42.0), ["normalisation", "CD8_total"], days, hypotheses=hypotheses)
+    found = [single(doses("lenvatinib", mg, 1.0, 42.0), ["normalisation", "CD8_total", "oxygen_mean"], days, hypotheses=hypotheses)
              for mg in levels]  # fmt: skip
     peak = np.array([f["normalisation"].max(axis=1) for f in found])
     cells = np.array([f["CD8_total"][:, days.index(14.0)] for f in found])
@@ -135,6 +146,7 @@ def normalisation(hypotheses=None) -> dict[str, list[float]]:
     return {
         "best dose": list(np.array(levels)[np.argmax(peak, axis=0)]),
         "best dose CD8": list(np.array(levels)[np.argmax(cells, axis=0)]),
+        "oxygen": list(over_start(found[levels.index(12.0)]["oxygen_mean"])[:, : days.index(8.0)].max(axis=1)),
         "opens": list(np.array(days)[first]), "closes": list(np.array(days)[last]),
     }  # fmt: skip
 
@@ -181,7 +193,9 @@ def beads() -> dict[str, list[float]]:
 
 
 def zones() -> dict[str, list[float]]:
-    """Lesions up to 30 mm that one ablation kills to 99 % at least (%), by technique."""
-    sizes = np.arange(10.0, 30.5, 1.0)
-    return {name: [100.0 * float(np.mean([procedures.ablated_share(name, d, 5.0) >= 0.99 for d in sizes]))]
-            for name in procedures.ZONES}  # fmt: skip
+    """Lesions that one ablation reaches whole (%): radiofrequency from 10 to 30 mm, microwave from 30 to 50 mm."""
+    out = {}
+    for name, low, high in (("radiofrequency", 10.0, 30.0), ("microwave", 30.0, 50.0)):
+        shares = [procedures.ablated_share(name, d, 5.0) for d in np.arange(low, high + 0.5, 1.0)]
+        out[name] = [100.0 * float(np.mean([s >= 1.0 - procedures.SPARED[name].value for s in shares]))]
+    return out

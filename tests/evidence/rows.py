@@ -58,6 +58,7 @@ RESECTION = "https://pmc.ncbi.nlm.nih.gov/articles/PMC6381172 (high-MDSC subgrou
 CONVENTIONAL_MDSC = "https://pmc.ncbi.nlm.nih.gov/articles/PMC6886785 (standardised difference -0.25, -0.57 to 0.06)"
 DIG_DIS = "Dig Dis 2017;35:602 (212 patients of stage B, Child-Pugh A)"
 CANCERS = "doi:10.3390/cancers13174325 (stage B)"
+LI = "J Clin Oncol 2022;40:150 (159 and 156 patients, RECIST 1.1; response from a report, not the paper)"
 CALM = "Gut 2021, doi:10.1136/gutjnl-2020-321040 (1 374 untreated lesions)"
 
 KINETICS = (
@@ -96,6 +97,14 @@ ROWS: tuple[Row, ...] = (
         "five points", "input check", "untreated", "intermediate"),
     Row("indolent growth", "Untreated lesions that double in more than 9 months", "37.6", 32.6, 42.6, "%", CALM,
         "five points", "input check", "untreated", "indolent"),
+    *(
+        Row(f"zone of {name}", f"Lesions {words} that one {name} treatment ablates whole", f"{value:g}", value - 10.0, 100.0, "%",
+            source, "ten points", "input check", "zones", name)
+        for name, words, value, source in (
+            ("radiofrequency", "up to 30 mm", 95.0, "doi:10.1245/s10434-016-5527-2"),
+            ("microwave", "of 30 to 50 mm", 93.0, "https://pmc.ncbi.nlm.nih.gov/articles/PMC4356920 (182 patients)"),
+        )
+    ),
     # --- oxygen, HIF, vessels ---
     Row("HIF in ten minutes", "HIF-1alpha positive nuclei 10 min after embolisation, over before", "41 / 23 % = 1.78", 1.3,
         2.4, "fold", VX2_HIF, "errors of both shares", "fitted", "hypoxia", "10 min"),
@@ -112,7 +121,9 @@ ROWS: tuple[Row, ...] = (
         "PMID 15607960 (mouse glioma; days not in the abstract)", "range of the table", "fitted", "normalisation", "opens"),
     Row("window closes", "End of the normalisation window under lenvatinib 12 mg", "5 to 14", 5.0, 14.0, "day",
         "PMID 15607960 (mouse glioma; days not in the abstract)", "range of the table", "predicted", "normalisation", "closes"),
-    Row("window closes, fixed window", "The same if the window opens once, for a fixed time", "5 to 14", 5.0, 14.0, "day",
+    Row("oxygen in the window", "Oxygen of the tumour rises in the first week of anti-VEGF", "up", 1.05, 5.0, "fold",
+        "PMID 15607960 (mouse glioma)", "direction; a twentieth", "predicted", "normalisation", "oxygen"),
+    Row("window closes, fixed window", "End of the window if it opens once, for a fixed time", "5 to 14", 5.0, 14.0, "day",
         "PMID 15607960 (mouse glioma; days not in the abstract)", "range of the table", "predicted", "normalisation", "closes",
         hypotheses={"normalisation.window": "fixed"}),
     Row("best dose for vessels", "An intermediate lenvatinib dose normalises most", "intermediate", 1.0, 100.0, "mg/day",
@@ -134,6 +145,8 @@ ROWS: tuple[Row, ...] = (
         "embolised", "serum 4 weeks beads"),
     Row("VEGF 4 weeks starch", "Serum VEGF 4 weeks after starch microspheres", "124", 99.0, 149.0, "% of start", JCTH,
         THIRTY, "predicted", "embolised", "serum 4 weeks starch"),
+    Row("VEGF at 5 weeks", "VEGF is up in patients with residual tumour 32 to 40 days after TACE", "up", 1.05, 3.0, "fold",
+        "PMID 24029570 (22 patients)", "direction; a twentieth", "predicted", "embolised", "serum day 36"),
     Row("plasma VEGF peak", "Plasma VEGF is highest on day 1 of 1, 3, 7 and 30", "1", 1.0, 1.0, "day", "PMID 15334691",
         "the day sampled", "predicted", "embolised", "plasma peak"),
     Row("serum VEGF peak", "Serum VEGF is highest on day 7 of 1, 3, 7 and 30", "7", 7.0, 7.0, "day",
@@ -143,7 +156,7 @@ ROWS: tuple[Row, ...] = (
         "https://pmc.ncbi.nlm.nih.gov/articles/PMC3058319", "range of the table", "predicted", "bevacizumab", "total"),
     Row("free VEGF under bevacizumab", "Free plasma VEGF falls under bevacizumab", "below 1", 0.0, 0.95, "fold",
         "https://pmc.ncbi.nlm.nih.gov/articles/PMC3058319", "direction", "predicted", "bevacizumab", "free"),
-    Row("total VEGF, fast clearance", "The same if VEGF leaves plasma in minutes", "1 to 4", 1.0, 4.0, "fold",
+    Row("total VEGF, fast clearance", "Total plasma VEGF under bevacizumab if VEGF leaves plasma in minutes", "1 to 4", 1.0, 4.0, "fold",
         "https://pmc.ncbi.nlm.nih.gov/articles/PMC3058319", "range of the table", "predicted", "bevacizumab", "total",
         hypotheses={"vegf.clearance": "fast"}),
     # --- myeloid cells, T cells, blood ---
@@ -153,13 +166,18 @@ ROWS: tuple[Row, ...] = (
         1.05, "fold", CONVENTIONAL_MDSC, "its interval; a coefficient of variation of 0.6 is assumed", "predicted", "embolised",
         "mdsc day 28 conventional"),
     *(
-        Row(f"MDSC after TACE, {words}", f"The same with {words}", "0.85 (0.66 to 1.04)", 0.65, 1.05, "fold",
-            CONVENTIONAL_MDSC, "its interval; a coefficient of variation of 0.6 is assumed", "predicted", "mdsc_after_tace",
-            "day 28", hypotheses={slot: choice})
-        for slot, choice, words in (
-            ("mdsc.loss", "slow_turnover", "slow loss of MDSC"), ("mdsc.loss", "fast_turnover", "fast loss of MDSC"),
-            ("mdsc.amp", "recruitment", "AMP on recruitment"), ("mdsc.amp", "both", "AMP on both"),
-        )
+        Row(f"MDSC half-life{words}", f"MDSC leave within 13 days, as their fall after resection says{words}", "at most 13", 0.0,
+            13.0, "day", "https://pmc.ncbi.nlm.nih.gov/articles/PMC6381172, against 46 days of a published model (0.015/d)",
+            "half-life of the fall", "input check", "mdsc_turnover", "half-life", hypotheses=choice)
+        for choice, words in (({}, ""), ({"mdsc.loss": "slow_turnover"}, ", slow loss"),
+                              ({"mdsc.loss": "fast_turnover"}, ", fast loss"))
+    ),
+    *(
+        Row(f"MDSC need AMP{words}", f"Hypoxic tumours hold more MDSC because of AMP{words}: with over without its arrows",
+            "above 1", 1.05, 10.0, "fold", "doi:10.1038/s41467-017-00530-7 (mouse, ENTPD2)", "direction; a twentieth",
+            "predicted", "amp", "day 7", hypotheses=choice)
+        for choice, words in (({}, ""), ({"mdsc.amp": "recruitment"}, ", on recruitment"),
+                              ({"mdsc.amp": "both"}, ", on both"))
     ),
     Row("MDSC in responders, day 10", "MDSC of blood 10 days after starch TACE in responders", "18.6 / 30.7 = 0.61", 0.3, 0.9,
         "fold", "https://pmc.ncbi.nlm.nih.gov/articles/PMC8562264 (8 patients, all responders)", "half: eight patients",
@@ -230,6 +248,13 @@ ROWS: tuple[Row, ...] = (
             ("PD", "Progression", 3.0, 4.0),
         )
     ),
+    Row("response starch", "Objective response to starch TACE (mean size as above)", "44", 26.0, 62.0, "%",
+        "https://pmc.ncbi.nlm.nih.gov/articles/PMC5641156 (50 patients)", WIDER, "predicted", "first_session", "objective",
+        argument="starch"),
+    Row("response FOLFOX by the artery", "Objective response of lesions from 70 mm on, FOLFOX by the hepatic artery", "46", 38.0,
+        54.0, "%", LI, BINOMIAL, "predicted", "infusion", "FOLFOX"),
+    Row("response TACE, large", "Objective response of lesions from 70 mm on, TACE", "18", 12.0, 24.0, "%", LI, BINOMIAL,
+        "predicted", "infusion", "TACE"),
     Row("AFP response", "AFP falls by more than a fifth after TACE", "57", 49.0, 65.0, "%",
         "AFP-response cohort, 376 patients (address not kept)", WIDER, "predicted", "first_session", "AFP down"),
     *(
@@ -275,7 +300,7 @@ ROWS: tuple[Row, ...] = (
         )
     ),
     *(
-        Row(f"response to nivolumab, {words}", f"The same if {words}", "15", 11.0, 19.0, "%", "CheckMate 459 (371 patients)",
+        Row(f"response to nivolumab, {words}", f"Objective response to nivolumab, RECIST 1.1, if {words}", "15", 11.0, 19.0, "%", "CheckMate 459 (371 patients)",
             BINOMIAL, "predicted", "systemic", "objective", argument="nivolumab", hypotheses={"killing.oxygen": choice})
         for choice, words in (("none", "oxygen does not limit killing"), ("direct", "oxygen limits killing"))
     ),

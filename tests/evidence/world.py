@@ -28,7 +28,7 @@ from tme_sim.therapies.library import Library
 DRAWS = 24  # of single patients
 BIOLOGIES = 6  # of cohorts
 COHORT = 120  # patients of the cohort with biology as given
-SMALLER = 24  # patients of the cohorts with drawn biology
+SMALLER = 20  # patients of the cohorts with drawn biology
 SEED = 20
 RTOL = 1e-4
 STEPS = 3000  # of one run; what grows for years beyond any body needs more, and ends as NaN
@@ -132,11 +132,12 @@ def scans(*days: float) -> list[Entry]:
     return [entry("scan", day, method="mri") for day in days]
 
 
-def doses(drug: str, milligrams: float, every: float, until: float, start: float = 0.0) -> list[Entry]:
-    """Doses of a train; tablets where the drug is oral, otherwise infusions of an hour."""
-    route = library().get(drug).route
-    length = 0 if route == "oral" else 60
-    route = "oral" if route == "oral" else "intravenous"
+def doses(drug: str, milligrams: float, every: float, until: float, start: float = 0.0, hours: float = 1.0,
+          artery: bool = False) -> list[Entry]:
+    """Doses of a train; tablets where the drug is oral, otherwise infusions into a vein or the hepatic artery."""
+    tablet = library().get(drug).route == "oral"
+    length = 0 if tablet else round(60 * hours)
+    route = "oral" if tablet else "hepatic_artery" if artery else "intravenous"
     return [entry("drug", day, drug=drug, dose=milligrams, duration=length, route=route)
             for day in np.arange(start, until, every)]  # fmt: skip
 
@@ -237,10 +238,12 @@ def cohort(number: int, size: Callable, treat: Callable, *, n: int | None = None
            values: Callable | None = None, hypotheses=None) -> list[One]:
     """Patients of biology `number`: diameter (mm) by `size(rng)`, entries by `treat(rng)`, more values by `values(rng)`.
 
+    There are `n` (COHORT) of biology 0, and SMALLER of others.
+
     A patient that cannot exist untreated is drawn anew, with the size and growth kept, at most forty times.
     """
     out, choices = [], tuple(sorted((hypotheses or {}).items()))
-    for patient in range(n or (COHORT if number == 0 else SMALLER)):
+    for patient in range((n or COHORT) if number == 0 else SMALLER):
         rng = _rng(2 + key, number, patient)
         lesion = {"diameter": size(rng), **grows(doubling_time(rng))}
         entries, more = treat(rng), values(rng) if values else {}
