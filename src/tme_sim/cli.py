@@ -98,8 +98,9 @@ def _simulate(scenario: Any, target: Any, force: bool) -> Any:
 
     for warning in scenario.warnings:
         announce(f"warning: {warning}")
+    checkpoints = target.with_name(f".{target.name}.checkpoints") if scenario.tissue == "agents" else None
     try:
-        done = simulate(scenario, announce=announce)
+        done = simulate(scenario, announce=announce, checkpoints=checkpoints)
     except SimulationError as error:
         from tme_sim.results import save_folder
 
@@ -111,6 +112,10 @@ def _simulate(scenario: Any, target: Any, force: bool) -> Any:
         save_folder(target, {"scenario.toml": scenario.to_toml().encode()}, about, force=force)
         raise Failure(f"the run failed: {error}\nits scenario is kept in {target}", FAILED) from error
     done.save(target, force=force)
+    if checkpoints is not None:
+        import shutil
+
+        shutil.rmtree(checkpoints, ignore_errors=True)  # the last ones are in the run folder
     return done
 
 

@@ -28,6 +28,8 @@ from tme_sim.therapies import dosing
 from tme_sim.therapies.drug import Drug
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tme_sim.tissue.files import TissueRecord
     from tme_sim.tissue.settings import Tissue
 
@@ -173,9 +175,12 @@ def structures(announce: Callable[[str], None] | None = None) -> Callable[[Plan]
 
 
 def run_plan(
-    plan: Plan, *, announce: Callable[[str], None] | None = None, record: bool = False, ready: SetUp | None = None
-) -> Outcome:
+    plan: Plan, *, announce: Callable[[str], None] | None = None, record: bool = False, ready: SetUp | None = None,
+    checkpoints: str | Path | None = None,
+) -> Outcome:  # fmt: skip
     """Run a plan; `record` keeps every accepted step for flux attribution, `ready` is the plan already set up.
+
+    `checkpoints` is a folder for those of agent tissue: the run goes on from the newest of its own that lies there.
 
     Raises:
         NetworkError, BaselineError: as :func:`set_up`.
@@ -192,10 +197,10 @@ def run_plan(
         states, held, stats = _timed(timings, "integrate", _integrate, plan, ready, ticks, records)
         nodes = None
     else:
-        from tme_sim.tissue.coupling import integrate
+        from tme_sim.tissue.course import integrate
 
         states, held, nodes, stats, tissue = _timed(
-            timings, "integrate", integrate, plan, ready, ticks, announce)
+            timings, "integrate", integrate, plan, ready, ticks, announce, checkpoints)
         if plan.calendar.ruled:
             ready.events = _with_decisions(plan, ready.events, ready.memory)
     begin = clock.perf_counter()
@@ -503,9 +508,12 @@ def _numbered_calendar(calendar: Calendar, lesions) -> Calendar:
 
 
 def simulate(
-    scenario, *, announce: Callable[[str], None] | None = None, make: Callable[[Plan], SetUp] | None = None
+    scenario, *, announce: Callable[[str], None] | None = None, make: Callable[[Plan], SetUp] | None = None,
+    checkpoints: str | Path | None = None,
 ):  # fmt: skip
     """Run a scenario and return its :class:`tme_sim.results.Run`, not yet written; `make` sets the plan up.
+
+    `checkpoints`: as for :func:`run_plan`.
 
     Raises:
         InputError, NetworkError, BaselineError: before anything is integrated.
@@ -515,7 +523,7 @@ def simulate(
     from tme_sim.results import Run
 
     plan = plan_of(scenario)
-    outcome = run_plan(plan, announce=announce, ready=make(plan) if make else None)
+    outcome = run_plan(plan, announce=announce, ready=make(plan) if make else None, checkpoints=checkpoints)
     time, columns, units, labels = record.columns_of(outcome, scenario.outputs.states)
     return Run(
         time, columns, units, labels=labels, events=outcome.events, summary=outcome.endpoints,

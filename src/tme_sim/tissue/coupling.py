@@ -9,19 +9,13 @@ decisions of the calendar stay with the engine; an embolisation shows as a jump 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import replace
-
 import numpy as np
 
 from tme_sim.compiler.model import CompiledModel
-from tme_sim.engine import run as engine
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.mechanisms.closure import OXYGEN_EDGES
-from tme_sim.quantities import internal
 from tme_sim.tissue import kernels
-from tme_sim.tissue.files import Film, TissueRecord, snapshot_bytes
+from tme_sim.tissue.files import snapshot_bytes
 from tme_sim.tissue.laws import Laws, Scalars, exp
 from tme_sim.tissue.piece import (
     CELLS,
@@ -106,6 +100,11 @@ class Coupling:
             if one.species in LEVELS:
                 level = float(self.state.local[one.species][alive].mean())
                 self.th[self.model.index("theta", one.parameter, 0)] /= float(np.sqrt(level))  # halfway in a day
+
+    def resume(self, y: np.ndarray, u: np.ndarray, before: np.ndarray) -> None:
+        """Continue after an exchange: `state` and `th` are set, `before` are the values of :attr:`before` then."""
+        self.before = dict(zip((*OCCLUSION, "depot_fast", "depot_slow"), map(float, before), strict=True))
+        self.read(y, u)
 
     def exchange(self, y: np.ndarray, u: np.ndarray) -> None:
         """At a date: take over an embolisation of this date, and write the piece into the lesion's states."""
@@ -250,87 +249,3 @@ def load(frame: Frame, state: State, sites: np.ndarray, rise: dict) -> None:
     for part in DEPOTS:
         state.local[f"dox_{part}"] = state.local[f"dox_{part}"] + max(0.0, rise[f"depot_{part}"]) * field
     state.local["doxorubicin"] = state.local["dox_fast"] + state.local["dox_slow"]
-
-
-def integrate(plan, ready, ticks: np.ndarray, announce: Callable[[str], None] | None = None):
-    """Advance body and piece over the plan; (states, held, nodes at `ticks`, counts of the engine, a record).
-
-    Raises:
-        SimulationError: an integration that did not reach the end.
-    """
-    from tme_sim.simulation import SimulationError
-
-    model = ready.model
-    functions = replace(model.functions, decide=ready.decide)
-    run = engine.new_state(ready.y0, ready.u0, ready.queue, start_tick=plan.start, memory=ready.memory)
-    options = engine.Options(rtol=plan.rtol, atol=model.tolerances(plan.rtol), max_steps=plan.max_steps * 100)
-    arrays = ready.jumps.arrays()
-    coupling = Coupling(model, ready.th, plan.piece, plan.seed, plan.patient)
-    if announce:
-        announce(coupling.described())
-    coupling.begin(ready.y0, ready.u0)
-    record, shots = TissueRecord(), snapshot_ticks(plan, ready.events)
-    film, between = Film(coupling.frame.shape), to_ticks(plan.piece.film_every)
-    frames = set(range(plan.start, plan.stop + 1, between)) if between else set()
-    row, states = 0, np.full((ticks.size, ready.y0.size), np.nan)
-    held, nodes = np.full((ticks.size, ready.u0.size), np.nan), np.full((ticks.size, len(model.node_names)), np.nan)
-    own = {n: model.index("nodes", n, 0) for n in model.layout.nodes["lesion"]}
-    begun, told = time.monotonic(), time.monotonic()
-    while shots and shots[0][0] < plan.start:  # before anything that happens at the very start
-        record.add_snapshot(plan.start / TICKS_PER_DAY, coupling.snapshot(plan.start / TICKS_PER_DAY, shots.pop(0)[1]))
-    for tick in exchange_ticks(plan):
-        code = engine.advance(functions, run, ready.th, tick, options, arrays)
-        if code != 0:
-            raise SimulationError(engine.message(run, model.state_names))
-        coupling.exchange(run.y, run.u)
-        if row < ticks.size and ticks[row] <= tick:
-            measured = coupling.measured()
-            while row < ticks.size and ticks[row] <= tick:
-                states[row], held[row], nodes[row] = run.y, run.u, coupling.nodes
-                for name, value in measured.items():
-                    if name in own:
-                        nodes[row, own[name]] = value
-                row += 1
-        while shots and shots[0][0] <= tick:
-            _, label = shots.pop(0)
-            record.add_snapshot(tick / TICKS_PER_DAY, coupling.snapshot(tick / TICKS_PER_DAY, label))
-        if any(t in frames for t in range(tick - EXCHANGE_TICKS + 1, tick + 1)):
-            film.add(coupling.state, tick / TICKS_PER_DAY)
-        now = time.monotonic()
-        if announce and now - told > 10.0:
-            announce(f"day {tick / TICKS_PER_DAY:.0f} of {plan.stop / TICKS_PER_DAY:.0f}")
-            told = now
-        if plan.wall_seconds is not None and now - begun > plan.wall_seconds:
-            where = f"day {tick / TICKS_PER_DAY:.6g}"
-            raise SimulationError(f"time budget used up at {where}; raise run.wall_limit or make piece.size smaller")
-        if tick < plan.stop:
-            coupling.advance()
-    ready.memory = run.memory
-    if film.days:
-        record.files["snapshots/film.npz"] = film.content()
-    return states, held, nodes, run.stats, record
-
-
-def to_ticks(quantity) -> int:
-    """A duration in minutes."""
-    return round(float(internal(*quantity)) * TICKS_PER_DAY)
-
-
-def exchange_ticks(plan) -> list[int]:
-    """Dates of exchange: every hour from the start of the plan, and its end."""
-    return [*range(plan.start, plan.stop, EXCHANGE_TICKS), plan.stop]
-
-
-def snapshot_ticks(plan, events: list[dict]) -> list[tuple[int, str]]:
-    """Dates of the snapshots and what they are called, counted from the first session (without one, from day 0)."""
-    first = min((e["tick"] for e in events if e["kind"] == "tace"), default=None)
-    out = {}
-    for day in plan.piece.snapshots:
-        tick = min((first or 0) + round(day * TICKS_PER_DAY), plan.stop)
-        tick = max(tick, plan.start - 1 if day < 0 else plan.start)
-        if first is None:
-            label = f"day {tick / TICKS_PER_DAY:g}"
-        else:
-            label = "before TACE" if day < 0 else f"day {day:g} after TACE"
-        out.setdefault(tick, label)
-    return sorted(out.items())

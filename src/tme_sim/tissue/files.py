@@ -73,12 +73,23 @@ class Film:
         at = state.where[inside] - section.start
         self.immune.append(np.column_stack([at, state.kind[inside].astype(np.int64)]).astype(np.int32))
 
-    def content(self) -> bytes:
-        """The film as a file; `immune` rows (voxel of the section, kind) of frame i end at `immune_end[i]`."""
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Frames [frame, y, x]; `immune` rows (voxel of the section, kind) of frame i end at `immune_end[i]`."""
         ny, nx = self.shape[1:]
-        arrays = {n: np.array(a, dtype=np.uint8).reshape(-1, ny, nx) for n, a in self.frames.items()}
+        out = {n: np.array(a, dtype=np.uint8).reshape(-1, ny, nx) for n, a in self.frames.items()}
+        immune = np.concatenate([np.empty((0, 2), dtype=np.int32), *self.immune])
+        ends = np.cumsum([len(a) for a in self.immune]).astype(np.int64)
+        return {"day": np.array(self.days), "immune": immune, "immune_end": ends, **out}
+
+    def take(self, arrays: dict[str, np.ndarray]) -> None:
+        """Continue a film from its :meth:`arrays`."""
+        self.days = [float(d) for d in arrays["day"]]
+        self.frames = {n: [np.array(f).ravel() for f in arrays[n]] for n in self.frames}
+        self.immune = [np.array(a) for a in np.split(arrays["immune"], arrays["immune_end"][:-1])] if self.days else []
+
+    def content(self) -> bytes:
+        """The film as a file."""
         return array_bytes({
-            "day": np.array(self.days), "edge": np.array([VOXEL_UM]), "cell_names": np.array(CELLS, dtype=np.str_),
-            "immune_names": np.array(WALKERS, dtype=np.str_), "immune": np.concatenate(self.immune),
-            "immune_end": np.cumsum([len(a) for a in self.immune]).astype(np.int64), **arrays,
+            "edge": np.array([VOXEL_UM]), "cell_names": np.array(CELLS, dtype=np.str_),
+            "immune_names": np.array(WALKERS, dtype=np.str_), **self.arrays(),
         })  # fmt: skip

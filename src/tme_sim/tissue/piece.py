@@ -64,9 +64,12 @@ class State:
 
     ARRAYS = ("cell", "lineage", "vessel", "vessel_id", "flowing", "occluded", "where", "heading", "walker", "kind")
 
+    FLAGS = ("flowing", "occluded")
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything by name, numbers included, ready to be stored."""
         out = {name: getattr(self, name) for name in self.ARRAYS}
+        out |= {name: out[name].astype(np.uint8) for name in self.FLAGS}
         out |= {f"local_{name}": a for name, a in self.local.items()}
         out["numbers"] = np.array([self.scale, *self.told.values()])
         out["counters"] = np.array([self.next_id, self.step], dtype=np.int64)
@@ -81,6 +84,7 @@ class State:
             KeyError, ValueError: arrays are missing or do not fit together.
         """
         plain = {name: np.array(arrays[name]) for name in cls.ARRAYS}
+        plain |= {name: plain[name].astype(bool) for name in cls.FLAGS}
         local = {n[6:]: np.array(a) for n, a in arrays.items() if n.startswith("local_")}
         numbers, counters = arrays["numbers"], arrays["counters"]
         if any(a.size != plain["cell"].size for a in local.values()) or set(local) < set(TRAITS):

@@ -1,0 +1,62 @@
+"""Going on from a checkpoint gives the same bytes; a damaged one is named and the one before it used."""
+
+import pytest
+from tissue.test_piece import TEXT
+
+from tme_sim.scenario import Scenario
+from tme_sim.simulation import SimulationError, simulate
+
+CHANGES = ["piece.checkpoint_every=0.5 day", "piece.film_every=0.5 day"]
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """Files of the run that was never stopped."""
+    return simulate(Scenario.from_text(TEXT, changes=CHANGES))._files()
+
+
+@pytest.fixture()
+def stopped(tmp_path, monkeypatch):
+    """A folder with the checkpoints of a run that was killed at day 1.5, and the scenario."""
+    from tme_sim.tissue.course import Course
+
+    scenario, plain = Scenario.from_text(TEXT, changes=CHANGES), Course.checkpoint
+
+    def until(self, tick, folder):
+        plain(self, tick, folder)
+        if tick >= 2160:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Course, "checkpoint", until)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(scenario, checkpoints=tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["day_00001.00.npz", "day_00001.50.npz"]
+    return scenario, tmp_path
+
+
+def test_going_on_gives_the_same_bytes(whole, stopped):
+    scenario, folder = stopped
+    told = []
+    assert simulate(scenario, checkpoints=folder, announce=told.append)._files() == whole
+    assert any("going on from day 1.5" in line for line in told)
+
+
+def test_damaged_checkpoint_is_named_and_the_one_before_is_used(whole, stopped):
+    scenario, folder = stopped
+    path = folder / "day_00001.50.npz"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    told = []
+    assert simulate(scenario, checkpoints=folder, announce=told.append)._files()["summary.json"] == whole["summary.json"]
+    assert any("day_00001.50.npz" in line and "the one before" in line.replace("checkpoint", "one") for line in told)
+    assert any("going on from day 1 " in line for line in told)
+
+
+def test_checkpoints_of_another_seed_are_not_used(stopped):
+    scenario, folder = stopped
+    told = []
+    with pytest.raises(SimulationError):  # it would begin anew, which the time budget forbids
+        simulate(scenario.changed(["seed=2", "run.wall_limit=1e-3 s"]), checkpoints=folder, announce=told.append)
+    assert any("another run" in line for line in told)
