@@ -66,5 +66,6 @@ def protocol_texts(study: Study, names: Sequence[str], found: Optimum, outcome: 
             title = f"{word} of study {study.name} by {outcome} ({aim}): {chosen_text(study, names, one)}"
             source = [f"searched over the factors of study {study.name}, {found.tried} protocols tried",
                       gap_text(found, label_of(outcome))]  # fmt: skip
-            out.append(protocol_text(study, names, one, title[:300], source))
+            name = f"{study.name[:50]}_{word.replace('-', '_')}"
+            out.append(protocol_text(study, names, one, name, title[:300], source))
     return out

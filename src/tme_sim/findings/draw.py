@@ -319,18 +319,16 @@ def _between(values: np.ndarray, at: float) -> int:
 
 
 def knockouts_figure(found, labels: Mapping[str, str], *, title: str, subtitle: str, label: str, most: int = 20):
-    """The gap between best and worst order with each arrow cut, against that of the whole network."""
+    """The share of the gap between best and worst order that each arrow carries, median and 80 % band over members."""
     shown = list(found.cut)[:most]
-    rows = [("nothing cut", found.whole), *((labels.get(k.arrow, k.arrow), k) for k in shown)]
-    paper = _Paper(HEAD + 6 + ROW * len(rows) + 12, title, subtitle)
-    axes = paper.axes(LEFT + 24, HEAD + 4, WIDTH_MM - LEFT - 34, ROW * len(rows))
-    for row, (_, one) in enumerate(rows):
-        axes.barh(row, one.gap.median, 0.66, color=GREY if row == 0 else BLUE)
-        axes.plot([one.gap.low, one.gap.high], [row, row], "-", color=INK, linewidth=0.7)
-    axes.axvline(found.whole.gap.median, color=MUTED, linewidth=0.7, linestyle=(0, (3, 2)))
+    paper = _Paper(HEAD + 6 + ROW * len(shown) + 12, title, subtitle)
+    axes = paper.axes(LEFT + 24, HEAD + 4, WIDTH_MM - LEFT - 34, ROW * max(len(shown), 1))
+    for row, one in enumerate(shown):
+        axes.barh(row, 100 * one.carried.median, 0.66, color=BLUE if one.carried.median > 0 else RED)
+        axes.plot([100 * one.carried.low, 100 * one.carried.high], [row, row], "-", color=INK, linewidth=0.7)
     axes.axvline(0, color=INK, linewidth=0.6)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_yticks(range(len(rows)), [name for name, _ in rows])
+    axes.set_ylim(len(shown) - 0.5, -0.5)
+    axes.set_yticks(range(len(shown)), [labels.get(one.arrow, one.arrow) for one in shown])
     _numbers(axes, y=False)
     _name(axes, label)
     return paper.figure

@@ -77,7 +77,9 @@ def values_of(study: Study, names: Sequence[str], candidate: Sequence[Any]) -> t
     return {k: v for k, v in values.items() if k != ARM}, str(values.get(ARM, study.arms[0].name))
 
 
-def protocol_text(study: Study, names: Sequence[str], candidate: Candidate, title: str, source: Sequence[str]) -> str:
+def protocol_text(
+    study: Study, names: Sequence[str], candidate: Candidate, name: str, title: str, source: Sequence[str]
+) -> str:
     """A candidate as a protocol file that ``tme-sim protocol show`` and a scenario's ``protocol.file`` take.
 
     Raises:
@@ -90,7 +92,7 @@ def protocol_text(study: Study, names: Sequence[str], candidate: Candidate, titl
     table: dict[str, Any] = dict(scenario.resolved()["protocol"])
     for key in ("schema", "name", "title", "source"):
         table.pop(key, None)
-    head: Mapping[str, Any] = {"schema": 1, "name": f"{study.name}_best"[:64], "title": title, "source": list(source)}
+    head: Mapping[str, Any] = {"schema": 1, "name": name, "title": title, "source": list(source)}
     text = write_toml({**head, **_filled(table)})
     again = scenario.changed({"protocol": _protocol_of(text)})
     if [(e.tick, e.kind) for e in again.calendar.entries] != [(e.tick, e.kind) for e in scenario.calendar.entries]:

@@ -221,13 +221,17 @@ def knockouts_told(found: Knockouts, table: Mapping[str, np.ndarray], study: Stu
         for one in (found.whole, *found.cut)
     ]  # fmt: skip
     whole = found.whole
-    about = (f"{study.title or study.name}. Gap between {whole.best} and {whole.worst}, median and 80 % band over "
-             "patients, with one arrow cut at a time. Dashed: nothing cut.")  # fmt: skip
+    gap = number(whole.gap.median)
+    about = (f"{study.title or study.name}. Share of the gap between {whole.best} and {whole.worst} ({label}, {gap}) that "
+             "is gone with one arrow cut: median and 80 % band over patients. Left of 0 the gap is wider without the "
+             "arrow.")  # fmt: skip
     figure = draw.knockouts_figure(found, arrows, title="Which arrow makes timing matter?", subtitle=about,
-                                   label=f"gap between best and worst order, {label}")  # fmt: skip
+                                   label="share of the gap that the arrow carries (%)")  # fmt: skip
     files = {"knockouts.csv": csv_bytes(rows), "knockouts.png": draw.png(figure), "runs.csv": table_bytes(table)}
     lines = _missing(found.missing)
     lines.append(f"nothing cut: {whole.best} best, {whole.worst} worst, gap {number(whole.gap.median)}")
+    if whole.gap.low <= 0.0:
+        lines.append("  warning: not every patient has this gap, so what carries it is told for few of them")
     for one in found.cut[:SHOWN]:
         turned = "" if one.best == found.whole.best else f"; best is now {one.best}"
         lines.append(f"  {one.arrow:<30} carries {100 * one.carried.median:+.0f} % of the gap "

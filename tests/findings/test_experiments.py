@@ -1,0 +1,102 @@
+"""The shipped experiments load, run small, and tell what their pages say in direction."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tme_sim.findings import cards, drive
+from tme_sim.findings.runs import Runs
+from tme_sim.findings.sections import optimise_section, surface_section
+from tme_sim.findings.surface import near_best, regret, surface_of
+from tme_sim.study import load_study
+
+ROOT = Path(__file__).parents[2] / "experiments"
+CARDS = sorted(p.parent for p in (ROOT / "hypotheses").glob("*/card.toml"))
+
+
+def mechanisms(folder):
+    return [folder / "mechanisms"] if (folder / "mechanisms").is_dir() else []
+
+
+@pytest.mark.parametrize("name", ["timing_window", "what_flips_the_order", "which_arrow_matters", "best_protocol"])
+def test_a_shipped_study_loads_and_says_what_it_asks(name):
+    study = load_study(ROOT / name)
+    assert study.question.endswith("?")
+    assert (ROOT / name / "README.md").read_text().count("**Question.**") == 1
+    drive.outcome_name(study, None)
+    surface_section(study), optimise_section(study)
+
+
+def test_the_timing_window_run_small_prefers_an_early_start():
+    study = load_study(ROOT / "timing_window")
+    section = surface_section(study)
+    points = [({**study.patient(m), "anti_vegf": a, "pd_l1": i}, "base", m)
+              for m in range(3) for a in (-28.0, 28.0, 84.0) for i in (-28.0, 84.0)]  # fmt: skip
+    table = Runs(study).table(points)
+    member = [f.name for f in study.patient_factors] + ["replicate"]
+    surface = surface_of(table, "burden_d365", section.x, section.y, member=member)
+    assert near_best(surface).best == (-28.0, -28.0)
+    orders = {one.name: one.share.median for one in regret(surface, section.orders)}
+    assert orders["LEAP-012"] < orders["TALENTACE"] < orders["EMERALD-1"]
+
+
+def test_the_life_of_mdsc_does_not_flip_the_order_but_their_number_does_between_sequences():
+    study = drive.arms_of(load_study(ROOT / "what_flips_the_order"), ("anti-VEGF first", "PD-L1 first"))
+    found = drive.flip(study, parameters=("k_MDSC_diff", "mdsc_density"), fine=6)
+    assert not found.flips["k_MDSC_diff"]
+    (flip,) = found.flips["mdsc_density"]
+    assert (flip.below, flip.above) == ("PD-L1 first", "anti-VEGF first")
+    assert 5000 < flip.threshold < 9500
+
+
+@pytest.mark.parametrize("folder", CARDS, ids=lambda p: p.name)
+def test_a_shipped_card_fits_its_study(folder):
+    card = cards.load_card(folder)
+    study = load_study(card.study, mechanisms=mechanisms(folder))
+    cards.check_arms(card, [a.name for a in study.arms])
+    page = (folder / "README.md").read_text()
+    assert page.count("| holds |") + page.count("| fails |") + page.count("| undecided |") == len(card.predictions)
+
+
+@pytest.mark.parametrize(
+    ("name", "verdicts"),
+    [
+        ("lai_friedman2019_overlap", ["fails", "fails", "holds", "fails"]),
+        ("mpekris2020_dose", ["fails", "holds", "holds", "holds"]),
+    ],
+)
+def test_a_card_run_small_has_the_verdicts_of_its_page(name, verdicts):
+    card = cards.load_card(ROOT / "hypotheses" / name)
+    study = load_study(card.study)
+    points = [p for p in study.points() if p[2] < 8]
+    judged, _ = cards.judge(card, Runs(study).table(points))
+    assert [one.verdict for one in judged] == verdicts
+
+
+@pytest.mark.slow
+def test_entpd2_block_adds_to_pd1_block():
+    folder = ROOT / "hypotheses" / "chiu2017_entpd2_pd1"
+    card = cards.load_card(folder)
+    study = load_study(card.study, mechanisms=mechanisms(folder))
+    points = [p for p in study.points() if p[2] < 8]
+    judged, _ = cards.judge(card, Runs(study).table(points))
+    assert [one.verdict for one in judged][2:] == ["holds", "holds"]
+    assert judged[0].effect.high < 0.2
+
+
+def test_the_shipped_best_protocol_is_one(tmp_path):
+    from tme_sim.scenario import Scenario
+
+    (tmp_path / "s.toml").write_text(f'schema = 1\n[protocol]\nfile = "{ROOT / "best_protocol" / "best.toml"}"\n')
+    calendar = Scenario.load(tmp_path / "s.toml").calendar
+    days = np.array([e.tick for e in calendar.entries if e.kind == "tace"]) / 1440
+    assert days.tolist() == [0.0, 28.0, 56.0]
+
+
+def test_replicates_of_a_study_can_be_fewer():
+    study = replace(load_study(ROOT / "which_arrow_matters"), replicates=1)
+    found, table = drive.cut(study, arrows=("oxygen_on_killing",))
+    assert found.cut[0].carried.median > 0
+    assert len(table["arm"]) == 8
