@@ -12,7 +12,7 @@ from tme_sim.cohort.distributions import Draw, quantile
 from tme_sim.diagnostics import InputError
 from tme_sim.scenario import Scenario
 
-COHORTS = sorted((Path(__file__).parents[2] / "configs" / "cohorts").glob("*_*.toml"))
+COHORTS = sorted(p for p in (Path(__file__).parents[2] / "configs" / "cohorts").glob("*.toml") if p.stem != "biology")
 ONE = COHORTS[0].parent / "emerald1_like.toml"
 
 

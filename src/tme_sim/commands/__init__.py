@@ -15,5 +15,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "explore": ("tme_sim.commands.explore:explore", "Open a local page to change a scenario and see what follows."),
     "snapshot": ("tme_sim.commands.tissue:snapshot", "Draw agent tissue: cells over fields."),
     "movie": ("tme_sim.commands.tissue:movie", "Make a film of agent tissue."),
+    "cohort": ("tme_sim.commands.cohort:cohort", "Draw and describe virtual patients."),
+    "trial": ("tme_sim.commands.cohort:trial", "Run a virtual trial: every patient through every arm."),
     "report": ("tme_sim.commands.report:report", "Write one self-contained page about a run."),
 }

@@ -1,0 +1,278 @@
+"""``tme-sim cohort make|describe`` and ``tme-sim trial``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tme_sim.commands.common import BAD_INPUT, FAILED, INTERRUPTED, Failure, announce, folders, guarded
+
+
+@click.group()
+def cohort() -> None:
+    """Draw and describe virtual patients."""
+
+
+count = click.option("--n", default=200, show_default=True, metavar="N", help="How many patients.")
+seeded = click.option("--seed", default=1, show_default=True, metavar="S", help="A patient of a seed stays the same.")
+
+
+def _patients(file: str, n: int, seed: int, mechanisms: tuple[str, ...]) -> tuple[Any, list]:
+    from tme_sim.catalogue import load_catalogue
+    from tme_sim.cohort import load_cohort, make_patients
+
+    made = load_cohort(file, catalogue=load_catalogue(mechanisms) if mechanisms else None)
+    return made, make_patients(made, n, seed)
+
+
+@cohort.command("make")
+@click.argument("file")
+@count
+@seeded
+@click.option("--out", required=True, metavar="FILE.csv", help="A table with one line per patient.")
+@click.option("--scenario", "number", type=int, metavar="NUMBER", help="Write this patient as a scenario, too.")
+@click.option("--force", is_flag=True, help="Replace what stands there.")
+@folders
+@guarded
+def make(file: str, n: int, seed: int, out: str, number: int | None, force: bool, mechanisms: tuple[str, ...]) -> None:
+    """Draw the patients of a cohort file into a table.
+
+    \b
+    tme-sim cohort make configs/cohorts/emerald1_like.toml --n 500 --out patients.csv
+    tme-sim cohort make configs/cohorts/large_7cm.toml --out patients.csv --scenario 12
+    """
+    from tme_sim.cohort.folder import patients_text
+    from tme_sim.results import write_file
+
+    target = Path(out)
+    beside = target.with_name(f"{target.stem}-{number}.toml")
+    for path in (target, *([beside] if number is not None else [])):
+        if path.exists() and not force:
+            raise Failure(f"{path}: exists; choose another --out, or replace it with --force", BAD_INPUT)
+    if number is not None and not 0 <= number < n:
+        raise Failure(f"--scenario: there is no patient {number}; they have numbers 0 to {n - 1}", BAD_INPUT)
+    made, patients = _patients(file, n, seed, mechanisms)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_file(target, patients_text([p.values for p in patients], [p.number for p in patients]).encode())
+    click.echo(f"{n} patients of {made.name} written to {target}")
+    if number is not None:
+        from tme_sim.scenario import Scenario
+
+        scenario = Scenario.from_text(f'schema = 1\nname = "{made.name}-{number}"\n', catalogue=made.catalogue)
+        write_file(beside, scenario.changed(patients[number].changes).to_toml(origins=False).encode())
+        click.echo(f"patient {number} as a scenario without treatment: {beside}")
+
+
+@cohort.command("describe")
+@click.argument("file")
+@count
+@seeded
+@click.option("--out", metavar="FILE.png", help="Draw the distributions as well.")
+@click.option("--sources", is_flag=True, help="Tell where each distribution comes from.")
+@click.option("--table", metavar="FILE.csv", help="A baseline of your own to compare with; columns named as draws.")
+@click.option("--allow-identifiers", is_flag=True, help="Read the table even if it looks like identifiable patients.")
+@folders
+@guarded
+def describe(
+    file: str,
+    n: int,
+    seed: int,
+    out: str | None,
+    sources: bool,
+    table: str | None,
+    allow_identifiers: bool,
+    mechanisms: tuple[str, ...],
+) -> None:
+    """Show a cohort: its draws, a sample of patients, and the published baseline.
+
+    \b
+    tme-sim cohort describe configs/cohorts/emerald1_like.toml
+    tme-sim cohort describe configs/cohorts/advanced.toml --n 1000 --out advanced.png
+    tme-sim cohort describe configs/cohorts/large_7cm.toml --table my_baseline.csv
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from tme_sim.cohort.baseline import against_published, against_table, baseline_rows, unit_of
+    from tme_sim.cohort.tables import read_table
+
+    columns = read_table(table, allow_identifiers=allow_identifiers) if table else None
+    made, patients = _patients(file, n, seed, mechanisms)
+    console = Console(width=max(100, min(Console().width, 160)), soft_wrap=False)
+    console.print(f"[bold]{made.name}[/bold]: {made.title}", highlight=False)
+    shown = Table(title=f"{len(patients)} patients of seed {seed}", title_justify="left", show_lines=False)
+    for head in ("draw", "unit", "median (quartiles) or shares", "drawn from", "grade"):
+        shown.add_column(head, overflow="fold")
+    for name, unit, text in baseline_rows(made, patients):
+        draw = made.draws.get(name)
+        shown.add_row(name, unit, text, draw.text if draw else "follows", draw.grade if draw else "")
+    console.print(shown, markup=False)
+    if sources:
+        for name, draw in made.draws.items():
+            console.print(f"{name} ({draw.grade}): {draw.source}", markup=False, highlight=False)
+    compared = against_published(made, patients)
+    if compared:
+        shown = Table(title="against the published baseline", title_justify="left")
+        for head in ("what", "published", "drawn (sd of sampling)", "grade", "source"):
+            shown.add_column(head, overflow="fold")
+        for one in compared:
+            shown.add_row(
+                one["what"],
+                _figure(one, "published"),
+                f"{_figure(one, 'drawn')} ({_figure(one, 'error')})",
+                one["grade"],
+                one["source"],
+            )
+        console.print(shown, markup=False)
+    if columns is not None:
+        found, spare = against_table(made, patients, columns)
+        shown = Table(title=f"against {table}", title_justify="left")
+        for head in ("draw", "unit", "drawn", "in the table"):
+            shown.add_column(head, overflow="fold")
+        for name, own, given in found:
+            shown.add_row(name, unit_of(made, name).replace("text", ""), own, given)
+        console.print(shown, markup=False)
+        if spare:
+            announce(f"not compared, since no draw has the name: {', '.join(spare)}")
+    if out:
+        from tme_sim.plots.cohort import CAPTION, QUESTION, cohort_figure
+        from tme_sim.plots.run import save_figure
+
+        Path(out).parent.mkdir(parents=True, exist_ok=True)
+        save_figure(cohort_figure(made, patients, compared), out, QUESTION, CAPTION)
+        click.echo(f"drawn to {out}")
+
+
+def _figure(one: dict[str, Any], key: str) -> str:
+    return f"{100 * one[key]:.1f} %" if one["statistic"] == "share" else f"{one[key]:.3g}"
+
+
+@click.command()
+@click.argument("file")
+@click.option("--out", required=True, metavar="DIR", help="Folder of the trial; made, or gone on with.")
+@click.option("--n", type=int, metavar="N", help="Patients, instead of what the file says.")
+@click.option("--repeats", type=int, metavar="R", help="Repeats with other patients, instead of what the file says.")
+@click.option("--seed", type=int, metavar="S", help="Seed, instead of what the file says.")
+@click.option("--jobs", type=click.IntRange(1, 4096), help="Threads; default one for each core.")
+@click.option(
+    "--spiders",
+    default=20,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(0, 200),
+    help="Patients whose single scans are drawn; 0 for none.",
+)
+@click.option("--no-figures", is_flag=True, help="Draw nothing.")
+@folders
+@guarded
+def trial(
+    file: str,
+    out: str,
+    n: int | None,
+    repeats: int | None,
+    seed: int | None,
+    jobs: int | None,
+    spiders: int,
+    no_figures: bool,
+    mechanisms: tuple[str, ...],
+) -> None:
+    """Run a virtual trial: every patient through every arm; Ctrl-C stops, the same command goes on.
+
+    \b
+    tme-sim trial configs/trials/emerald1_like.toml --out trials/emerald1
+    tme-sim trial configs/trials/tace_only.toml --n 20 --out trials/small
+    """
+    from tme_sim.catalogue import load_catalogue
+    from tme_sim.cohort import load_trial, run_trial
+    from tme_sim.cohort.folder import check_folder, draw_trial, write_trial
+    from tme_sim.cohort.summary import summarise
+
+    made = load_trial(
+        file, n=n, repeats=repeats, seed=seed, catalogue=load_catalogue(mechanisms) if mechanisms else None
+    )
+    folder = check_folder(out)
+    announce(f"{made.name}: {made.n * made.repeats} patients of {made.cohort.name}, each in {len(made.arms)} arms")
+    try:
+        result = run_trial(made, out=folder, jobs=jobs, announce=announce)
+    except KeyboardInterrupt:
+        raise Failure(f"interrupted; the same command goes on with what {folder} holds", INTERRUPTED) from None
+    lost = {f["patient"]: f for f in result.failures}
+    for failure in list(lost.values())[:3]:
+        announce(f"patient {failure['patient']} left out of all arms: {failure['arm']}: {failure['message']}")
+    if len(lost) > 3:
+        announce(f"... and {len(lost) - 3} more; trial.json lists them")
+    if not len(result.follow_up):
+        raise Failure("no patient could be simulated in every arm", FAILED)
+    if result.simulated:
+        rate = result.simulated / result.seconds
+        announce(f"{result.simulated} runs in {result.seconds:.0f} s, {rate:.3g} per second")
+    summary = summarise(result)
+    write_trial(folder, result, summary)
+    if not no_figures:
+        from tme_sim.cohort.courses import courses_of
+
+        courses = courses_of(result, spiders, announce) if spiders else None
+        draw_trial(folder, result, courses)
+    _show(summary, result)
+    click.echo(f"written to {folder}")
+
+
+ROWS = (
+    ("PFS, median (months)", "pfs_median", "number"),
+    ("PFS at 12 months", "pfs_rate_12", "share"),
+    ("TTP, median (months)", "ttp_median", "number"),
+    ("objective response", "orr", "share"),
+    ("complete response", "cr", "share"),
+    ("OS at 24 months", "os_rate_24", "share"),
+    ("TACE sessions, mean", "n_tace_mean", "number"),
+    ("converted to resectable", "converted", "share"),
+)
+
+
+def _show(summary: dict[str, Any], result: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(width=max(90, min(Console().width, 160)))
+    shown = Table(title=f"{summary['trial']}: {summary['patients']} patients in every arm", title_justify="left")
+    for head in ("endpoint", *result.arms):
+        shown.add_column(head)
+    for words, key, kind in ROWS:
+        cells = [
+            _cell(summary["arms"][arm].get(key), kind, summary["arms"][arm].get(f"{key}_ci95")) for arm in result.arms
+        ]
+        shown.add_row(words, *cells)
+    console.print(shown, markup=False)
+    if summary["contrasts"]:
+        shown = Table(title="contrasts", title_justify="left")
+        for head in ("", "PFS hazard ratio", "non-proportional p", "OS hazard ratio", "PFS gained, same patients"):
+            shown.add_column(head)
+        for name, found in summary["contrasts"].items():
+            gain = summary["paired"][name]["pfs"]
+            shown.add_row(
+                name,
+                _cell(found["pfs_hr"], "number", found["pfs_hr_ci95"]),
+                _cell(found["pfs_nonproportional_p"], "number", None),
+                _cell(found["os_hr"], "number", found["os_hr_ci95"]),
+                f"{gain['mean_gain']:.2f} months; {100 * gain['better']:.0f} % gain, {100 * gain['worse']:.0f} % lose",
+            )
+        console.print(shown, markup=False)
+    click.echo(f"therapy after progression: {summary['after_progression']}")
+
+
+def _cell(value: float | None, kind: str, interval: Any) -> str:
+    import math
+
+    if value is None or math.isnan(value):
+        return "-"
+
+    def text(number: float) -> str:
+        if math.isinf(number):
+            return "not reached"
+        if math.isnan(number):
+            return "?"
+        return f"{100 * number:.0f} %" if kind == "share" else f"{number:.3g}"
+
+    return text(value) + (f" ({text(interval[0])} to {text(interval[1])})" if interval else "")

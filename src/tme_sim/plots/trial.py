@@ -1,0 +1,392 @@
+"""Figures of a virtual trial: survival, best response, courses, progression, paired differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tme_sim.plots.style import COLOURS, DPI, FAINT, INK, MUTED, TEXT, TITLE, WIDTH_MM, ink
+
+__all__ = [
+    "FIGURES",
+    "paired_figure",
+    "progression_figure",
+    "spider_figure",
+    "survival_figure",
+    "swimmer_figure",
+    "trial_figures",
+    "waterfall_figure",
+]
+
+MM = 25.4
+MONTH = 30.4375
+MOST_BARS = 200  # of a waterfall
+MOST_LANES = 30  # of a swimmer plot
+ARM_COLOURS = ("#4D4D4D", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+PATTERN_COLOURS = {
+    "existing_intrahepatic": "#D55E00",
+    "new_intrahepatic": "#E69F00",
+    "extrahepatic": "#7A4A00",
+    "death": "#1A1A1A",
+    "": "#E4E4E4",
+}
+PATTERN_WORDS = {
+    "existing_intrahepatic": "known liver lesion grew",
+    "new_intrahepatic": "new liver lesion or portal invasion",
+    "extrahepatic": "outside the liver",
+    "death": "death",
+    "": "none seen",
+}
+FIGURES = {
+    "survival": "How long until progression or death, and until death?",
+    "waterfall": "How far do tumours shrink?",
+    "swimmer": "What happens to single patients?",
+    "spider": "How do tumours change from scan to scan?",
+    "progression": "How does first progression look?",
+    "paired": "What does each patient gain by the other arm?",
+}
+
+
+def trial_figures(result: Any, courses: Mapping[str, Sequence[Mapping[str, Any]]] | None = None) -> dict[str, Any]:
+    """matplotlib Figures of a :class:`tme_sim.cohort.TrialResult` by name; a spider plot only with `courses`."""
+    out = {
+        "survival": survival_figure(result),
+        "waterfall": waterfall_figure(result),
+        "swimmer": swimmer_figure(result),
+        "progression": progression_figure(result),
+    }
+    if courses and any(courses.values()):
+        out["spider"] = spider_figure(result, courses)
+    if len(result.arms) > 1:
+        out["paired"] = paired_figure(result)
+    return out
+
+
+def survival_figure(result: Any):
+    """Kaplan-Meier curves of progression-free and overall survival with 95 % bands and numbers at risk."""
+    from tme_sim.cohort.survival import curve_of
+
+    arms, table = result.arms, 4.2 * len(result.arms)
+    sheet = _Sheet(result, "survival", 72.0 + table, columns=2, bottom=13.0 + table)
+    for axes, endpoint, words in zip(
+        sheet.axes, ("pfs", "os"), ("Progression-free survival", "Overall survival"), strict=True
+    ):
+        longest = 1.0
+        for arm, colour in zip(arms, ARM_COLOURS, strict=False):
+            time, event = result.seen(arm, endpoint)
+            curve = curve_of(time, event)
+            end = float(time.max())
+            longest = max(longest, end / MONTH)
+            x = np.concatenate([[0.0], curve.time, [end]]) / MONTH
+            y, low, high = (
+                np.concatenate([[1.0], values, [values[-1] if len(values) else 1.0]]) * 100
+                for values in (curve.share, curve.low, curve.high)
+            )
+            axes.step(x, y, where="post", color=colour, linewidth=1.2)
+            axes.fill_between(x, low, high, step="post", color=colour, alpha=0.13, linewidth=0)
+            lost = np.unique(time[~event & (time < end)]) / MONTH
+            marks = [100 * curve.at(t * MONTH)[0] for t in lost]
+            axes.plot(lost, marks, "|", color=colour, markersize=2.5, markeredgewidth=0.5)
+        ticks = _months(axes, longest)
+        axes.set_xlim(0, longest)
+        axes.set_ylim(0, 101)
+        axes.axhline(50, color=FAINT, linewidth=0.5, zorder=0)
+        sheet.dress(axes, "months", "patients (%)")
+        axes.set_title(words, fontsize=TEXT + 0.5, color=INK, loc="left", pad=3)
+        _at_risk(sheet, axes, result, endpoint, ticks)
+    sheet.key([(arm_words(result, arm), colour) for arm, colour in zip(arms, ARM_COLOURS, strict=False)])
+    return sheet.figure
+
+
+def _at_risk(sheet: _Sheet, axes: Any, result: Any, endpoint: str, ticks: np.ndarray) -> None:
+    from tme_sim.cohort.survival import curve_of
+
+    box = axes.get_position()
+    sheet.text(box.x0 * WIDTH_MM, box.y0 * sheet.height - 9.5, "at risk", color=MUTED)
+    for row, (arm, colour) in enumerate(zip(result.arms, ARM_COLOURS, strict=False)):
+        counts = curve_of(*result.seen(arm, endpoint)).at_risk(ticks * MONTH)
+        y = box.y0 * sheet.height - 13.0 - 4.0 * row
+        span = axes.get_xlim()
+        for tick, count in zip(ticks, counts, strict=True):
+            x = (box.x0 + box.width * (tick - span[0]) / (span[1] - span[0])) * WIDTH_MM
+            sheet.text(x, y, str(count), color=ink(colour), ha="center")
+
+
+def waterfall_figure(result: Any):
+    """Best change of the sum of target diameters, patient by patient, coloured by best response."""
+    criterion = result.trial.arms[0].scenario.imaging.criterion
+    sheet = _Sheet(
+        result,
+        "waterfall",
+        42.0 * _rows(len(result.arms)),
+        columns=min(2, len(result.arms)),
+        rows=_rows(len(result.arms)),
+    )
+    for axes, arm in zip(sheet.axes, result.arms, strict=False):
+        depth = 100 * np.nan_to_num(result.column(arm, "depth").astype(float))  # no scan after baseline: no change
+        best = result.column(arm, f"best_response_{criterion}").astype(str)
+        order = np.argsort(-depth, kind="stable")
+        if len(order) > MOST_BARS:
+            order = order[np.linspace(0, len(order) - 1, MOST_BARS).round().astype(int)]
+        colours = [COLOURS.get(best[i], FAINT) for i in order]
+        axes.bar(np.arange(len(order)), np.clip(depth[order], -100, 60), width=1.0, color=colours, linewidth=0)
+        for level in (20, -30):
+            axes.axhline(level, color=MUTED, linewidth=0.5, linestyle=(0, (3, 2)))
+        axes.axhline(0, color=INK, linewidth=0.5)
+        axes.set_ylim(-103, 63)
+        axes.set_yticks([-100, -60, -30, 0, 20, 60])
+        axes.set_xticks([])
+        sheet.dress(axes, "", "best change (%)")
+        sheet.panel(axes, arm_words(result, arm), ARM_COLOURS[result.arms.index(arm) % 6])
+    sheet.hide(len(result.arms))
+    sheet.key([(name, COLOURS[name]) for name in ("CR", "PR", "SD", "PD")])
+    return sheet.figure
+
+
+def swimmer_figure(result: Any):
+    """Courses of the same patients in every arm: time to death or the end, with response, progression and death."""
+    count = min(MOST_LANES, len(result.follow_up))
+    rows = -(-len(result.arms) // 3)
+    sheet = _Sheet(result, "swimmer", 12.0 + 2.6 * count, columns=min(3, len(result.arms)), rows=rows, left=6.0)
+    reference = result.column(result.arms[0], "os")[:count].astype(float)
+    order = np.argsort(-reference, kind="stable")
+    for axes, arm in zip(sheet.axes, result.arms, strict=False):
+        alive = np.where(result.column(arm, "os_event").astype(bool), result.column(arm, "os"), np.inf)
+        end = result.column(arm, "os").astype(float)
+        pfs, dor = result.column(arm, "pfs").astype(float), result.column(arm, "dor").astype(float)
+        progressed = result.column(arm, "ttp_event").astype(bool)
+        for lane, i in enumerate(order):
+            until = pfs[i] if progressed[i] else end[i]
+            axes.barh(lane, until / MONTH, height=0.72, color="#BFD9EA", linewidth=0)
+            if progressed[i]:
+                axes.barh(lane, (end[i] - until) / MONTH, left=until / MONTH, height=0.72, color="#E4E4E4", linewidth=0)
+            if dor[i] > 0:
+                axes.plot((pfs[i] - dor[i]) / MONTH, lane, "o", color=ink(COLOURS["CR"], 3), markersize=2.6)
+            if progressed[i]:
+                axes.plot(pfs[i] / MONTH, lane, "D", color=COLOURS["viable"], markersize=2.4)
+            if np.isfinite(alive[i]):
+                axes.plot(end[i] / MONTH, lane, "x", color=INK, markersize=3.2, markeredgewidth=0.9)
+            else:
+                axes.plot(end[i] / MONTH, lane, ">", color=MUTED, markersize=2.6)
+        axes.set_ylim(count - 0.3, -0.7)
+        axes.set_yticks([])
+        _months(axes, float(end.max()) / MONTH)
+        sheet.dress(axes, "months", "")
+        sheet.panel(axes, arm_words(result, arm), ARM_COLOURS[result.arms.index(arm) % 6])
+    sheet.hide(len(result.arms))
+    marks = [
+        ("first response", ink(COLOURS["CR"], 3), "o"),
+        ("progression", COLOURS["viable"], "D"),
+        ("death", INK, "x"),
+        ("alive at the end", MUTED, ">"),
+    ]
+    sheet.key([(w, c) for w, c, _ in marks], [m for _, _, m in marks])
+    return sheet.figure
+
+
+def spider_figure(result: Any, courses: Mapping[str, Sequence[Mapping[str, Any]]]):
+    """Change of the sum of target diameters over time, one line per patient."""
+    arms = [arm for arm in result.arms if courses.get(arm)]
+    sheet = _Sheet(result, "spider", 44.0 * _rows(len(arms)), columns=min(2, len(arms)), rows=_rows(len(arms)))
+    for axes, arm in zip(sheet.axes, arms, strict=False):
+        for course in courses[arm]:
+            days, change = np.array(course["days"]), 100 * np.array(course["change"])
+            lowest = change.min()
+            colour = COLOURS["CR"] if lowest <= -99.5 else "#5FAF95" if lowest <= -30 else "#9A9A9A"
+            colour = COLOURS["viable"] if change[1:].min() >= 0 else colour
+            axes.plot(days / MONTH, np.clip(change, -100, 105), color=colour, linewidth=0.7, alpha=0.85)
+        for level in (20, -30):
+            axes.axhline(level, color=MUTED, linewidth=0.5, linestyle=(0, (3, 2)))
+        axes.axhline(0, color=INK, linewidth=0.5)
+        axes.set_ylim(-104, 104)
+        axes.set_yticks([-100, -30, 0, 20, 100])
+        _months(axes, max(c["days"][-1] for c in courses[arm]) / MONTH)
+        sheet.dress(axes, "months", "change (%)")
+        sheet.panel(
+            axes,
+            f"{arm_words(result, arm)} (first {len(courses[arm])} patients)",
+            ARM_COLOURS[result.arms.index(arm) % 6],
+        )
+    sheet.hide(len(arms))
+    sheet.key(
+        [
+            ("no longer seen", COLOURS["CR"]),
+            ("shrinks by 30 %", "#5FAF95"),
+            ("less", "#9A9A9A"),
+            ("never below baseline", COLOURS["viable"]),
+        ]
+    )
+    return sheet.figure
+
+
+def progression_figure(result: Any):
+    """What first progression was, as a share of all patients, arm by arm."""
+    sheet = _Sheet(result, "progression", 9.0 + 9.0 * len(result.arms), left=52.0)
+    axes = sheet.axes[0]
+    for lane, arm in enumerate(result.arms):
+        kinds = np.where(result.seen(arm, "pfs")[1], result.column(arm, "first_pd").astype(str), "")
+        begin = 0.0
+        for kind, colour in PATTERN_COLOURS.items():
+            share = 100 * float(np.mean(kinds == kind))
+            axes.barh(lane, share, left=begin, height=0.62, color=colour, linewidth=0)
+            if share >= 6:
+                light = kind in ("extrahepatic", "death")
+                axes.text(
+                    begin + share / 2,
+                    lane,
+                    f"{share:.0f}",
+                    ha="center",
+                    va="center_baseline",
+                    fontsize=TEXT,
+                    color="white" if light else INK,
+                )
+            begin += share
+    axes.set_ylim(len(result.arms) - 0.5, -0.5)
+    axes.set_xlim(0, 100)
+    axes.set_yticks(range(len(result.arms)), [_short(arm_words(result, arm), 34) for arm in result.arms])
+    sheet.dress(axes, "patients (%)", "")
+    sheet.key([(PATTERN_WORDS[kind], colour) for kind, colour in PATTERN_COLOURS.items()])
+    return sheet.figure
+
+
+def paired_figure(result: Any):
+    """Months of progression-free survival that each patient gains or loses by the other arm, in order of size."""
+    from tme_sim.cohort.summary import gains, pairs
+
+    found = pairs(result.arms)
+    sheet = _Sheet(result, "paired", 46.0 * _rows(len(found)), columns=min(2, len(found)), rows=_rows(len(found)))
+    for axes, (first, second) in zip(sheet.axes, found, strict=False):
+        gain = np.sort(gains(result, first, second))[::-1] / MONTH
+        x = (np.arange(len(gain)) + 0.5) * 100 / len(gain)
+        better, worse = gain > 0.25, gain < -0.25
+        for who, colour in ((better, COLOURS["CR"]), (worse, COLOURS["viable"])):
+            axes.bar(x[who], gain[who], width=100 / len(gain), color=colour, linewidth=0)
+        axes.axhline(0, color=INK, linewidth=0.5)
+        mean = float(gain.mean())
+        axes.axhline(mean, color=MUTED, linewidth=0.6, linestyle=(0, (3, 2)))
+        axes.set_xlim(0, 100)
+        axes.margins(y=0.12)
+        words = f"gain {100 * better.mean():.0f} %, lose {100 * worse.mean():.0f} %; mean {mean:+.1f} months"
+        axes.text(
+            0.98,
+            0.95,
+            words.replace("-", "\N{MINUS SIGN}"),
+            transform=axes.transAxes,
+            ha="right",
+            va="top",
+            fontsize=TEXT,
+            color=INK,
+        )
+        sheet.dress(axes, "patients, in order (%)", "months gained")
+        sheet.panel(axes, _short(f"{arm_words(result, second)} instead of {arm_words(result, first)}", 58), INK)
+    sheet.hide(len(found))
+    sheet.key([("longer without progression", COLOURS["CR"]), ("shorter", COLOURS["viable"])])
+    return sheet.figure
+
+
+def arm_words(result: Any, arm: str) -> str:
+    """Title of an arm."""
+    return next((a.title for a in result.trial.arms if a.name == arm), arm)
+
+
+def _months(axes: Any, longest: float) -> np.ndarray:
+    """Sets round ticks on an axis of months and returns them."""
+    step = next((s for s in (1, 2, 3, 6, 12, 24, 60) if longest / s <= 7), 120)
+    ticks = np.arange(0, longest + 0.3, step)
+    axes.set_xticks(ticks)
+    return ticks
+
+
+def _rows(count: int) -> int:
+    return math.ceil(count / 2)
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+class _Sheet:
+    """A figure with question, trial, key and panels; lengths in mm."""
+
+    def __init__(
+        self,
+        result: Any,
+        name: str,
+        height: float,
+        *,
+        columns: int = 1,
+        rows: int = 1,
+        left: float = 15.0,
+        bottom: float = 11.0,
+    ):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        top, gap = 23.0, 16.0
+        self.height = top + height + bottom + gap * (rows - 1)
+        self.figure = Figure(figsize=(WIDTH_MM / MM, self.height / MM), dpi=DPI, facecolor="white")
+        FigureCanvasAgg(self.figure)
+        self.left = 4.0
+        self.text(4.0, self.height - 3.0, FIGURES.get(name, name), fontsize=TITLE, fontweight="bold", va="top")
+        failed = len({f["patient"] for f in result.failures})
+        lost = f"; {failed} could not be simulated" if failed else ""
+        repeats = f", {result.trial.repeats} repeats" if result.trial.repeats > 1 else ""
+        about = (
+            f"{_short(result.trial.title or result.trial.name, 84)}: {len(result.follow_up)} virtual patients"
+            f"{repeats}{lost}"
+        )
+        self.text(4.0, self.height - 8.0, about, color=MUTED, va="top")
+        panel = height / rows
+        grid = self.figure.add_gridspec(
+            rows,
+            columns,
+            left=left / WIDTH_MM,
+            right=1 - 5 / WIDTH_MM,
+            top=1 - top / self.height,
+            bottom=bottom / self.height,
+            wspace=0.22,
+            hspace=(gap / panel) if rows > 1 else 0,
+        )
+        self.axes = [self.figure.add_subplot(grid[i // columns, i % columns]) for i in range(rows * columns)]
+
+    def text(self, x: float, y: float, words: str, **style: Any) -> None:
+        self.figure.text(x / WIDTH_MM, y / self.height, words, **{"fontsize": TEXT, "color": INK, **style})
+
+    def panel(self, axes: Any, words: str, colour: str) -> None:
+        axes.set_title(words, fontsize=TEXT + 0.5, color=ink(colour), loc="left", pad=3)
+
+    def hide(self, used: int) -> None:
+        for axes in self.axes[used:]:
+            axes.set_visible(False)
+
+    def dress(self, axes: Any, below: str, beside: str) -> None:
+        axes.tick_params(labelsize=TEXT, length=2, width=0.5, color=MUTED, labelcolor=INK)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_linewidth(0.5)
+            axes.spines[side].set_color(MUTED)
+        axes.set_xlabel(below, fontsize=TEXT, color=INK, labelpad=2)
+        axes.set_ylabel(beside, fontsize=TEXT, color=INK, labelpad=2)
+
+    def key(self, items: Sequence[tuple[str, str]], markers: Sequence[str] = ()) -> None:
+        from matplotlib.lines import Line2D
+
+        x, y = 4.0, self.height - 14.5
+        for i, (words, colour) in enumerate(items):
+            width = 7.0 + 1.5 * len(words)
+            if x + width > WIDTH_MM - 2:
+                x, y = 4.0, y - 3.6
+            at = (y + 0.8) / self.height
+            if markers:
+                line = Line2D([(x + 1) / WIDTH_MM], [at], marker=markers[i], color=colour, markersize=3.4, linestyle="")
+            else:
+                line = Line2D(
+                    [x / WIDTH_MM, (x + 3.2) / WIDTH_MM], [at, at], color=colour, linewidth=3, solid_capstyle="butt"
+                )
+            self.figure.add_artist(line)
+            self.text(x + 4.2, y, words, va="bottom")
+            x += width

@@ -1,0 +1,131 @@
+"""``tme-sim cohort`` and ``tme-sim trial``: what they write, and that bad input is refused with nothing written."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tme_sim.cli import cli
+from tme_sim.cohort.tables import read_table
+from tme_sim.diagnostics import InputError
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+ONE = str(CONFIGS / "cohorts" / "emerald1_like.toml")
+
+
+def ran(*words):
+    return CliRunner().invoke(cli, [str(w) for w in words])
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory):
+    """A shipped trial, made small: twice 4 patients, three arms, half a year."""
+    folder = tmp_path_factory.mktemp("trial")
+    text = (CONFIGS / "trials" / "emerald1_like.toml").read_text()
+    text = text.replace("../", f"{CONFIGS}/").replace('duration = "36 months"', 'duration = "6 months"')
+    text = text.replace('cut_off = "40 months"', 'cut_off = "13 months"')
+    (folder / "small.toml").write_text(text)
+    out = folder / "out"
+    return out, ran("trial", folder / "small.toml", "--n", 4, "--repeats", 2, "--jobs", 1, "--spiders", 2, "--out", out)
+
+
+def test_trial_writes_rows_summary_and_figures(trial):
+    out, done = trial
+    assert done.exit_code == 0, done.output
+    for name in ("trial.json", "summary.json", "rows.csv", "rows.npz", "patients.csv"):
+        assert (out / name).stat().st_size > 100
+    figures = {p.stem for p in (out / "figures").glob("*.png")}
+    assert figures == {"survival", "waterfall", "swimmer", "spider", "progression", "paired"}
+    about = json.loads((out / "trial.json").read_text())
+    assert about["status"] == "done" and about["after_progression"].startswith("none")
+    summary = json.loads((out / "summary.json").read_text())
+    assert set(summary["arms"]) == {"emerald1_tace", "emerald1_durva", "emerald1_durva_bev"}
+    assert set(summary["contrasts"]) == set(summary["paired"])
+    assert "over_repeats" in summary
+    with open(out / "rows.csv") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 3 * summary["patients"]
+    with np.load(out / "rows.npz", allow_pickle=False) as arrays:
+        assert len(arrays["emerald1_tace/pfs"]) == summary["patients"]
+    assert "per second" in done.output
+
+
+def test_summary_agrees_with_its_rows(trial):
+    out, _ = trial
+    summary = json.loads((out / "summary.json").read_text())
+    with open(out / "rows.csv") as stream:
+        rows = [r for r in csv.DictReader(stream) if r["arm"] == "emerald1_tace"]
+    arm = summary["arms"]["emerald1_tace"]
+    seen = [r for r in rows if r["pfs_event"] == "1" and float(r["pfs"]) <= float(r["follow_up"])]
+    assert arm["pfs_events"] == len(seen)
+    shares = [arm[f"first_pd_{kind}"] for kind in ("existing_intrahepatic", "new_intrahepatic", "extrahepatic", "death")]
+    assert sum(shares) == pytest.approx(len(seen) / len(rows))
+    assert arm["n_tace_mean"] == pytest.approx(np.mean([int(r["n_tace"]) for r in rows]))
+
+
+def test_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    done = ran("trial", CONFIGS / "trials" / "tace_only.toml", "--out", tmp_path)
+    assert done.exit_code == 2 and "no folder of a trial" in done.output
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(("words", "told"), [
+    (["--n", "0"], "at least 1"), (["--repeats", "-1"], "at least 1"), (["--seed", "-1"], "at least 0"),
+])  # fmt: skip
+def test_trial_of_nobody_is_refused(tmp_path, words, told):
+    done = ran("trial", CONFIGS / "trials" / "tace_only.toml", "--out", tmp_path / "t", *words)
+    assert done.exit_code == 2 and told in done.output
+    assert not (tmp_path / "t").exists()
+
+
+def test_cohort_make_writes_patients_and_a_scenario_that_can_be_read(tmp_path):
+    out = tmp_path / "patients.csv"
+    done = ran("cohort", "make", ONE, "--n", 3, "--out", out, "--scenario", 1)
+    assert done.exit_code == 0, done.output
+    with open(out) as stream:
+        assert [r["patient"] for r in csv.DictReader(stream)] == ["0", "1", "2"]
+    assert ran("config", "check", tmp_path / "patients-1.toml").exit_code == 0
+    again = ran("cohort", "make", ONE, "--n", 3, "--out", out)
+    assert again.exit_code == 2 and "exists" in again.output
+    assert ran("cohort", "make", ONE, "--n", 0, "--out", tmp_path / "none.csv").exit_code == 2
+    assert not (tmp_path / "none.csv").exists()
+
+
+def test_cohort_describe_compares_with_what_was_published_and_with_a_table(tmp_path):
+    table = tmp_path / "baseline.csv"
+    table.write_text("age,sex,ki67\n61,male,3\n70,female,4\n55,male,9\n")
+    done = ran("cohort", "describe", ONE, "--n", 20, "--out", tmp_path / "a.png", "--table", table, "--sources")
+    assert done.exit_code == 0, done.output
+    assert "25.8 %" in done.output and "BCLC stage A" in done.output
+    assert "61 (58 to 65.5)" in done.output
+    assert "ki67" in done.output
+    assert (tmp_path / "a.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(("header", "cell"), [
+    ("Patient Name", "x"), ("surname", "x"), ("date_of_birth", "1"), ("DOB", "1"), ("MRN", "1"), ("e-mail", "x"),
+    ("Hospital number", "5"), ("seen", "1961-04-03"), ("first visit", "03.04.1961"), ("code", "GB1234567"),
+    ("contact", "ann@example.org"), ("who", "Anna Schmidt"), ("called", "+49 30 1234567"),
+])  # fmt: skip
+def test_table_of_identifiable_patients_is_refused(tmp_path, header, cell):
+    table = tmp_path / "people.csv"
+    table.write_text(f"age,{header}\n" + f"61,{cell}\n" * 4)
+    done = ran("cohort", "describe", ONE, "--n", 2, "--table", table)
+    assert done.exit_code == 2
+    assert "identifiable patients" in done.output and header in done.output
+    assert list(read_table(table, allow_identifiers=True)) == ["age", header]
+
+
+def test_harmless_tables_are_read_and_broken_ones_refused(tmp_path):
+    good = tmp_path / "good.csv"
+    good.write_text("age;albi;sex\n61;-2.5;male\n70;-1.9;female\n")
+    assert read_table(good) == {"age": ["61", "70"], "albi": ["-2.5", "-1.9"], "sex": ["male", "female"]}
+    for text, words in (("age,sex\n", "no rows"), ("age,age\n1,2\n", "one name"), ("age,sex\n1\n", "1 cells")):
+        bad = tmp_path / "bad.csv"
+        bad.write_text(text)
+        with pytest.raises(InputError, match=words):
+            read_table(bad)
