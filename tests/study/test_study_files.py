@@ -145,6 +145,10 @@ values = [0, 0.5]
 name = "size"
 key = "parameters.cell_loss_factor"
 values = [0.5, 0.6]
+[[factor]]
+name = "diameter"
+key = "patient.lesion.main.diameter"
+values = ["30 mm", "6 cm"]
 [replicates]
 count = 2
 """

@@ -109,6 +109,10 @@ class Study:
         """
         return list(self._points)
 
+    def point(self, ordinal: int) -> Point:
+        """The point that stands at `ordinal` of the plan."""
+        return self._points[ordinal]
+
     @cached_property
     def _points(self) -> tuple[Point, ...]:
         if self.given is not None:

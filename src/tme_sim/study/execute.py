@@ -225,28 +225,35 @@ def _forget(store: Store, study: Study) -> None:
 
 @dataclass(frozen=True)
 class Task:
-    """Points run together: their ordinals in the plan, and each as (arm, overrides)."""
+    """Points of a study that run together, by their ordinals in the plan."""
 
+    study: Study
     ordinals: tuple[int, ...]
-    points: tuple[tuple[str, dict[str, Any]], ...]
+
+    @property
+    def points(self) -> list[tuple[str, dict[str, Any]]]:
+        """Each as (arm, overrides); made when asked for, since a study may have millions."""
+        found = [self.study.point(i) for i in self.ordinals]
+        return [(point[1], self.study.changes(point)) for point in found]
 
     def __len__(self) -> int:
         return len(self.ordinals)
 
     def singly(self) -> list[Task]:
         """Each of its points as a task."""
-        return [Task((o,), (p,)) for o, p in zip(self.ordinals, self.points, strict=True)]
+        return [Task(self.study, (ordinal,)) for ordinal in self.ordinals]
 
 
 def _tasks(study: Study, missing: Sequence[int], jobs: int) -> Iterator[Task]:
     """The missing points in tasks; points of one arm and the same choices stand together, as they share a model."""
     points = study.points()
     choices = [f.name for f in study.all_factors if f.is_choice]
-    order = sorted(missing, key=lambda i: (points[i][1], *(str(points[i][0].get(c, "")) for c in choices)))
+    order = list(missing)
+    if choices or len(study.arms) > 1:
+        order.sort(key=lambda i: (points[i][1], *(str(points[i][0].get(c, "")) for c in choices)))
     size = 8 if study.outputs.runs else max(1, min(BATCH, -(-len(order) // jobs)))
     for begin in range(0, len(order), size):
-        part = order[begin : begin + size]
-        yield Task(tuple(part), tuple((points[i][1], study.changes(points[i])) for i in part))
+        yield Task(study, tuple(order[begin : begin + size]))
 
 
 class _Sink:
@@ -338,7 +345,7 @@ def _processes(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> N
     queue = deque(tasks)
     try:
         sink.tell("starting workers")
-        pool.start(_samples(tasks), lanes=len(tasks[0]) >= ENOUGH_FOR_LANES)
+        pool.start(_samples(study, tasks), lanes=len(tasks[0]) >= ENOUGH_FOR_LANES)
         while queue or pool.busy:
             for worker in pool.idle():
                 if not queue:
@@ -373,11 +380,14 @@ def _limit(study: Study, task: Task, sink: _Sink) -> float:
     return 2.0 * study.timeout + 30.0 * usual * len(task)
 
 
-def _samples(tasks: Sequence[Task]) -> list[tuple[str, dict[str, Any]]]:
+def _samples(study: Study, tasks: Sequence[Task]) -> list[tuple[str, dict[str, Any]]]:
     """Points whose models are compiled before all workers begin: one for each arm and set of biological choices."""
-    seen: dict[tuple, tuple[str, dict[str, Any]]] = {}
+    structural = [
+        f.name for f in study.all_factors if any(k.startswith("biology.") and "gains" not in k for k in f.keys)
+    ]
+    seen: dict[tuple, int] = {}
     for task in tasks:
-        for arm, changes in task.points:
-            chosen = {k: v for k, v in changes.items() if k.startswith(("biology.hypotheses", "biology.off"))}
-            seen.setdefault((arm, *sorted((k, str(v)) for k, v in chosen.items())), (arm, changes))
-    return list(seen.values())[:200]
+        for i in task.ordinals:
+            values, arm, _ = study.point(i)
+            seen.setdefault((arm, *(values.get(name) for name in structural)), i)
+    return Task(study, tuple(seen.values())[:200]).points

@@ -148,7 +148,8 @@ class Runner:
 def _quick(base: Scenario, name: str, value: Any) -> tuple[str, Any] | None:
     """An override that no date depends on, checked; None for any other.
 
-    One of ("parameter", (name, quantity)), ("gain", (arrow, gain)) and ("patient", number).
+    One of ("parameter", (name, quantity)), ("gain", (arrow, gain)), ("lesion", (place, name, quantity)) and
+    ("patient", number).
     """
     if name == "patient.number":
         return ("patient", value) if type(value) is int and 0 <= value < 2**63 else None
@@ -156,27 +157,51 @@ def _quick(base: Scenario, name: str, value: Any) -> tuple[str, Any] | None:
     if section == "biology.gains":
         good = type(value) in (int, float) and 0.0 <= value <= 1.0 and key in base.catalogue.arrows
         return ("gain", (key, float(value))) if good else None
-    if section != "parameters" or key in base.patient.parameters:
+    if section == "parameters":
+        known = {**base.catalogue.parameters, **base.catalogue.lesion_parameters}
+        if key in base.patient.parameters or key not in known or key.startswith("gain_"):
+            return None
+        quantity = _read(value, known[key])
+        return None if quantity is None else ("parameter", (key, quantity))
+    lesion = _lesion(base, section) if key in base.catalogue.lesion_parameters else None
+    if lesion is None:
         return None
+    quantity = _read(value, base.catalogue.lesion_parameters[key])
+    return None if quantity is None else ("lesion", (lesion, key, quantity))
+
+
+def _lesion(base: Scenario, section: str) -> int | None:
+    """Place from 0 of the lesion that ``patient.lesion.NAME`` means to an override; None where that is not plain."""
+    start = "patient.lesion."
+    if not section.startswith(start) or not isinstance(base._raw.get("patient", {}).get("lesion"), list):
+        return None
+    name = section[len(start) :]
+    if name.isdigit():
+        return int(name) - 1 if 1 <= int(name) <= len(base.patient.lesion) else None
+    names = [one.name.lower() for one in base.patient.lesion]
+    return names.index(name.lower()) if name.lower() in names and "." not in name else None
+
+
+def _read(value: Any, parameter: Any) -> Any:
     from tme_sim.patient import read_parameter
 
-    known = {**base.catalogue.parameters, **base.catalogue.lesion_parameters}
-    if key not in known or key.startswith("gain_"):
-        return None
-    problems = Problems(Places(""))
-    quantity = read_parameter(value, known[key], ("parameters", key), problems, [])
-    return None if quantity is None else ("parameter", (key, quantity))
+    return read_parameter(value, parameter, ("parameters", parameter.name), Problems(Places("")), [])
 
 
 def _with_values(scenario: Scenario, quick: Any) -> Scenario:
     parameters, gains, number = dict(scenario.parameters), dict(scenario.biology.gains), scenario.patient.number
+    lesions = list(scenario.patient.lesion)
     for kind, what in quick:
         if kind == "patient":
             number = what
+        elif kind == "lesion":
+            at, name, quantity = what
+            own = {**lesions[at].parameters, name: quantity}
+            lesions[at] = lesions[at].model_copy(update={"parameters": own})
         else:
             (parameters if kind == "parameter" else gains)[what[0]] = what[1]
     return scenario.model_copy(update={
         "parameters": parameters,
         "biology": scenario.biology.model_copy(update={"gains": gains}),
-        "patient": scenario.patient.model_copy(update={"number": number}),
+        "patient": scenario.patient.model_copy(update={"number": number, "lesion": tuple(lesions)}),
     })  # fmt: skip
