@@ -176,9 +176,10 @@ def structures(announce: Callable[[str], None] | None = None) -> Callable[[Plan]
 
 def run_plan(
     plan: Plan, *, announce: Callable[[str], None] | None = None, record: bool = False, ready: SetUp | None = None,
-    checkpoints: str | Path | None = None,
+    checkpoints: str | Path | None = None, watch: Callable[[str, bytes], None] | None = None,
 ) -> Outcome:  # fmt: skip
-    """Run a plan; `record` keeps every accepted step for flux attribution, `ready` is the plan already set up.
+    """Run a plan; `record` keeps every accepted step for flux attribution, `ready` is the plan already set up, and
+    `watch` is given name and content of every snapshot of agent tissue as it is taken.
 
     `checkpoints` is a folder for those of agent tissue: the run goes on from the newest of its own that lies there.
 
@@ -200,7 +201,7 @@ def run_plan(
         from tme_sim.tissue.course import integrate
 
         states, held, nodes, stats, tissue = _timed(
-            timings, "integrate", integrate, plan, ready, ticks, announce, checkpoints)
+            timings, "integrate", integrate, plan, ready, ticks, announce, checkpoints, watch)
         if plan.calendar.ruled:
             ready.events = _with_decisions(plan, ready.events, ready.memory)
     begin = clock.perf_counter()

@@ -218,7 +218,7 @@ def test_it_is_used_by_keys_alone(browser, explorer):
 def test_a_band_of_draws_is_shown_at_one_click(browser, explorer):
     with tab(browser, explorer) as one:
         one.page.locator("#band").click()
-        one.until("window.explorer.band && window.explorer.band.done === window.explorer.draws", "the band", 90)
+        one.until("window.explorer.band && window.explorer.band.over", "the band", 180)
         assert one.page.evaluate("window.explorer.band.curves.length") >= 8
 
 
@@ -250,6 +250,21 @@ def test_the_timing_surface_shows_the_calendar_and_moves_it(browser, explorer):
         one.after(lambda: one.page.mouse.click(box["x"] + box["width"] - 30, box["y"] + box["height"] / 2))
         assert one.page.evaluate("window.explorer.state.calendar.rows[3].days[0]") > before
         assert "Ring: the calendar shown" in one.page.locator("#maptext").inner_text()
+
+
+@pytest.mark.slow
+def test_single_cells_run_in_the_background_and_are_compared(browser):
+    small = {"piece.size": "0.2 mm", "piece.settle": "1 day", "piece.snapshots": [-1, 1], "run.duration": "6 day"}
+    scenario = Scenario.load(ROOT / "configs/agents_emerald1.toml", small)
+    with serving(scenario) as explorer, tab(browser, explorer) as one:
+        assert one.page.locator("#fidelity").is_visible()
+        one.page.locator("#cellrun").click()
+        one.until("window.explorer.shots >= 1", "a snapshot", 240)
+        one.until("window.explorer.cells.over", "the end of the cells", 240)
+        assert one.page.locator("#progress").inner_text().startswith("done")
+        one.until("window.explorer.frame.pins.length === 1")
+        assert "Cells" in one.page.locator("#pins").inner_text()
+        assert one.page.evaluate("Array.from(document.querySelectorAll('#shots img'), i => i.naturalWidth > 300).every(Boolean)")
 
 
 @pytest.mark.slow

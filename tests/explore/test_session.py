@@ -490,3 +490,28 @@ def test_the_surface_of_a_study_is_read_from_its_store(tmp_path):
     assert told["best"]["value"] == pytest.approx(min(v for row in told["values"] for v in row), rel=1e-5)
     with pytest.raises(InputError):
         of_study(study, str(tmp_path / "nothing"), lambda _: None)
+
+
+@pytest.mark.slow
+def test_single_cells_are_watched_stopped_and_one_at_a_time():
+    from tme_sim.explore.cells import CellRun, Stopped
+
+    small = {"piece.size": "0.2 mm", "piece.settle": "1 day", "piece.snapshots": [-1], "run.duration": "3 day"}
+    scenario = Scenario.load(ROOT / "configs/agents_emerald1.toml", small)
+    said = []
+    run = CellRun(scenario, models(), said.append).run()
+    assert run.time[-1] == 3.0
+    shots = [m for m in said if m["type"] == "snapshot"]
+    assert shots[0]["image"].startswith("data:image/png;base64,")
+    one = CellRun(scenario, models(), said.append)
+    one.stop()
+    with pytest.raises(Stopped):
+        one.run()
+
+    async def play(tab, wait):
+        tab.models.cells = True
+        tab.take({"type": "cells", "on": True})
+        assert "under way" in (await wait("refused"))["text"]
+        tab.models.cells = False
+
+    played(play)

@@ -21,6 +21,7 @@ class Models:
         self._lock = threading.Lock()
         self._makers: dict[tuple, tuple[threading.Lock, Callable[[Plan], SetUp]]] = {}
         self._done: set[tuple] = set()
+        self.cells = False  # whether a run of single cells is under way; one at a time
 
     @staticmethod
     def key(plan: Plan) -> tuple:

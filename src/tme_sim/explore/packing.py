@@ -29,7 +29,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 def band(
     curves: Sequence[Mapping[tuple[str, int], np.ndarray]], summaries: Sequence[Mapping[str, Any]], view: str,
-    revision: int, done: int, lost: int, ends: tuple[float, float],
+    revision: int, over: bool, lost: int, ends: tuple[float, float],
 ) -> dict[str, Any]:  # fmt: skip
     """Quantiles of the curves of several draws, and of their endpoints."""
     out = []
@@ -48,19 +48,21 @@ def band(
         elif texts:
             common = max(sorted(set(texts)), key=texts.count)
             tiles[name] = f"{common} in {texts.count(common)} of {len(texts)}"
-    return {"type": "band", "view": view, "revision": revision, "done": done, "lost": lost, "curves": out,
-            "endpoints": tiles}  # fmt: skip
+    return {"type": "band", "view": view, "revision": revision, "done": len(curves), "over": over, "lost": lost,
+            "curves": out, "endpoints": tiles}  # fmt: skip
 
 
 def explained(attribution: Any) -> dict[str, Any]:
     """An attribution as the page lists it: processes and sudden changes, then factors against the untreated rates."""
+    words = {c.process: c.label for c in attribution.contributions}
     processes = [
         {"name": str(row["process"]), "what": str(row["what happens"]), "amount": float(row["change"]),
          "share": float(row["share"])}
         for row in attribution.to_table()
     ]  # fmt: skip
     factors = [
-        {"name": str(row["factor"]), "what": f"{row['process']}: {row['what it is']}", "amount": float(row["change"])}
+        {"name": str(row["factor"]), "amount": float(row["change"]),
+         "what": f"{words[row['process']]}: {row['what it is']}".replace("->", "→")}
         for row, factor in zip(attribution.to_factor_table(), attribution.factors, strict=True)
         if abs(factor.amount) >= 1e-3 * attribution.gross
     ]  # fmt: skip

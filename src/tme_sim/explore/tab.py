@@ -20,6 +20,7 @@ import numpy as np
 from tme_sim.diagnostics import InputError
 from tme_sim.ensemble import OK, run_rows
 from tme_sim.explore import frames, packing, timing
+from tme_sim.explore.cells import CellRun, Stopped
 from tme_sim.explore.form import form_of, values_of
 from tme_sim.explore.models import Models
 from tme_sim.explore.prior import draw_plans, draws, members
@@ -30,7 +31,7 @@ __all__ = ["Tab"]
 
 MOST_WAITING = 256
 MOST_PINS = 4
-DRAWS = 24
+DRAWS, TRIES = 24, 72  # patients of a band, and parameter vectors tried for them: not every one gives a patient
 BAND = (0.1, 0.9)
 RTOL = 1e-6  # of a run whose changes are explained
 QUICK = ("edit", "undo", "redo", "load", "view", "pin", "unpin", "recall")
@@ -44,6 +45,7 @@ class Pin:
     number: int
     scenario: Any
     run: Any
+    name: str
 
 
 class Tab:
@@ -63,6 +65,7 @@ class Tab:
         self._worker: asyncio.Task | None = None
         self._job: asyncio.Task | None = None
         self._compiling: asyncio.Task | None = None
+        self._cells: CellRun | None = None
         self._pins: dict[int, Pin] = {}
         self._made: tuple[int, Any, Any] | None = None  # revision, outcome, run
         self._closed = False
@@ -82,6 +85,8 @@ class Tab:
     def close(self) -> None:
         """The page is gone; what is in the making is dropped."""
         self._closed = True
+        if self._cells is not None:
+            self._cells.stop()
         for task in (self._worker, self._job, self._compiling):
             if task is not None:
                 task.cancel()
@@ -97,6 +102,8 @@ class Tab:
             self._wake()
         elif kind in SLOW:
             self._start(dict(message))
+        elif kind == "cells":
+            self._cells_wanted(bool(message.get("on")))
         else:
             self._refuse("the page sent something this version does not know; load it again")
 
@@ -176,7 +183,7 @@ class Tab:
         free = [n for n in range(1, MOST_PINS + 1) if n not in self._pins]
         if not free:
             raise ValueError(f"{MOST_PINS} runs are pinned already; take one off first")
-        self._pins[free[0]] = Pin(free[0], self.session.scenario, self._made[2])
+        self._pins[free[0]] = Pin(free[0], self.session.scenario, self._made[2], f"Pin {free[0]}")
 
     async def _draw(self, wanted: tuple, spent: float, answers: Any) -> None:
         loop = asyncio.get_running_loop()
@@ -223,7 +230,7 @@ class Tab:
             "calendar": frames.calendar_of(scenario, outcome.events),
             "states": frames.states_of(run, outcome.model), "outcomes": timing.outcomes_of(run.summary),
             "pins": [
-                {"number": p.number, "panels": frames.shown(frames.panels_of(p.run, view)),
+                {"number": p.number, "name": p.name, "panels": frames.shown(frames.panels_of(p.run, view)),
                  "endpoints": frames.endpoints_of(p.run.summary), "changes": packing.changes(p.scenario, scenario)}
                 for p in pins
             ],
@@ -245,6 +252,52 @@ class Tab:
 
     def _refuse(self, text: str) -> None:
         self._send({"type": "refused", "text": text})
+
+    # --- single cells ---------------------------------------------------------------------------------------------
+
+    def _cells_wanted(self, on: bool) -> None:
+        """Start a run of single cells of the scenario as it stands, or stop the one that runs."""
+        if not on:
+            if self._cells is not None:
+                self._cells.stop()
+            return
+        if self._cells is not None or self.models.cells:
+            self._refuse("a run of single cells is under way already; stop it first")
+            return
+        if len(self._pins) >= MOST_PINS:
+            self._refuse(f"{MOST_PINS} runs are pinned already; take one off, so that the cells can be compared")
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            one = CellRun(self.session.scenario, self.models, lambda m: loop.call_soon_threadsafe(self._passed, m))
+        except InputError as error:
+            self._refuse(str(error))
+            return
+        self._cells, self.models.cells = one, True
+        self._send({"type": "cells", "text": "starting", "begun": True})
+        self._cells_task = asyncio.ensure_future(self._run_cells(one))
+
+    def _passed(self, message: dict) -> None:
+        if not self._closed:
+            self._send(message)
+
+    async def _run_cells(self, one: CellRun) -> None:
+        text = "done; the broken lines of the pin are the cells"
+        try:
+            run = await asyncio.get_running_loop().run_in_executor(None, one.run)
+            free = [n for n in range(1, MOST_PINS + 1) if n not in self._pins]
+            if free:
+                self._pins[free[0]] = Pin(free[0], one.scenario, run, "Cells")
+            else:
+                text = "done; take a pin off and run again to compare them"
+        except Stopped:
+            text = "stopped"
+        except Exception as error:
+            text = _words(error)
+        finally:
+            self._cells, self.models.cells = None, False
+        self._passed({"type": "cells", "text": text, "over": True})
+        self._wake()
 
     # --- slow: band, explanation, downloads -----------------------------------------------------------------------
 
@@ -273,7 +326,7 @@ class Tab:
         scenario, revision, view = self.session.scenario, self.session.revision, self.view
         known = scenario.catalogue
         if self._posterior is None:
-            vectors = draws(known.parameters, DRAWS, scenario.seed)
+            vectors = draws(known.parameters, TRIES, scenario.seed)
         else:
             vectors = members(self._posterior, DRAWS, scenario.seed)
         plans = draw_plans(frames.plan_for(scenario), vectors, known.lesion_parameters)
@@ -287,8 +340,11 @@ class Tab:
             else:
                 curves.append(made[0])
                 summaries.append(made[1])
-            if i % 6 == 0 or i == DRAWS:
-                self._send(packing.band(curves, summaries, view, revision, i, lost, BAND))
+            over = len(curves) == DRAWS or i == len(plans)
+            if made is not None and (len(curves) % 6 == 0 or over) or over:
+                self._send(packing.band(curves, summaries, view, revision, over, lost, BAND))
+            if over:
+                return
 
     def _one_draw(self, plan: Any, scenario: Any, view: str) -> tuple[dict, dict] | None:
         from tme_sim.compiler.model import BaselineError

@@ -23,16 +23,17 @@ FIRST = "day_"
 
 
 def integrate(plan, ready, ticks: np.ndarray, announce: Callable[[str], None] | None = None,
-              checkpoints: str | Path | None = None):  # fmt: skip
+              checkpoints: str | Path | None = None, watch: Callable[[str, bytes], None] | None = None):  # fmt: skip
     """Advance body and piece over the plan; (states, held, nodes at `ticks`, counts of the engine, a record).
 
     `checkpoints` is a folder: the run goes on from the newest whole checkpoint of the same run that lies there, and
-    leaves one every `piece.checkpoint_every`.
+    leaves one every `piece.checkpoint_every`.  `watch` is given name and content of every snapshot as it is taken.
 
     Raises:
         SimulationError: an integration that did not reach the end.
     """
     course = Course(plan, ready, ticks)
+    course.record.watch = watch
     say = announce or (lambda text: None)
     say(course.coupling.described())
     if not (checkpoints is not None and course.go_on(Path(checkpoints), say)):

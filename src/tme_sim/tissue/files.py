@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,11 +23,15 @@ class TissueRecord:
 
     files: dict[str, bytes] = field(default_factory=dict)
     summary: dict[str, float] = field(default_factory=dict)
+    watch: Callable[[str, bytes], None] | None = None
 
     def add_snapshot(self, day: float, content: bytes) -> None:
         """Keep a snapshot; they are numbered as they come."""
         number = sum(name.startswith("snapshots/") for name in self.files)
-        self.files[f"snapshots/{number:02d}_day_{day:g}.npz"] = content
+        name = f"snapshots/{number:02d}_day_{day:g}.npz"
+        self.files[name] = content
+        if self.watch is not None:
+            self.watch(name, content)
 
 
 def snapshot_bytes(state: State, shape: tuple[int, int, int], day: float, label: str, quality: np.ndarray) -> bytes:

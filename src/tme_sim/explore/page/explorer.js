@@ -142,7 +142,8 @@ const take = {
   band(message) {
     if (!record.frame || message.revision !== record.frame.revision || message.view !== view || !banded) return;
     record.band = message;
-    status(message.done < record.draws ? `Band: ${message.done} of ${record.draws} runs` : message.lost ? `Band: ${message.lost} of ${record.draws} draws gave no patient` : "");
+    status(message.over ? (message.lost ? `Band: ${message.done} patients; ${message.lost} draws gave none` : "") : `Band: ${message.done} of ${record.draws} runs`);
+    if (message.over) setTimeout(() => { if ($("status").textContent.startsWith("Band")) status(""); }, 5000);
     figures.band(message);
     ranges(message);
   },
@@ -152,6 +153,20 @@ const take = {
     $("map").style.opacity = 1;
     status(message.done < message.total ? `Map: ${message.done} of ${message.total} runs` : "");
     timing.show(message);
+  },
+  cells(message) {
+    record.cells = message;
+    $("cells").hidden = false;
+    if (message.begun) $("shots").replaceChildren();
+    $("progress").textContent = message.text;
+    $("cellstop").hidden = Boolean(message.over);
+  },
+  snapshot(message) {
+    const figure = document.createElement("figure");
+    const image = Object.assign(document.createElement("img"), { src: message.image, alt: `${message.label}: cells, vessels and oxygen on day ${message.day}` });
+    figure.append(image, Object.assign(document.createElement("figcaption"), { textContent: `${message.label}, day ${message.day}` }));
+    $("shots").append(figure);
+    record.shots = (record.shots || 0) + 1;
   },
   download(message) { status(""); download = message; },
 };
@@ -223,7 +238,7 @@ function tiles(endpoints, pinned) {
 function ranges(message) {
   for (const tile of $("endpoints").children) {
     const text = message.endpoints[tile.dataset.name];
-    if (text) { tile.querySelector(".more").textContent = text; tile.title = `${text} (8 of 10 of ${message.done - message.lost} runs; ${record.known})`; }
+    if (text) { tile.querySelector(".more").textContent = text; tile.title = `${text} (8 of 10 of ${message.done} runs; ${record.known})`; }
   }
 }
 
@@ -237,7 +252,7 @@ function pins(list) {
     for (const [k, v] of Object.entries({ x1: 0, x2: 26, y1: 4, y2: 4, stroke: "currentColor", "stroke-width": 1.5, "stroke-dasharray": DASHES[pin.number - 1] })) stroke.setAttribute(k, v);
     line.append(stroke);
     const button = (text, title, type) => { const b = Object.assign(document.createElement("button"), { textContent: text, title }); b.addEventListener("click", () => say({ type, number: pin.number })); return b; };
-    chip.append(`Pin ${pin.number}`, line, button("Go back", "Make this run the one that is edited", "recall"), button("×", `Take pin ${pin.number} off`, "unpin"));
+    chip.append(pin.name, line, button("Go back", "Make this run the one that is edited", "recall"), button("×", `Take pin ${pin.number} off`, "unpin"));
     return chip;
   }));
 }
@@ -402,6 +417,9 @@ $("copy").addEventListener("click", async () => {
 });
 $("download").addEventListener("change", () => { say({ type: "download", what: $("download").value }); $("download").value = ""; });
 $("add").addEventListener("change", () => { edit({ do: "add", what: $("add").value, day: 0 }); $("add").value = ""; });
+$("cellrun").addEventListener("click", () => say({ type: "cells", on: true }));
+$("cellstop").addEventListener("click", () => say({ type: "cells", on: false }));
+$("cellclose").addEventListener("click", () => { $("cells").hidden = true; });
 $("when").addEventListener("click", when);
 $("dates").addEventListener("submit", (event) => { event.preventDefault(); map(); });
 $("mapstudy").addEventListener("click", () => take.timing(record.study));
