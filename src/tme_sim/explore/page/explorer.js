@@ -164,7 +164,7 @@ const take = {
   snapshot(message) {
     const figure = document.createElement("figure");
     const image = Object.assign(document.createElement("img"), { src: message.image, alt: `${message.label}: cells, vessels and oxygen on day ${message.day}` });
-    figure.append(image, Object.assign(document.createElement("figcaption"), { textContent: `${message.label}, day ${message.day}` }));
+    figure.append(image, Object.assign(document.createElement("figcaption"), { textContent: message.label || `day ${message.day}` }));
     $("shots").append(figure);
     record.shots = (record.shots || 0) + 1;
   },
