@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tme_sim import analysis
 from tme_sim.analysis import attribute, attribute_records, divide
+from tme_sim.diagnostics import InputError
 from tme_sim.engine import queue, run
 from tme_sim.therapies.session import Session, lesion_changes
 
@@ -180,8 +181,11 @@ def test_periods_and_names_that_do_not_exist_are_refused(ran):
         attribute(ran, "awake", 3.0, 21.0)
     with pytest.raises(ValueError, match="longer than 0"):
         attribute(ran, "awake", 3.0, 3.0)
-    with pytest.raises(KeyError, match="awake"):
+    with pytest.raises(InputError, match="awake"):
         attribute(ran, "awke", 3.0, 4.0)
+    for name in ("awake.x", "awake.0", "awake."):
+        with pytest.raises(InputError, match="no state"):
+            attribute(ran, name, 3.0, 4.0)
     ran_without = type("Outcome", (), {"records": None})()
     with pytest.raises(ValueError, match="record=True"):
         attribute(ran_without, "awake", 3.0, 4.0)

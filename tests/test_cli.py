@@ -13,6 +13,7 @@ from test_scenario import GOOD
 
 from tme_sim import cli as module
 from tme_sim.cli import cli
+from tme_sim.commands import ELSEWHERE
 from tme_sim.results import Run
 
 ROOT = Path(__file__).parent.parent
@@ -76,6 +77,12 @@ def test_every_command_has_help_with_an_example(command):
     assert done.exit_code == 0
     assert f"tme-sim {' '.join(command)}".strip() in done.output or command in (["config"], ["protocol"])
     assert len(done.output.strip().split("\n")) > 5
+
+
+@pytest.mark.parametrize("command", ELSEWHERE)
+def test_every_command_elsewhere_has_help_with_an_example(command):
+    done = call(command, "--help")
+    assert done.exit_code == 0 and f"tme-sim {command} " in done.output
 
 
 def test_no_command_is_left_out_of_these_tests():
@@ -202,6 +209,50 @@ def test_a_finished_run_is_exported_as_csv(case, fake_simulation):
     assert (
         header.split(",")[0] == "day" and units.split(",")[1] == "cell/mm^3" and np.isfinite(float(first.split(",")[1]))
     )
+
+
+@pytest.mark.parametrize("arguments", [
+    ("export", "csv", "runs/scenario-1"), ("export", "parquet", "runs/scenario-1"), ("export", "sbml", "case.toml"),
+    ("compare", "runs/scenario-1", "runs/scenario-1"), ("attribute", "case.toml", "MDSC"),
+    ("protocol", "show", "case.toml"), ("protocol", "table", "case.toml"), ("config", "schema"),
+], ids=lambda a: " ".join(a[:2]))  # fmt: skip
+def test_a_place_that_cannot_be_written_is_told_first(case, fake_simulation, arguments):
+    call("run", case, "--no-figures")
+    Path("there.png").mkdir()
+    for out, message in (("there.png", "is a folder"), ("nowhere/x.png", "nowhere: there is no such folder")):
+        done = call(*arguments, "--out", out)
+        assert done.exit_code == 2 and message in done.output and "incomplete" not in done.output
+
+
+@pytest.mark.parametrize("arguments", [
+    ("compare", "runs/scenario-1", "runs/scenario-1"), ("attribute", "case.toml", "MDSC"), ("protocol", "show", "case.toml"),
+], ids=lambda a: a[0])  # fmt: skip
+def test_a_figure_is_a_png(case, fake_simulation, arguments):
+    call("run", case, "--no-figures")
+    done = call(*arguments, "--out", "x.docx")
+    assert done.exit_code == 2 and '"x.png"' in done.output and not Path("x.docx").exists()
+
+
+def test_an_export_that_fails_leaves_nothing(case, fake_simulation, monkeypatch):
+    call("run", case, "--no-figures")
+
+    def half(self):
+        class Table:
+            def to_parquet(self, out):
+                Path(out).write_bytes(b"PAR1")
+                raise OSError(28, "No space left on device")
+
+        return Table()
+
+    monkeypatch.setattr(Run, "to_dataframe", half)
+    before = set(Path().iterdir())
+    assert call("export", "parquet", "runs/scenario-1", "--out", "x.parquet").exit_code == 1
+    assert set(Path().iterdir()) == before
+
+
+def test_only_what_can_be_exported_is_offered(case):
+    done = call("export", "petab", case, "--out", "x")
+    assert done.exit_code == 2 and "'petab' is not one of 'csv', 'parquet', 'xarray', 'sbml'" in done.output
 
 
 # --- config and protocol ------------------------------------------------------------

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tme_sim.diagnostics import InputError, Problem, nearest
 from tme_sim.network import OXYGEN, Process, actors_of, arguments
 from tme_sim.quantities import internal, to_display
 
@@ -194,8 +195,8 @@ def attribute(source, state: str, start_day: float, end_day: float, *, factors: 
         factors: whether to divide the change among arrows, too.
 
     Raises:
-        KeyError: for an unknown state, with the nearest known names.
-        ValueError: for a period outside the run, or an outcome without recorded steps.
+        InputError: an unknown state, with the nearest known names, or a period outside the run.
+        ValueError: an outcome without recorded steps.
     """
     if not hasattr(source, "records"):
         from tme_sim.simulation import plan_of, run_plan
@@ -225,11 +226,16 @@ def attribute_records(
         reference: states and held inputs (internal units) that rates are compared with; default: untreated, at day 0.
 
     Raises:
-        KeyError, ValueError: as :func:`attribute`.
+        InputError: as :func:`attribute`.
     """
-    base, _, number = state.partition(".")
+    base, dot, number = state.partition(".")
+    known = [s.name for s in model.network.species]
+    if base not in known or (dot and not (number.isascii() and number.isdigit() and int(number))):
+        raise InputError(Problem("", "", f'"{state}" is no state of this model{nearest(base, known)}'))
     of_lesion = base in model.layout.states["lesion"]
     lesion = int(number or 1) if of_lesion else 0
+    if lesion > model.layout.n_lesions:
+        raise InputError(Problem("", "", f'"{state}": this run has no lesion {lesion}'))
     index = model.index("states", base, max(0, lesion - 1))
     species = next(s for s in model.network.species if s.name == base)
     steps = _Steps(*records.arrays())
@@ -297,10 +303,9 @@ class _Steps:
     def check(self, start: float, end: float) -> None:
         first, last = self.begin[0], self.end[-1]
         if not (first - SAME_TIME <= start < end <= last + SAME_TIME):
-            raise ValueError(
-                f"the period from day {start:g} to day {end:g} must be longer than 0 and lie within the run, "
-                f"day {first:g} to day {last:g}"
-            )
+            message = "must be longer than 0 and lie within the run"
+            whole = f"the period from day {start:g} to day {end:g} {message}, day {first:g} to day {last:g}"
+            raise InputError(Problem("", "", whole))
 
     def state(self, row: int, theta: float) -> np.ndarray:
         """Dense output of one step at a fraction of it."""

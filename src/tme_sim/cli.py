@@ -15,7 +15,18 @@ import click
 
 from tme_sim import __version__
 from tme_sim.commands import ELSEWHERE
-from tme_sim.commands.common import BAD_INPUT, FAILED, Failure, announce, changes, folders, guarded, load
+from tme_sim.commands.common import (
+    BAD_INPUT,
+    FAILED,
+    Failure,
+    announce,
+    changes,
+    folders,
+    guarded,
+    load,
+    output_file,
+)
+from tme_sim.export import KINDS
 
 
 class Commands(click.Group):
@@ -198,6 +209,8 @@ def compare(directories: tuple[str, ...], out: str | None) -> None:
 
     if len(directories) < 2:
         raise click.UsageError("compare needs at least two run folders")
+    if out:
+        output_file(out, ".png")
     runs = [Run.load(d) for d in directories]
     table = Table("endpoint", *(d.rstrip("/").rpartition("/")[2] for d in directories))
     for key in dict.fromkeys(k for r in runs for k in r.summary):
@@ -269,6 +282,8 @@ def attribute(
     from tme_sim.analysis import attribute as attribute_
     from tme_sim.protocol import parse_when
 
+    if out:
+        output_file(out, ".png")
     scenario = load(config, changes, mechanisms)
     found = attribute_(scenario, state, parse_when(start).offset / 1440, parse_when(end).offset / 1440)
     click.echo(found.text)
@@ -404,6 +419,8 @@ def config_schema(out: str | None, mechanisms: tuple[str, ...]) -> None:
     from tme_sim.results import json_text, write_file
     from tme_sim.schema import scenario_schema
 
+    if out:
+        output_file(out)
     text = json_text(scenario_schema(load_catalogue(mechanisms)))
     if out:
         write_file(out, text.encode())
@@ -465,6 +482,8 @@ def protocol_show(file: str, out: str | None, changes: tuple[str, ...]) -> None:
     """
     from tme_sim.protocol.view import calendar_text, draw_calendar
 
+    if out:
+        output_file(out, ".png")
     scenario = _calendar(file, changes)
     click.echo(calendar_text(scenario.calendar), nl=False)
     if out:
@@ -487,6 +506,8 @@ def protocol_table(file: str, out: str | None, changes: tuple[str, ...]) -> None
     from tme_sim.protocol.dosing_table import dosing_table
     from tme_sim.results import write_file
 
+    if out:
+        output_file(out)
     is_table = file.lower().endswith(".csv")
     text = _protocol_of_table(file) if is_table else _table_of(_calendar(file, changes), dosing_table)
     if out:
@@ -515,11 +536,10 @@ def _protocol_of_table(file: str) -> str:
 
 
 RUN_KINDS = ("csv", "parquet", "xarray")
-MODEL_KINDS = ("sbml", "omex", "equations", "parameters", "odd", "vtk", "ome-tiff", "petab")
 
 
 @cli.command()
-@click.argument("kind", type=click.Choice((*RUN_KINDS, *MODEL_KINDS)))
+@click.argument("kind", type=click.Choice((*RUN_KINDS, *KINDS)))
 @click.argument("source")
 @click.option("--out", required=True, metavar="FILE", help="File to write.")
 @folders
@@ -532,6 +552,7 @@ def export(kind: str, source: str, out: str, mechanisms: tuple[str, ...]) -> Non
     tme-sim export parquet stores/timing --out timing.parquet
     tme-sim export sbml configs/emerald1.toml --out emerald1.xml
     """
+    output_file(out)
     if kind in RUN_KINDS and _is_store(source):
         from tme_sim.study.store import StoreError, open_store
         from tme_sim.study.tables import export_table
@@ -542,20 +563,36 @@ def export(kind: str, source: str, out: str, mechanisms: tuple[str, ...]) -> Non
         except StoreError as error:
             raise Failure(str(error), FAILED) from error
     elif kind in RUN_KINDS:
-        from tme_sim.results import Run, write_file
+        from tme_sim.results import Run
 
-        done = Run.load(source)
-        if kind == "csv":
-            write_file(out, done.to_csv().encode())
-        elif kind == "parquet":
-            done.to_dataframe().to_parquet(out)
-        else:
-            done.to_xarray().to_netcdf(out)
+        _export_run(kind, Run.load(source), out)
     else:
         from tme_sim.export import export as export_
 
         export_(kind, load(source, (), mechanisms), out)
     click.echo(f"written to {out}")
+
+
+def _export_run(kind: str, done: Any, out: str) -> None:
+    """Write a run as a file that appears whole or not at all."""
+    import os
+    import secrets
+    from pathlib import Path
+
+    from tme_sim.results import write_file
+
+    if kind == "csv":
+        write_file(out, done.to_csv().encode())
+        return
+    half = Path(out).with_name(f".{secrets.token_hex(6)}.incomplete")
+    try:
+        if kind == "parquet":
+            done.to_dataframe().to_parquet(half)
+        else:
+            done.to_xarray().to_netcdf(half)
+        os.replace(half, out)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def _is_store(source: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any
 
 import click
@@ -78,6 +79,24 @@ def load(config: str, changes: tuple[str, ...] = (), mechanisms: tuple[str, ...]
     from tme_sim.scenario import Scenario
 
     return Scenario.load(config, changes, mechanisms=mechanisms)
+
+
+def output_file(out: str, *suffixes: str) -> Path:
+    """The path of a file that a command is about to write; told before anything is computed for it.
+
+    Raises:
+        Failure: a folder, a place that is not there, or an ending other than `suffixes` (any, if none is given).
+    """
+    path = Path(out)
+    if path.is_dir():
+        raise Failure(f"{out}: is a folder; name a file in it", BAD_INPUT)
+    if not path.parent.is_dir():
+        raise Failure(f"{path.parent}: there is no such folder", BAD_INPUT)
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise Failure(
+            f'{out}: the name must end in {" or ".join(suffixes)}, like "{path.stem}{suffixes[0]}"', BAD_INPUT
+        )
+    return path
 
 
 def announce(message: str) -> None:

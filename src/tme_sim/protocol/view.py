@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -135,6 +136,8 @@ def draw_calendar(calendar: Calendar, path: str | Path, title: str = "") -> Path
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    from tme_sim.results import write_file
+
     entries = calendar.all
     names = list(
         dict.fromkeys(e.treatment for e in sorted(entries, key=lambda e: (e.kind in LOOKS, e.tick)))
@@ -167,9 +170,10 @@ def draw_calendar(calendar: Calendar, path: str | Path, title: str = "") -> Path
         axes.spines[side].set_visible(False)
     if title:
         axes.set_title(title, fontsize=10, loc="left")
-    path = Path(path)
-    figure.savefig(path, dpi=150)
-    return path
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png", dpi=150)
+    write_file(path, stream.getvalue())
+    return Path(path)
 
 
 def _draw_row(axes, row: int, entries: Sequence[Entry], conditional: bool, track: Track | None, last: float) -> None:
