@@ -213,7 +213,7 @@ def compare(directories: tuple[str, ...], out: str | None) -> None:
         output_file(out, ".png")
     runs = [Run.load(d) for d in directories]
     table = Table("endpoint", *(d.rstrip("/").rpartition("/")[2] for d in directories))
-    for key in dict.fromkeys(k for r in runs for k in r.summary):
+    for key in dict.fromkeys(k for r in runs for k, v in r.summary.items() if not isinstance(v, dict)):
         table.add_row(key, *(_shown(r.summary.get(key)) for r in runs))
     Console(width=None if sys.stdout.isatty() else 30 + 16 * len(runs)).print(table)
     if out:

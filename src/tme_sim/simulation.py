@@ -210,8 +210,6 @@ def run_plan(
     at = np.searchsorted(ticks, saved)
     states, held = states[at], held[at]
     nodes = observe_all(model, states, held, ready.th) if nodes is None else nodes[at]
-    if tissue is not None:
-        summary |= tissue.summary
     timings["observe"] = clock.perf_counter() - begin
     return Outcome(
         model, plan, ready.par, ready.th, saved / TICKS_PER_DAY, states, held, nodes, ready.events, stats, timings,
@@ -527,7 +525,8 @@ def simulate(
     outcome = run_plan(plan, announce=announce, ready=make(plan) if make else None, checkpoints=checkpoints)
     time, columns, units, labels = record.columns_of(outcome, scenario.outputs.states)
     return Run(
-        time, columns, units, labels=labels, events=outcome.events, summary=outcome.endpoints,
+        time, columns, units, labels=labels, events=outcome.events,
+        summary=outcome.endpoints | (outcome.tissue.summary if outcome.tissue is not None else {}),
         manifest=record.manifest_of(outcome, scenario), scenario_text=scenario.to_toml(),
         files=outcome.tissue.files if outcome.tissue is not None else None,
     )

@@ -65,6 +65,19 @@ def test_bad_input_is_told_and_nothing_is_written(folder, tmp_path, monkeypatch,
     assert not list(tmp_path.iterdir())
 
 
+def test_summary_and_figures_tell_the_measures(folder):
+    import json
+
+    from tme_sim.plots import draw_run
+    from tme_sim.tissue.measures import WORDS
+
+    told = json.loads((folder / "summary.json").read_text())["tissue"]
+    assert set(told) == {"before TACE", "day 1 after TACE"}
+    before, after = told["before TACE"], told["day 1 after TACE"]
+    assert set(WORDS) < set(before) and after["open_vessels"] < before["open_vessels"] - 0.2
+    assert {"tissue.png", "tissue_measures.png"} <= {p.name for p in draw_run(folder)}
+
+
 def test_changed_snapshot_is_named(folder):
     path = next((folder / "snapshots").glob("01_*.npz"))
     content = path.read_bytes()

@@ -65,6 +65,10 @@ def draw_run(folder: str | Path) -> list[Path]:
             paths.append(save_figure(drawn[figure.name], path, figure.question, figure.caption))
         else:
             path.unlink(missing_ok=True)  # an earlier drawing of this folder
+    if any(name.startswith("snapshots/") for name in run.manifest["files"]):
+        from tme_sim.plots.tissue_course import draw_tissue
+
+        paths += draw_tissue(run, folder, target)
     return paths
 
 

@@ -177,7 +177,7 @@ def endpoint_rows(summary: dict[str, Any]) -> list[tuple[str, str, str, str]]:
         return (order.get(name, len(order)), stem if day.isdigit() else name, int(day) if day.isdigit() else 0)
 
     out = []
-    for name in sorted(summary, key=key):
+    for name in sorted((n for n, v in summary.items() if not isinstance(v, dict)), key=key):
         value, known = summary[name], definition_of(name)
         text = "none" if value in (None, "") else value_text(value) if isinstance(value, (int, float)) else str(value)
         unit, words = (known.unit, known.text.replace("`", "")) if known else ("", "")

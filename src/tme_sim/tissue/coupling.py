@@ -142,7 +142,7 @@ class Coupling:
     def snapshot(self, day: float, label: str) -> bytes:
         """A snapshot of now."""
         quality = np.broadcast_to(view(self.frame, self.state, self.scalars).value("vessel_quality"), self.frame.voxels)
-        return snapshot_bytes(self.state, self.frame.shape, day, label, quality)
+        return snapshot_bytes(self.state, self.frame.shape, day, label, quality, self.frame.core)
 
     def told(self, scalars: Scalars) -> dict[str, float]:
         """States of the lesion as the piece has them, in internal units."""

@@ -107,6 +107,7 @@ class Course:
         self.ready.memory = run.memory
         if self.film.days:
             self.record.files["snapshots/film.npz"] = self.film.content()
+        self.record.measure()
 
     def keep(self) -> None:
         """Keep the rows that are due at this date, with what the piece measures in place of the closure's signals."""

@@ -9,9 +9,10 @@ import numpy as np
 
 from tme_sim.quantities import to_display
 from tme_sim.results import array_bytes
+from tme_sim.tissue.measures import measures
 from tme_sim.tissue.piece import CELLS, WALKERS, State
 from tme_sim.tissue.settings import VOXEL_UM
-from tme_sim.tissue.snapshots import FIELD_UNITS
+from tme_sim.tissue.snapshots import FIELD_UNITS, FILM, read_snapshot
 
 SNAPSHOT_FIELDS = ("oxygen", "VEGF", "AMP", "doxorubicin", "normalisation", "perfusion", "killing_flux")
 """Fields of a snapshot, in their display units; float32."""
@@ -22,7 +23,7 @@ class TissueRecord:
     """What a run keeps of its piece: files of the run folder by name, and rows of the summary."""
 
     files: dict[str, bytes] = field(default_factory=dict)
-    summary: dict[str, float] = field(default_factory=dict)
+    summary: dict[str, dict] = field(default_factory=dict)
     watch: Callable[[str, bytes], None] | None = None
 
     def add_snapshot(self, day: float, content: bytes) -> None:
@@ -33,15 +34,25 @@ class TissueRecord:
         if self.watch is not None:
             self.watch(name, content)
 
+    def measure(self) -> None:
+        """Measures of every snapshot, under `tissue` of the summary."""
+        names = sorted(n for n in self.files if n.startswith("snapshots/") and n != FILM)
+        shots = [read_snapshot(self.files[n], n) for n in names]
+        self.summary["tissue"] = {shot.label: {"day": shot.day, **measures(shot)} for shot in shots}
 
-def snapshot_bytes(state: State, shape: tuple[int, int, int], day: float, label: str, quality: np.ndarray) -> bytes:
+
+def snapshot_bytes(
+    state: State, shape: tuple[int, int, int], day: float, label: str, quality: np.ndarray, core: np.ndarray
+) -> bytes:
     """A snapshot: cells, vessels, immune cells and fields of one instant, with names and units.
 
-    `cell` [z, y, x] counts in `cell_names`, `vessel` is 0 none, 1 immature, 2 mature; `flowing`, `occluded` 0 or 1;
+    `cell` [z, y, x] counts in `cell_names`, `vessel` is 0 none, 1 immature, 2 mature; `flowing`, `occluded`, `core` 0
+    or 1;
     `immune_voxel` and `immune_kind` (in `immune_names`) list immune cells; `edge` in um, `day` in days.
     """
     fields = {n: to_display(state.local[n], FIELD_UNITS[n]).astype(np.float32).reshape(shape) for n in SNAPSHOT_FIELDS}
     fields["quality"] = quality.astype(np.float32).reshape(shape)
+    fields["core"] = core.astype(np.uint8).reshape(shape)
     order = np.argsort(state.walker, kind="stable")
     return array_bytes({
         "day": np.array([day]), "edge": np.array([VOXEL_UM]), "scale": np.array([state.scale]),

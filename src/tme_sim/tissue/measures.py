@@ -1,0 +1,124 @@
+"""What a pathologist or a multiplex-imaging group would count on a snapshot: densities, distances, neighbourhoods.
+
+Distances and pairs are taken around the edges of the periodic piece.  Densities of cells are per volume of tissue; in a
+section one voxel thick, times 0.02 mm they are per area.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tme_sim.tissue.snapshots import Snapshot
+
+VIABLE = ("cycling", "quiescent", "cycling_resistant", "quiescent_resistant", "cycling_unseen", "quiescent_unseen")
+CD8 = ("CD8", "CD8_exhausted", "CD8_stem")
+HYPOXIC, ANOXIC = 10.0, 2.5  # mmHg
+REACH = 100.0  # um
+RADII = (50.0, 100.0, 200.0)  # um
+WORDS = {
+    "hypoxic": ("1", "share of viable tumour cells below 10 mmHg"),
+    "anoxic": ("1", "share of tissue below 2.5 mmHg"),
+    "necrotic": ("1", "share of places with a necrotic cell"),
+    "cleared": ("1", "share of places without a tumour cell, living or dead"),
+    "vessels": ("1/mm^2", "vessels per section area"),
+    "open_vessels": ("1", "share of vessels that are open and carry blood"),
+    "perfused": ("1", "share of viable tumour cells with an open vessel within 100 um"),
+    "quality": ("1", "mean quality of open vessels"),
+    "cd8": ("cell/mm^3", "CD8 cells"),
+    "cd8_core": ("cell/mm^3", "CD8 cells where vessels are of the core class"),
+    "cd8_rim": ("cell/mm^3", "CD8 cells where vessels are of the rim class"),
+    "cd8_in_tumour": ("cell/mm^3", "CD8 cells at places with a viable tumour cell"),
+    "cd8_in_necrosis": ("cell/mm^3", "CD8 cells at places with a necrotic cell"),
+    "cd8_in_stroma": ("cell/mm^3", "CD8 cells at places without a tumour cell"),
+    "mdsc": ("cell/mm^3", "suppressor cells"),
+    "treg": ("cell/mm^3", "regulatory T cells"),
+    "cd8_to_tumour": ("um", "median distance from a CD8 cell to the nearest viable tumour cell"),
+    "cd8_to_mdsc": ("um", "median distance from a CD8 cell to the nearest suppressor cell"),
+    "cd8_to_vessel": ("um", "median distance from a CD8 cell to the nearest open vessel"),
+    "cd8_clustering_50": ("1", "CD8 pairs within 50 um over those at random (Ripley's K over its expectation)"),
+    "cd8_clustering_100": ("1", "the same within 100 um"),
+    "cd8_clustering_200": ("1", "the same within 200 um"),
+    "cd8_near_mdsc": ("1", "CD8-MDSC pairs within 100 um over those at random (cross-K over its expectation)"),
+    "vessel_clustering_50": ("1", "pairs of open vessels within 50 um over those at random; below 1: evenly spread"),
+}
+"""Name of each measure, its unit and what it is."""
+
+
+def measures(shot: Snapshot) -> dict[str, float]:
+    """Every measure of WORDS of a snapshot, in its unit; None where there is nothing to measure."""
+    shape, edge = shot.shape, shot.edge
+    viable, vessel = shot.is_kind(*VIABLE), shot.arrays["vessel"] > 0
+    open_ = vessel & (shot.arrays["flowing"] > 0) & (shot.arrays["occluded"] == 0)
+    necrotic, free = shot.is_kind("necrotic"), shot.arrays["cell"] == 0
+    oxygen, cubic_mm = shot.arrays["oxygen"], (edge / 1000.0) ** 3
+    at = {n: shot.immune[shot.immune[:, 3] == k, :3] for k, n in enumerate(shot.immune_names)}
+    cd8 = np.concatenate([at[n] for n in CD8])
+    core = shot.arrays.get("core", np.ones(shape)) > 0
+
+    def density(cells: np.ndarray, places: np.ndarray) -> float | None:
+        inside = np.count_nonzero(places[tuple(cells.T)]) if len(cells) else 0
+        return inside / (places.sum() * cubic_mm) if places.any() else None
+
+    everywhere = np.ones(shape, dtype=bool)
+    vessels, tumour = np.argwhere(open_), np.argwhere(viable)
+    out = {
+        "hypoxic": _share(oxygen[viable] < HYPOXIC), "anoxic": _share(oxygen < ANOXIC), "necrotic": _share(necrotic),
+        "cleared": _share(free), "vessels": vessel.sum() / (vessel.size * (edge / 1000.0) ** 2),
+        "open_vessels": _share(open_[vessel]),
+        "perfused": _share(distances(tumour, vessels, shape, edge) <= REACH) if len(vessels) else 0.0,
+        "quality": float(shot.arrays["quality"][open_].mean()) if open_.any() and "quality" in shot.arrays else None,
+        "cd8": density(cd8, everywhere), "cd8_core": density(cd8, core), "cd8_rim": density(cd8, ~core),
+        "cd8_in_tumour": density(cd8, viable), "cd8_in_necrosis": density(cd8, necrotic),
+        "cd8_in_stroma": density(cd8, free), "mdsc": density(at["MDSC"], everywhere),
+        "treg": density(at["Treg"], everywhere), "cd8_to_tumour": _median(distances(cd8, tumour, shape, edge)),
+        "cd8_to_mdsc": _median(distances(cd8, at["MDSC"], shape, edge)),
+        "cd8_to_vessel": _median(distances(cd8, vessels, shape, edge)),
+        "cd8_near_mdsc": pairs_over_random(cd8, at["MDSC"], shape, edge, REACH),
+        "vessel_clustering_50": pairs_over_random(vessels, None, shape, edge, RADII[0]),
+    }  # fmt: skip
+    out |= {f"cd8_clustering_{r:.0f}": pairs_over_random(cd8, None, shape, edge, r) for r in RADII}
+    return {n: None if out[n] is None else float(out[n]) for n in WORDS}
+
+
+def _share(of: np.ndarray) -> float | None:
+    return float(of.mean()) if of.size else None
+
+
+def _median(values: np.ndarray) -> float | None:
+    return float(np.median(values)) if values.size else None
+
+
+def _tree(voxels: np.ndarray, shape: tuple[int, int, int]):
+    from scipy.spatial import cKDTree
+
+    return cKDTree(voxels, boxsize=shape)
+
+
+def distances(cells: np.ndarray, others: np.ndarray, shape: tuple[int, int, int], edge: float) -> np.ndarray:
+    """Distance (um) of each cell to the nearest of `others` (voxels [n, 3], around the edges); empty without any."""
+    if not len(cells) or not len(others):
+        return np.empty(0)
+    return _tree(others, shape).query(cells)[0] * edge
+
+
+def pairs_over_random(
+    cells: np.ndarray, others: np.ndarray | None, shape: tuple[int, int, int], edge: float, radius: float
+) -> float | None:
+    """Pairs of cells within `radius` (um) over the number expected if they lay at random: Ripley's K over its
+    expectation; with `others` between the two kinds.
+
+    The expectation counts the voxels in reach, so that it holds on the lattice; None for too few cells or a radius that
+    reaches around the piece.
+    """
+    n = len(cells)
+    m = n - 1 if others is None else len(others)
+    wide = min(s for s in shape if s > 1) * edge
+    if n < 2 or m < 1 or radius >= wide / 2:
+        return None
+    reach = radius / edge + 1e-9
+    tree = _tree(cells, shape)
+    pairs = tree.count_neighbors(tree if others is None else _tree(others, shape), reach) - (n if others is None else 0)
+    span = np.arange(-int(reach), int(reach) + 1)
+    z, y, x = np.meshgrid(span if shape[0] > 1 else np.zeros(1), span, span, indexing="ij")
+    in_reach = np.count_nonzero(z * z + y * y + x * x <= reach * reach)
+    return float(pairs / (n * m * in_reach / np.prod(shape)))

@@ -1,0 +1,159 @@
+"""Well mixed, the real tissue has the rates of the mean field, process by process; walks and lines obey their formulas."""
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+from tissue.test_piece import piece
+
+from tme_sim.engine.rng import PURPOSES
+from tme_sim.tissue import kernels
+from tme_sim.tissue.piece import CELLS, DYING, VIABLE, WALKERS, view
+from tme_sim.tissue.step import DT, SLOW_STEPS, chances, live, struck_by, walkers, which
+
+REPEATS = 40
+
+
+def mixed(oxygen: float = 6.0):
+    """A piece in which every place is the same: one oxygen, one level of everything, immune cells at random."""
+    one = piece("1 mm")
+    state, rng = one.state, np.random.default_rng(5)
+    for name in state.local:
+        state.local[name][:] = state.local[name].mean()
+    state.local["oxygen"][:] = oxygen
+    state.local["anoxic_viable"][:] = 0.2
+    state.local["doxorubicin"][:] = 5e-4
+    state.kind = np.repeat(np.arange(len(WALKERS)), 400).astype(np.int8)
+    state.walker = np.arange(state.kind.size, dtype=np.uint64) + np.uint64(10**7)
+    state.where = rng.integers(0, one.frame.voxels, state.kind.size)
+    state.heading = np.zeros(state.kind.size, dtype=np.int64)
+    state.cell = rng.integers(1, len(CELLS), one.frame.voxels).astype(np.int8)
+    state.vessel[:] = 0  # nobody arrives
+    return one
+
+
+def within(counted: float, expected: float, what: str) -> None:
+    """Within four standard errors of a count."""
+    assert abs(counted - expected) <= 4.0 * max(expected, 1.0) ** 0.5, f"{what}: {counted} counted, {expected:.1f} expected"
+
+
+def test_fates_of_tumour_cells_have_the_rates_of_the_mean_field(monkeypatch):
+    """Every fate of every kind, killing by touch included: number of cells from one kind to another, and of divisions."""
+    one = mixed()
+    laws, kinds = one.frame.laws, (*VIABLE, DYING, DYING + 1)
+    here = view(one.frame, one.state, one.scalars)
+    killers = np.bincount(one.state.where[one.state.kind == 0], minlength=one.frame.voxels)
+    touch = one.scalars["contact_volume"] / 0.02**3
+    mothers = []
+    monkeypatch.setattr("tme_sim.tissue.step.divide", lambda frame, state, at: mothers.append(one.state.cell[at]))
+    counted, expected = np.zeros((2, len(CELLS), len(CELLS) + 1))
+    for number in range(REPEATS):
+        state = deepcopy(one.state)
+        state.step = number
+        live(one.frame, state, here, one.scalars)
+        changed = state.cell != one.state.cell
+        np.add.at(counted, (one.state.cell[changed], state.cell[changed]), 1)
+    np.add.at(counted, (np.concatenate(mothers), len(CELLS)), 1)
+    for k in kinds:
+        at, names = one.state.cell == k, laws.by_species[CELLS[k]]
+        rates = np.array([np.broadcast_to(here.rate(n), at.shape)[at] for n in names])
+        for row, name in enumerate(names):
+            if laws.processes[name].kind == "contact":
+                rates[row] *= killers[at] * touch
+        struck = REPEATS * (rates / rates.sum(axis=0) * -np.expm1(-rates.sum(axis=0) * DT)).sum(axis=1)
+        for name, number in zip(names, struck, strict=True):
+            process = laws.processes[name]
+            into = CELLS.index(process.into[0][0]) if process.into else 0
+            expected[k, len(CELLS) if process.kind == "division" else into] += number
+    assert counted.sum() > 2000
+    for k in kinds:
+        for into in range(len(CELLS) + 1):
+            within(counted[k, into], expected[k, into], f"{CELLS[k]} to {[*CELLS, 'two'][into]}")
+
+
+def test_fates_of_immune_cells_have_the_rates_of_the_mean_field():
+    one = mixed()
+    here, laws = view(one.frame, one.state, one.scalars), one.frame.laws
+    change = np.zeros(len(WALKERS))
+    for number in range(REPEATS):
+        state = deepcopy(one.state)
+        state.step = number
+        walkers(one.frame, state, here, one.scalars)
+        change += np.bincount(state.kind, minlength=len(WALKERS)) - 400
+    expected, spread = np.zeros(len(WALKERS)), np.zeros(len(WALKERS))
+    for k, name in enumerate(WALKERS):
+        names = [p for p in laws.by_species[name] if laws.processes[p].kind != "arrival"]
+        rates = [float(np.mean(here.rate(p))) for p in names]
+        struck = REPEATS * 400 * (1.0 - np.exp(-sum(rates) * SLOW_STEPS * DT))
+        for p, rate in zip(names, rates, strict=True):
+            process, share = laws.processes[p], struck * rate / sum(rates)
+            expected[k] += share if process.kind == "division" else -share
+            spread[k] += share
+            for into, amount in process.into if process.kind != "division" else ():
+                if into in WALKERS:
+                    number = one.scalars[amount] if isinstance(amount, str) else amount
+                    expected[WALKERS.index(into)] += number * share
+                    spread[WALKERS.index(into)] += (number + 1.0) ** 2 * share
+    for k, name in enumerate(WALKERS):
+        assert abs(change[k] - expected[k]) <= 4.0 * max(spread[k], 1.0) ** 0.5, name
+
+
+def test_walk_without_persistence_is_diffusion():
+    """Mean squared displacement: chance * steps * edge^2 in two dimensions, 1e5 walkers, within three standard errors."""
+    n, steps, chance = 400, 24, 0.8
+    rng = np.random.default_rng(1)
+    start = rng.integers(0, n * n, 100_000)
+    where, heading = start.copy(), np.zeros(start.size, dtype=np.int64)
+    ids, flat = np.arange(start.size, dtype=np.uint64), np.zeros(n * n)
+    crowd = np.full(n * n, -(10**6))
+    for i in range(steps):
+        kernels.walk(where, heading, ids, flat, np.ones(n * n), crowd, np.uint64(1), np.uint64(0), np.uint64(i),
+                     np.uint64(PURPOSES["migration"]), 0, chance, 0.0, 0.3, 1, n, n)  # fmt: skip
+    dx = (where % n - start % n + n // 2) % n - n // 2
+    dy = (where // n - start // n + n // 2) % n - n // 2
+    squared = (dx * dx + dy * dy).astype(float)
+    assert abs(squared.mean() - chance * steps) <= 3.0 * squared.std() / squared.size**0.5
+
+
+def test_lines_of_cells_die_out_as_often_as_they_should():
+    """Birth-death lines from one cell: extinct by time t with d (1 - e) / (b - d e), e = exp((d - b) t); 4 standard errors."""
+    birth, death, lines = 0.6, 0.4, 20_000
+    alive, line = np.arange(lines), np.arange(lines)
+    free, steps = lines, 480
+    for i in range(steps):
+        luck = kernels.draws(np.uint64(3), np.uint64(0), alive.astype(np.uint64), np.uint64(i), np.uint64(21), np.uint64(0))
+        hit = struck_by(np.full(alive.size, birth + death), luck, DT)
+        choice = kernels.draws(np.uint64(3), np.uint64(0), alive[hit].astype(np.uint64), np.uint64(i), np.uint64(21),
+                               np.uint64(1))  # fmt: skip
+        born = hit[which(np.tile([[birth], [death]], hit.size), choice) == 0]
+        gone = np.setdiff1d(hit, born)
+        daughters = np.arange(free, free + born.size)
+        free += born.size
+        line = np.concatenate([np.delete(line, gone), line[born]])
+        alive = np.concatenate([np.delete(alive, gone), daughters])
+    e = np.exp((death - birth) * steps * DT)
+    expected = death * (1.0 - e) / (birth - death * e)
+    extinct = 1.0 - np.unique(line).size / lines
+    assert abs(extinct - expected) <= 4.0 * (expected * (1 - expected) / lines) ** 0.5 + 0.005  # 30-minute steps
+
+
+def test_what_strikes_nobody_strikes_nobody():
+    one = piece()
+    ids = np.arange(1000, dtype=np.uint64)
+    assert (chances(one.frame, np.zeros((2, 1000)), ids, 0, "division") == -1).all()
+
+
+@pytest.mark.parametrize("dimension", [2, 3])
+def test_a_daughter_pushes_cells_into_the_free_place(dimension):
+    nz = 7 if dimension == 3 else 1
+    shape = (nz, 7, 7)
+    cell = np.ones(nz * 49, dtype=np.int8)
+    lineage = np.arange(1, cell.size + 1, dtype=np.uint64)
+    mother, free = cell.size // 2, cell.size // 2 + 3
+    cell[mother], cell[free], lineage[free] = 2, 0, 0
+    kinds = np.zeros((2, len(CELLS)), dtype=np.int64)
+    kernels.place_daughters(np.array([mother]), cell, lineage, 1000, kinds, 5, np.uint64(1), np.uint64(0), np.uint64(0),
+                            np.uint64(27), *shape)  # fmt: skip
+    assert (cell > 0).all() and kinds[1].sum() == 0 and kinds[0, 2] == 1
+    assert cell[mother] == cell[mother + 1] == 2 and lineage[mother + 1] == 1000
+    assert np.unique(lineage).size == cell.size  # nobody was lost or doubled
