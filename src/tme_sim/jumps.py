@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from tme_sim.compiler.model import CompiledModel
@@ -21,8 +22,8 @@ TICKS_PER_DAY = queue_module.TICKS_PER_DAY
 class CalendarBuilder:
     """Collects jump groups by name and turns them into the engine's arrays."""
 
-    def __init__(self, model: CompiledModel, th: np.ndarray):
-        self.model, self.th = model, th
+    def __init__(self, model: CompiledModel, th: np.ndarray, numbers: Mapping[str, float] | None = None):
+        self.model, self.th, self.numbers = model, th, numbers or {}
         self.jumps = engine.Jumps()
         self.queued: list[tuple[int, int, int]] = []
         self.events: list[dict] = []
@@ -78,7 +79,7 @@ class CalendarBuilder:
         if "injury" not in self.place:
             return []
         if entry.kind == "tace":
-            return [(0.0, session.body_changes(_session(entry), self.value))]
+            return [(0.0, session.body_changes(_session(entry, self.numbers), self.value))]
         if all(self.of_lesion("extrahepatic", lesion) == 1.0 for lesion in lesions):
             return []
         return procedures.body_changes(entry.kind, entry.data)
@@ -87,8 +88,8 @@ class CalendarBuilder:
         """Changes of a treated lesion, as (delay in days, rows); states that are switched off are left out."""
         if entry.kind == "tace":
             fed = self.fed(lesion)
-            return [(delay, session.reached(rows, fed))
-                    for delay, rows in session.lesion_changes(_session(entry), self.value)]  # fmt: skip
+            changes = session.lesion_changes(_session(entry, self.numbers), self.value)
+            return [(delay, session.reached(rows, fed)) for delay, rows in changes]
         core = self.value("core_share") if "core_share" in self.model.layout.theta["body"] else 1.0
         found = procedures.lesion_changes(entry.kind, entry.data, lambda name: self.of_lesion(name, lesion), core)
         kept = [(delay, [row for row in rows if f"{row.target}.{lesion}" in self.place]) for delay, rows in found]
@@ -127,8 +128,8 @@ class CalendarBuilder:
         return self.jumps, queue, sorted(self.events, key=lambda e: (e["tick"], e["kind"] != "tace"))
 
 
-def _session(entry) -> session.Session:
+def _session(entry, numbers: Mapping[str, float]) -> session.Session:
     """The embolisation of a calendar entry."""
     data = entry.data
     load = data.get("drug_load") or 0.0
-    return session.Session(data["technique"], data["endpoint"], data["selectivity"], load, data.get("lost"))
+    return session.Session(data["technique"], data["endpoint"], data["selectivity"], load, data.get("lost"), numbers)

@@ -78,6 +78,7 @@ class Plan:
     seed: int = 1
     patient: int = 0  # keys the draws of this patient
     chance: str = "median"  # what cumulative hazards must reach to strike: their median, or "drawn" per patient
+    session: Mapping[str, float] = field(default_factory=dict)  # numbers of embolisation in place of the declared ones
     piece: Tissue | None = None  # the first lesion as a piece of agent tissue instead of densities
 
 
@@ -267,7 +268,7 @@ def _patient(plan: Plan, network: Network, model: CompiledModel):
 
 def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
     """Jump groups and queue of the dated entries; events are what a reader of the run is told."""
-    builder = CalendarBuilder(model, th)
+    builder = CalendarBuilder(model, th, plan.session)
     kinetics = {slot: drug.kinetics(covariates) for slot, (drug, covariates) in plan.drugs.items()}
     by_name = {drug.name: (slot, drug) for slot, (drug, _) in plan.drugs.items()}
     averaged = _daily_oral(plan) if plan.oral == "averaged" else {}

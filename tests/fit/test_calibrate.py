@@ -46,19 +46,20 @@ def toy(arm, scores, patients, label):
 def test_parameters_are_recovered_and_the_uninformed_keep_their_priors():
     truth = np.array([0.9, -0.8, 0.5, 0.0, 0.0, 0.0])
     result = calibrate(problem_for(truth), simulate=toy)
-    assert set(result.choice.places) == {0, 1, 2}
+    assert set(result.choice.places[:3]) == {0, 1, 2}
     for place in (0, 1, 2):
         scores = result.sample.scores[:, result.choice.places.index(place)]
         assert abs(scores.mean() - truth[place]) < 2.5 * scores.std()
         assert scores.std() < 0.5
     members = np.array(result.data["members"]["scores"])
-    assert 0.7 < members[:, 3:].std() < 1.1  # not fitted: as wide as their priors
+    rest = [i for i in range(K) if i not in result.choice.places]
+    assert 0.7 < members[:, rest].std() < 1.1  # not fitted: as wide as their priors
     board = result.data["targets"]
     assert all(row["within_2"] for row in board)
     assert max(result.data["diagnostics"]["r_hat"].values()) < 1.05
     recovery = result.data["diagnostics"]["recovery"]
     assert 0.65 < recovery["held_by_80"] < 0.93
-    assert min(recovery["correlation"].values()) > 0.6
+    assert min(recovery["correlation"][f"p{i}"] for i in range(3)) > 0.6
 
 
 def test_what_cannot_be_fitted_is_shown():
@@ -110,7 +111,7 @@ def test_the_choice_follows_information_and_doubts_noisy_slopes():
     errors = np.array([[0.01, 0.05, 0.01], [0.01, 0.05, 0.01]])
     choice = choose(slopes, errors, np.array([0.05, 0.05]), most=2, least=0.03)
     assert choice.places == (0,)
-    assert choice.reduction[0] == pytest.approx(1 - 1 / (1 + (0.2**2 - 0.02**2) / 0.05**2))
+    assert choice.reduction[0] == pytest.approx(1 - 1 / (1 + (0.2**2 - 0.01**2) / 0.05**2))
 
 
 def test_an_arm_that_cannot_be_simulated_is_refused():

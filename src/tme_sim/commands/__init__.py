@@ -17,5 +17,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "movie": ("tme_sim.commands.tissue:movie", "Make a film of agent tissue."),
     "cohort": ("tme_sim.commands.cohort:cohort", "Draw and describe virtual patients."),
     "trial": ("tme_sim.commands.cohort:trial", "Run a virtual trial: every patient through every arm."),
+    "calibrate": ("tme_sim.commands.fit:calibrate", "Fit parameters to what the parts do alone."),
+    "predict": ("tme_sim.commands.fit:predict", "Write down what a trial will show, before it is scored."),
     "report": ("tme_sim.commands.report:report", "Write one self-contained page about a run."),
 }

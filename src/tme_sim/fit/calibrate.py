@@ -28,6 +28,7 @@ from tme_sim.results import json_text, write_file
 __all__ = ["Result", "calibrate"]
 
 FEASIBLE = 0.2  # least share of runs of an arm that the model can do
+DOUBTED = 0.1  # sd of the share of runs that can be done, around all of them: patients of a cohort do exist
 Simulate = Callable[[str, np.ndarray, Sequence[int], str], Rows]
 
 
@@ -160,11 +161,14 @@ def _chosen(problem: FitProblem, waves: Sequence[_Wave]) -> tuple[Choice, np.nda
 
 
 def _log_likelihood(problem: FitProblem, emulators: Sequence[Emulator], nuisance: np.ndarray):
-    """Log likelihood of scores of the chosen parameters: normal, with the noise of observation and of regression."""
+    """Log likelihood of scores of the chosen parameters: normal, with the noise of observation and of regression.
+
+    The last regression is of whether a run can be done: vectors under which patients cannot exist count little.
+    """
     used = [i for i, t in enumerate(problem.targets) if t.role == "fit"]
 
     def of(scores: np.ndarray) -> np.ndarray:
-        total = np.zeros(len(scores))
+        total = -0.5 * ((1.0 - emulators[-1](scores)[0]) / DOUBTED) ** 2
         for i in used:
             mean, sd = emulators[i](scores)
             variance = problem.targets[i].noise ** 2 + sd**2 + nuisance[i] ** 2
@@ -176,6 +180,9 @@ def _log_likelihood(problem: FitProblem, emulators: Sequence[Emulator], nuisance
 
 def _sampled(problem, waves, choice: Choice, nuisance, inner: Priors) -> tuple[list[Sample], list[Emulator]]:
     emulators = [_regressed(problem, waves, i, list(choice.places), True) for i in range(len(problem.targets))]
+    done = [(w.scores, rows.good) for w in waves for rows in w.rows.values()]
+    emulators.append(fit_emulator(np.concatenate([d[0] for d in done])[:, choice.places],
+                                  np.concatenate([d[1] for d in done]).astype(np.float64), logit=True))  # fmt: skip
     s = problem.settings
     likelihood = _log_likelihood(problem, emulators, nuisance)
     return [smc(likelihood, inner, n=s.particles, seed=s.seed + 1000 * c) for c in range(s.chains)], emulators
@@ -294,7 +301,7 @@ def _recovery(problem, emulators, nuisance, inner: Priors) -> dict[str, Any]:
                                                ) * float(rng.standard_normal())  # fmt: skip
 
         def likelihood(scores, values=values):
-            total = np.zeros(len(scores))
+            total = -0.5 * ((1.0 - emulators[-1](scores)[0]) / DOUBTED) ** 2
             for i in used:
                 mean, sd = emulators[i](scores)
                 variance = problem.targets[i].noise ** 2 + sd**2 + nuisance[i] ** 2

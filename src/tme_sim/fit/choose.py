@@ -13,7 +13,7 @@ import numpy as np
 __all__ = ["Choice", "choose"]
 
 
-DOUBT = 2.0  # a slope within so many standard errors of 0 counts as none
+DOUBT = 1.0  # so many standard errors are taken off a slope, in squares: what chance alone would give
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,12 @@ from tme_sim.fit.sampler import Priors
 from tme_sim.fit.targets import FitProblem, patient_value
 from tme_sim.results import json_text, write_file
 
-__all__ = ["CHUNK", "Rows", "changed_cohort", "plan_with", "simulate_pairs", "values_of"]
+__all__ = ["CHUNK", "Rows", "changed_cohort", "plan_with", "run_redrawn", "session_numbers",
+           "simulate_pairs", "values_of"]  # fmt: skip
 
 CHUNK = 32
+REDRAWN = 4  # times that a patient who cannot exist is drawn again
+AGAIN = 20_000_000  # distance of patient numbers between draws
 KEPT = ("pfs", "pfs_event", "ttp", "ttp_event", "os", "os_event", "first_pd", "n_tace", "depth", "dor", "orr_recist11",
         "orr_mrecist", "cr_recist11", "cr_mrecist", "pd_recist11", "pd_mrecist", "sd_recist11")  # fmt: skip
 
@@ -53,13 +56,23 @@ def changed_cohort(cohort: Any, values: Mapping[str, float]) -> Any:
     return cohort.changed(changes) if changes else cohort
 
 
+def session_numbers() -> dict[str, Any]:
+    """Numbers of an embolisation that a fit may vary, by name (:class:`tme_sim.quantities.Parameter`)."""
+    from tme_sim.therapies.session import FIXED
+
+    return {p.name: p for p in FIXED}
+
+
 def plan_with(scenario: Any, patient: Any, values: Mapping[str, float], settings: Any) -> Any:
     """The plan of a patient with model parameters changed (internal units)."""
     from tme_sim.simulation import plan_of
 
     plan = plan_of(scenario.changed(patient.changes))
-    own = {n: v for n, v in values.items() if "." not in n}
-    return replace(plan, values={**plan.values, **own}, rtol=settings.rtol, max_steps=settings.max_steps)
+    known = session_numbers()
+    own = {n: v for n, v in values.items() if "." not in n and n not in known}
+    session = {n: v for n, v in values.items() if n in known}
+    return replace(plan, values={**plan.values, **own}, session=session, rtol=settings.rtol,
+                   max_steps=settings.max_steps)  # fmt: skip
 
 
 def simulate_pairs(
@@ -104,25 +117,49 @@ def _of(target: Any, row: Mapping[str, Any]) -> float:
 
 
 def _chunk(problem, cohort, scenario, vectors, patients, threads) -> list[dict]:
-    from tme_sim.cohort import make_patients
-    from tme_sim.diagnostics import InputError
-    from tme_sim.ensemble import run_rows
-
     wanted = {t.of for t in problem.targets} | {f"{t.of}_event" for t in problem.targets} | set(KEPT)
     asked = {n for t in problem.targets for n in t.where}
-    plans, drawn, out = [], [], [None] * len(vectors)
-    for i, (values, number) in enumerate(zip(vectors, patients, strict=True)):
-        try:
-            patient = make_patients(changed_cohort(cohort, values), 1, problem.settings.seed, first=int(number))[0]
-            plan = plan_with(scenario, patient, values, problem.settings)
-        except InputError as error:
-            out[i] = {"message": str(error), "summary": {}, "values": {}}
-            continue
-        plans.append(plan)
-        drawn.append((i, {n: patient.values[n] for n in asked}))
-    for (i, values), row in zip(drawn, run_rows(plans, threads=threads), strict=True):
-        kept = {n: v for n, v in row.summary.items() if n in wanted}
-        out[i] = {"message": row.message, "summary": kept, "values": values}
+    out = []
+    for row in run_redrawn(cohort, scenario, vectors, patients, problem.settings, threads=threads):
+        row["summary"] = {n: v for n, v in row["summary"].items() if n in wanted}
+        row["values"] = {n: row["values"][n] for n in asked if n in row["values"]}
+        out.append(row)
+    return out
+
+
+def run_redrawn(cohort, scenario, vectors, patients, settings, *, threads: int | None = 1) -> list[dict]:
+    """Rows (message, summary, values, number) of runs with parameter vectors on patients by number.
+
+    A patient who cannot rest before treatment under a vector, or to whom the protocol cannot be given, is drawn again,
+    up to `REDRAWN` times: cohorts hold patients who can exist.
+    """
+    from tme_sim.cohort import make_patients
+    from tme_sim.diagnostics import InputError
+    from tme_sim.ensemble import BAD_INPUT, run_rows
+
+    out: list[dict | None] = [None] * len(vectors)
+    open_, cohorts = list(range(len(vectors))), [changed_cohort(cohort, v) for v in vectors]
+    for attempt in range(REDRAWN + 1):
+        plans, drawn = [], []
+        for i in open_:
+            number = int(patients[i]) + AGAIN * attempt
+            out[i] = {"message": "", "summary": {}, "values": {}, "number": number}
+            try:
+                patient = make_patients(cohorts[i], 1, settings.seed, first=number, check=False)[0]
+                plan = plan_with(scenario, patient, vectors[i], settings)
+            except InputError as error:
+                out[i]["message"] = str(error)
+                continue
+            plans.append(plan)
+            drawn.append((i, patient))
+        failed = {i for i in open_ if out[i]["message"]}
+        for (i, patient), row in zip(drawn, run_rows(plans, threads=threads), strict=True):
+            out[i] |= {"message": row.message, "summary": dict(row.summary), "values": dict(patient.values)}
+            if row.status == BAD_INPUT:
+                failed.add(i)
+        open_ = sorted(failed)
+        if not open_:
+            break
     return out
 
 

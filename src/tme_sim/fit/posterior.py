@@ -1,12 +1,13 @@
 """The posterior file: members of an ensemble with the model they belong to, in JSON.
 
-`model_digest` is of what a parameter means: laws, mechanisms, therapies and drug data.  The integrator, which keeps
-its error below a tolerance, does not count.  A posterior of another model is refused.
+`model_digest` is of what a parameter means: laws, declared parameters and drug data.  The integrator, which keeps its
+error below a tolerance, and the notes beside a law do not count.  A posterior of another model is refused.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,20 +23,38 @@ from tme_sim.results import json_text
 __all__ = ["FORMAT", "Posterior", "load_posterior", "model_digest", "posterior_text"]
 
 FORMAT = 1
-BIOLOGY = ("laws.py", "mechanisms/*.py", "therapies/*.py", "therapies/drugs/*.toml")
+DRUGS = "therapies/drugs/*.toml"
 
 
 def model_digest(own: Mapping[str, str] | None = None) -> str:
-    """Hex digest (64 bit) of laws, mechanisms, therapies and drugs, and of the user's mechanism files `own`."""
+    """Hex digest (64 bit) of laws, parameters and drugs, and of the user's mechanism files `own`.
+
+    Laws count as they are without any registered hypothesis chosen, so that offering another one changes nothing.
+    """
     import tme_sim
+    from tme_sim.mechanisms.registry import all_mechanisms
+    from tme_sim.therapies.session import all_parameters
 
     root = Path(tme_sim.__file__).parent
-    h = hashlib.blake2b(digest_size=8)
-    for pattern in BIOLOGY:
-        for path in sorted(root.glob(pattern)):
-            h.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    h = hashlib.blake2b((root / "laws.py").read_bytes(), digest_size=8)
+    for mechanism in all_mechanisms():
+        h.update(f"\0{mechanism.name}\n".encode())
+        for law in _laws(mechanism):
+            h.update(inspect.getsource(law).encode())
+        for p in (*mechanism.parameters, *mechanism.lesion_parameters):
+            h.update(f"{p.name} {p.value!r} {p.unit}\n".encode())
+    for p in all_parameters():
+        h.update(f"{p.name} {p.value!r} {p.unit}\n".encode())
+    for path in sorted(root.glob(DRUGS)):
+        h.update(path.name.encode() + b"\0" + path.read_bytes())
     h.update(json.dumps(dict(sorted((own or {}).items()))).encode())
     return h.hexdigest()
+
+
+def _laws(mechanism: Any) -> list[Any]:
+    """Functions of a mechanism in the order they stand there, those of hypotheses left out."""
+    parts = (*mechanism.processes, *mechanism.signals, *mechanism.totals, *mechanism.modulations)
+    return [p.law for p in parts] + [s.initial for s in mechanism.species if callable(s.initial)]
 
 
 @dataclass(frozen=True)

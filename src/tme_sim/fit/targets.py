@@ -261,7 +261,9 @@ def _embolised(calendar) -> bool:
 
 def _priors(candidates, catalogue, cohorts, problems: Problems):
     """Priors of the candidates in internal units (model) or units of the draw (cohorts)."""
-    known = catalogue.parameters
+    from tme_sim.fit.design import session_numbers
+
+    known = {**catalogue.parameters, **session_numbers()}
     names, centres, lows, highs, logs, units, sources = [], [], [], [], [], [], {}
     drawn = {name for cohort in cohorts.values() for name in cohort.draws}
     for i, one in enumerate(candidates):

@@ -5,8 +5,8 @@ Numbers of techniques are data with unit, source and grade, like all parameters;
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 from tme_sim.mechanisms.liver import session_burden
 from tme_sim.quantities import Parameter
@@ -78,6 +78,7 @@ TECHNIQUES = {
                    (0.0, 0.0, 0.1, "degradation starts at once; from memory"), NO_BURST, True, (0.35, 0.1, 0.6)),
     )
 }
+FIXED = (LOST_STASIS, LOST_SUBSTASIS, RIM_SPARING, LOBAR, TISSUE_LEVEL, REACH, INJURY_FLOOR)
 END_POINTS = {"stasis": LOST_STASIS, "short of stasis": LOST_SUBSTASIS}
 SELECTIVITY = {"superselective": 1.0, "segmental": 0.5, "lobar": 0.0}
 
@@ -87,7 +88,8 @@ class Session:
     """An embolisation of one lesion.
 
     `technique` is a key of TECHNIQUES, `end_point` of END_POINTS, `selectivity` of SELECTIVITY; `dose` is doxorubicin
-    in mg. `lost` overrides the share of perfused vessels lost (a draw of a patient and session).
+    in mg. `lost` overrides the share of perfused vessels lost (a draw of a patient and session); `numbers` override
+    what holds for all techniques, by name (`FIXED`), in internal units: a fit varies them within their evidence.
     """
 
     technique: str = "conventional"
@@ -95,15 +97,21 @@ class Session:
     selectivity: str = "superselective"
     dose: float = 50.0
     lost: float | None = None
+    numbers: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    def number(self, parameter: Parameter) -> float:
+        """One of the numbers that hold for all techniques, as this session has it (internal unit)."""
+        return self.numbers.get(parameter.name, parameter.internal)
 
 
 def occlusion(session: Session, core_share: float) -> tuple[float, float]:
     """Occluded shares of core and rim vessels, which together lose the session's share of perfused vessels."""
-    lost = END_POINTS[session.end_point].value if session.lost is None else session.lost
-    lost *= LOBAR.value + SELECTIVITY[session.selectivity] * (1 - LOBAR.value)
-    core = lost / (core_share + RIM_SPARING.value * (1 - core_share))
+    lost = session.number(END_POINTS[session.end_point]) if session.lost is None else session.lost
+    lobar, sparing = session.number(LOBAR), session.number(RIM_SPARING)
+    lost *= lobar + SELECTIVITY[session.selectivity] * (1 - lobar)
+    core = lost / (core_share + sparing * (1 - core_share))
     if core_share == 1.0:  # no vessels are counted as rim
-        return core, RIM_SPARING.value * core
+        return core, sparing * core
     if core > 1.0:  # the core is full; the rest falls to the rim
         core = 1.0
     rim = (lost - core_share * core) / (1 - core_share)
@@ -121,12 +129,12 @@ def lesion_changes(session: Session, value: Callable[[str], float]) -> list[tupl
     core, rim = occlusion(session, value("core_share"))
     rows = [fill("occluded_core", core), fill("occluded_rim", rim)]
     if technique.carries_drug and session.dose > 0.0:
-        level = TISSUE_LEVEL.internal * session.dose / TISSUE_DOSE.value
+        level = session.number(TISSUE_LEVEL) * session.dose / TISSUE_DOSE.value
         burst = technique.burst.value
         rows += [
             add("depot_slow", (1 - burst) * level),
             add("depot_fast", burst * level * value("k_depot_fast") / value("k_depot_slow")),
-            fill("dox_exposed", REACH.value),
+            fill("dox_exposed", session.number(REACH)),
         ]
     opening = set_to("recanalisation_rate", technique.recanalisation.internal)
     if technique.lag.internal <= 0.0:
@@ -149,15 +157,15 @@ def body_changes(session: Session, value: Callable[[str], float]) -> list[Row]:
     """Changes of the body: injury of the parenchyma and the ALBI step, which selectivity spares."""
     exposed = 1 - SELECTIVITY[session.selectivity]
     burden = session_burden(exposed, value("albi_session"), value("albi_persist"))
-    inflamed = INJURY_FLOOR.value + exposed * (1 - INJURY_FLOOR.value)
+    floor = session.number(INJURY_FLOOR)
+    inflamed = floor + exposed * (1 - floor)
     burden["injury"] = TECHNIQUES[session.technique].injury.value * inflamed
     return [add(state, amount) for state, amount in burden.items()]
 
 
 def all_parameters() -> list[Parameter]:
     """Every number a session can use, for the list of sources."""
-    fixed = [LOST_STASIS, LOST_SUBSTASIS, RIM_SPARING, LOBAR, TISSUE_LEVEL, TISSUE_DOSE, REACH, INJURY_FLOOR]
-    return fixed + [
+    return [*FIXED, TISSUE_DOSE] + [
         replace(p, name=f"{t.name}_{p.name}") for t in TECHNIQUES.values()
         for p in (t.recanalisation, t.lag, t.burst, t.injury)
     ]

@@ -1,0 +1,132 @@
+"""Calibration files are checked, and paired runs are those of the model, kept and found again."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tme_sim.diagnostics import InputError
+from tme_sim.fit.design import session_numbers, simulate_pairs, values_of
+from tme_sim.fit.posterior import model_digest
+from tme_sim.fit.targets import load_problem
+from tme_sim.therapies.session import Session, lesion_changes
+
+ROOT = Path(__file__).parents[2]
+ONE = f"""
+schema = 1
+name = "tiny"
+[run]
+seed = 3
+[[arm]]
+name = "one"
+cohort = "{ROOT}/configs/calibration/cohorts/large.toml"
+protocol = "{ROOT}/configs/calibration/single_tace.toml"
+duration = "60 day"
+[[target]]
+name = "left"
+order = 2
+arm = "one"
+statistic = "share"
+of = "viable_fraction_d28"
+above = 0.1
+value = 0.439
+n = 66
+source = "explants"
+grade = "medium"
+[[parameter]]
+name = "reach"
+[[parameter]]
+name = "injury_vegf"
+"""
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return load_problem(ROOT / "configs" / "calibration" / "default.toml")
+
+
+def test_the_shipped_file_keeps_its_promises(shipped):
+    """All six blocks of evidence, at most 15 parameters, every target with source and uncertainty."""
+    assert {t.order for t in shipped.targets if t.role == "fit"} == {1, 2, 3, 4, 5, 6}
+    assert shipped.settings.most <= 15
+    assert all(t.noise > 0 and t.source for t in shipped.targets)
+    known = {**shipped.catalogue.parameters, **session_numbers()}
+    for name, low, high in zip(shipped.priors.names, shipped.priors.low, shipped.priors.high, strict=True):
+        if name in known:
+            p = known[name]
+            slack = 1e-12 * max(abs(p.low_internal), abs(p.high_internal))
+            assert low >= p.low_internal - slack and high <= p.high_internal + slack
+
+
+def read(tmp_path, text):
+    (tmp_path / "fit.toml").write_text(text)
+    return load_problem(tmp_path / "fit.toml")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("single_tace", "../protocols/emerald1_durva", "withheld, they are predicted and never fitted"),
+        ("value = 0.439\n", "", "value: is missing"),
+        ("n = 66\n", "", "has no uncertainty"),
+        ("value = 0.439", "value = 43.9", "a share lies between 0 and 1"),
+        ('arm = "one"\nstat', 'arm = "ones"\nstat', 'is no arm of this file, did you mean "one"'),
+        ('name = "reach"', 'name = "rech"', 'no parameter of the model, did you mean "reach"'),
+        ('name = "reach"', 'name = "reach"\nhigh = 0.95', "leaves its evidence, 0.05 to 0.8"),
+        ('name = "reach"', 'name = "f_spec"', "is drawn for each patient"),
+        ('name = "reach"', 'name = "f_spec.middle"', "is no number of a draw"),
+        ("value = 0.439", 'value = 0.439\nrole = "check"', "a fit needs data"),
+        ("schema = 1", "schema = 1\nnonsense = 2", "is not known here"),
+    ],
+)
+def test_bad_files_are_refused_with_the_repair(tmp_path, old, new, message):
+    assert ONE.count(old) >= 1
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, ONE.replace(old, new, 1))
+
+
+def test_no_targets_at_all_are_refused(tmp_path):
+    text = ONE[: ONE.index("[[target]]")] + ONE[ONE.index("[[parameter]]") :]
+    with pytest.raises(InputError, match=r"there is no \[\[target\]\]; a fit needs data"):
+        read(tmp_path, text)
+
+
+def test_numbers_of_a_session_can_be_varied_and_stay_declared_otherwise():
+    values = {"core_share": 0.6, "k_depot_fast": 5.5, "k_depot_slow": 0.068}
+
+    def reached(session):
+        rows = [row for _, rows in lesion_changes(session, values.__getitem__) for row in rows]
+        return next(row.constant for row in rows if row.target == "dox_exposed")
+
+    assert reached(Session(numbers={"reach": 0.7})) == pytest.approx(0.7)
+    assert reached(Session()) == pytest.approx(session_numbers()["reach"].value)
+
+
+def test_pairs_feel_their_parameters_and_are_kept(tmp_path, monkeypatch):
+    problem = read(tmp_path, ONE)
+    low, high = problem.priors.bounds()
+    scores = np.array([[low[0], 0.0], [high[0], 0.0]])
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    told = []
+    rows = simulate_pairs(problem, "one", scores, [5, 5], folder=folder, label="w", announce=told.append)
+    assert rows.good.all() and len(told) == 1
+    left = [s["viable_fraction_d28"] for s in rows.summaries]
+    assert left[1] < 0.7 * left[0]  # the drug reaches most cells, or hardly any, in the same patient
+    monkeypatch.setattr("tme_sim.fit.design.run_redrawn", None)  # nothing is simulated again
+    again = simulate_pairs(problem, "one", scores, [5, 5], folder=folder, label="w")
+    assert again.summaries == rows.summaries
+    cut = next(folder.glob("*.json"))
+    cut.write_bytes(cut.read_bytes()[:-20])
+    with pytest.raises(TypeError):  # a chunk that was cut is not believed
+        simulate_pairs(problem, "one", scores, [5, 5], folder=folder, label="w")
+    assert values_of(problem.priors, scores)[1]["reach"] == pytest.approx(0.8)
+
+
+def test_the_model_digest_follows_numbers_and_own_mechanisms(monkeypatch):
+    before = model_digest()
+    assert model_digest() == before != model_digest({"mine.py": "abc"})
+    from tme_sim.therapies import session
+
+    monkeypatch.setattr(session, "FIXED", session.FIXED[:-1])
+    assert model_digest() != before

@@ -1,0 +1,125 @@
+"""Prediction files: the format others read, shared runs, and that one is never changed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tme_sim.diagnostics import InputError
+from tme_sim.fit import predictions
+from tme_sim.fit.posterior import Posterior, model_digest
+from tme_sim.fit.sampler import Priors, generator
+from tme_sim.fit.summaries import ENDPOINTS
+
+ROOT = Path(__file__).parents[2]
+NAMES = ("emerald1", "leap012", "emerald3", "talentace", "cares005", "tactics", "tace2", "space", "brisk", "oriental",
+         "launch", "stah", "lthaic", "britten", "sequences")  # fmt: skip
+SMALL = predictions.Settings(draws=4, patients=3, replicates=40)
+
+
+@pytest.fixture
+def posterior():
+    priors = Priors(("reach",), np.array([0.3]), np.array([0.05]), np.array([0.8]), np.array([False]))
+    return Posterior(priors, np.linspace(-0.5, 2, 8)[:, None], np.ones(8) / 8, "model", "digest", "toy", {
+        "targets": [{"name": "hard", "role": "fit", "within_2": False}]})  # fmt: skip
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Rows without the model: PFS falls with the patient's number, durvalumab doubles it."""
+    made = []
+
+    def run(cohort, scenario, vectors, patients, settings, threads=1):
+        made.append(scenario.name)
+        rng, rows = generator(len(vectors)), []
+        factor = 2.0 if "durva" in scenario.name or scenario.name.startswith("order_I") else 1.0
+        for vector in vectors:
+            days = float(factor * 200 * vector["reach"] ** 0.3 * rng.exponential())
+            one = {"pfs": days, "pfs_event": 1, "ttp": days, "ttp_event": 1, "os": 2 * days, "os_event": 1, "n_tace": 2}
+            one |= {f"{k}_{c}": float(days > 300) for k in ("orr", "cr") for c in ("recist11", "mrecist", "recicl")}
+            rows.append({"message": "", "summary": one | {"first_pd": "new_intrahepatic"}, "values": {}, "number": 1})
+        return rows
+
+    monkeypatch.setattr(predictions, "run_redrawn", run)
+    return made
+
+
+@pytest.fixture(scope="module")
+def trials():
+    return predictions.load_trials(ROOT / "configs" / "predictions.toml")
+
+
+def test_every_withheld_trial_is_there_and_says_what_was_known(trials):
+    assert tuple(trials) == NAMES
+    for name in ("brisk", "oriental"):
+        assert any("the abstract of this result was seen by the authors before the prediction; not fitted to" in n
+                   for n in trials[name].notes)  # fmt: skip
+    for trial in trials.values():
+        assert (ROOT / "configs" / trial.cohort).exists()
+        assert all((ROOT / "configs" / arm.protocol).exists() for arm in trial.arm)
+
+
+def test_a_prediction_has_the_format_and_uses_runs_twice(trials, posterior, calls, tmp_path):
+    given = {"folder": ROOT / "configs", "settings": SMALL, "cache": tmp_path}
+    data = predictions.predict("emerald1", trials, posterior, **given)
+    assert set(data) == {"trial", "created_by", "cohort", "n_draws", "arms", "contrasts", "notes"}
+    assert data["created_by"]["model_digest"] == "model" and data["created_by"]["posterior_digest"] == "digest"
+    assert data["n_draws"] == 4
+    for arm in ("emerald1_tace", "emerald1_durva", "emerald1_durva_bev"):
+        assert set(ENDPOINTS) <= set(data["arms"][arm])
+        one = data["arms"][arm]["pfs_median"]
+        assert one["unit"] == "month" and one["criterion"] == "recist11"
+        low, high = one["ci90"]
+        assert low <= one["ci80"][0] <= one["ci50"][0] <= one["median"] <= one["ci50"][1] <= high
+    ratio = data["contrasts"]["emerald1_durva vs emerald1_tace"]["pfs_hr"]
+    assert ratio["median"] < 1.0 and ratio["probability_below_1"] > 0.8
+    assert any("missed" in n or "misses" in n for n in data["notes"])
+    assert json.dumps(data)
+    assert predictions.predict("emerald1", trials, posterior, **given) == data
+    assert len(calls) == 3  # the second time nothing was simulated
+
+
+def test_orders_are_ranked_on_identical_patients(trials, posterior, calls):
+    data = predictions.predict_sequences(trials["sequences"], posterior, folder=ROOT / "configs", settings=SMALL)
+    assert len(calls) == 6
+    for endpoint in ("pfs", "os", "cr", "orr"):
+        ranks = data["ranks"][endpoint]
+        assert sum(r["mean_rank"] for r in ranks.values()) == pytest.approx(21.0, abs=0.01)
+        assert sum(r["probability_best"] for r in ranks.values()) == pytest.approx(1.0, abs=0.01)
+    assert data["ranks"]["pfs"]["IAT"]["mean_rank"] < data["ranks"]["pfs"]["TAI"]["mean_rank"]
+
+
+def test_an_unknown_trial_and_an_arm_without_patients_are_refused(trials, posterior, monkeypatch):
+    with pytest.raises(InputError, match='did you mean "emerald1"'):
+        predictions.predict("emerld1", trials, posterior, folder=ROOT / "configs", settings=SMALL)
+    monkeypatch.setattr(predictions, "run_redrawn", lambda c, s, v, p, settings: [
+        {"message": "cannot rest", "summary": {}, "values": {}, "number": 1} for _ in v])  # fmt: skip
+    with pytest.raises(InputError, match="no patient could be simulated; the first reason: cannot rest"):
+        predictions.predict("lthaic", trials, posterior, folder=ROOT / "configs", settings=SMALL)
+
+
+def test_the_command_never_changes_a_prediction(tmp_path, calls, monkeypatch, posterior):
+    from tme_sim.commands.fit import predict
+
+    monkeypatch.setattr("tme_sim.fit.posterior.load_posterior", lambda path: posterior)
+    monkeypatch.chdir(ROOT)
+    asked = ["lthaic", "--out", str(tmp_path), "--draws", "4", "--patients", "3"]
+    first = CliRunner().invoke(predict, asked)
+    assert first.exit_code == 0, first.output
+    written = (tmp_path / "lthaic.model.json").read_bytes()
+    again = CliRunner().invoke(predict, asked)
+    assert again.exit_code == 2 and "never changed" in again.output
+    assert (tmp_path / "lthaic.model.json").read_bytes() == written
+    wrong = CliRunner().invoke(predict, ["lthai", "--out", str(tmp_path)])
+    assert wrong.exit_code == 2 and 'did you mean "lthaic"' in wrong.output
+
+
+def test_shipped_predictions_are_of_the_shipped_posterior_or_older():
+    """Whatever stands in the folder has the format; names begin with the trial."""
+    for path in (ROOT / "experiments" / "predictions").glob("*.json"):
+        data = json.loads(path.read_text())
+        assert path.name == f"{data['trial']}.{data['created_by']['model_digest']}.json"
+        assert data["trial"] in NAMES and data["arms"] and data["notes"]
+    assert len(model_digest()) == 16
