@@ -47,6 +47,7 @@ FIGURES = {
     "spider": "How do tumours change from scan to scan?",
     "progression": "How does first progression look?",
     "paired": "What does each patient gain by the other arm?",
+    "benefit": "Who benefits, and can it be told at entry?",
 }
 
 
@@ -62,6 +63,9 @@ def trial_figures(result: Any, courses: Mapping[str, Sequence[Mapping[str, Any]]
         out["spider"] = spider_figure(result, courses)
     if len(result.arms) > 1:
         out["paired"] = paired_figure(result)
+        benefit = benefit_figure(result)
+        if benefit is not None:
+            out["benefit"] = benefit
     return out
 
 
@@ -284,6 +288,57 @@ def paired_figure(result: Any):
         sheet.panel(axes, _short(f"{arm_words(result, second)} instead of {arm_words(result, first)}", 58), INK)
     sheet.hide(len(found))
     sheet.key([("longer without progression", COLOURS["CR"]), ("shorter", COLOURS["viable"])])
+    return sheet.figure
+
+
+def benefit_figure(result: Any):
+    """How well markers at entry foretell who benefits from the last arm rather than the first; None for few patients.
+
+    Left, the area under the curve of each marker on patients not seen, with its standard error; right, what quarters of
+    patients gain, in the order of what was foretold for them.
+    """
+    from tme_sim.cohort.benefit import GAIN, MARKERS, benefit_of
+
+    first, second = result.arms[0], result.arms[-1]
+    found = benefit_of(result, first, second)
+    if found is None:
+        return None
+    names = sorted((n for n in found.auc if n != "all"), key=lambda n: -found.auc[n][0])
+    names = ["all", *names]
+    sheet = _Sheet(result, "benefit", 8.0 + 4.6 * len(names), columns=2, left=47.0)
+    axes, beside = sheet.axes
+    for lane, name in enumerate(names):
+        area, error = found.auc[name]
+        colour = ARM_COLOURS[1] if name == "all" else "#8FB8DE"
+        axes.barh(lane, area - 0.5, left=0.5, height=0.66, color=colour, linewidth=0)
+        axes.plot([area - error, area + error], [lane, lane], color=INK, linewidth=0.8)
+    axes.axvline(0.5, color=INK, linewidth=0.6)
+    axes.set_xlim(min(0.35, axes.get_xlim()[0]), 1.0)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_yticks(range(len(names)), ["all markers together", *(MARKERS[n] for n in names[1:])])
+    sheet.dress(axes, "chance to rank right two patients (0.5: none)", "")
+    axes.set_title("Markers at entry", fontsize=TEXT + 0.5, color=INK, loc="left", pad=3)
+    heights, errors, shares = (np.array([g[k] for g in found.groups]) for k in range(3))
+    beside.bar(range(4), heights, width=0.66, color=["#D9E6F2", "#8FB8DE", "#4C8FC4", ARM_COLOURS[1]], linewidth=0)
+    beside.errorbar(range(4), heights, yerr=2 * errors, fmt="none", ecolor=INK, elinewidth=0.8)
+    top = float(np.max(heights + 2 * errors))
+    for lane, share in enumerate(shares):
+        beside.text(lane, top * 1.06, f"{100 * share:.0f} %", ha="center", va="bottom", fontsize=TEXT, color=INK)
+    beside.set_ylim(min(0.0, float(np.min(heights - 2 * errors))), 1.2 * max(top, 0.1))
+    beside.axhline(0, color=INK, linewidth=0.5)
+    beside.set_xticks(range(4), ["least", "less", "more", "most"])
+    sheet.dress(beside, "quarters of patients by foretold gain", "months gained")
+    words = f"Gain (bars, with 2 SE); share that gains {GAIN:g} months"
+    beside.set_title(words, fontsize=TEXT + 0.5, color=INK, loc="left", pad=3)
+    sheet.key(
+        [
+            (
+                f"{_short(arm_words(result, second), 40)} instead of {_short(arm_words(result, first), 40)}, on "
+                "patients that the prediction had not seen",
+                ARM_COLOURS[1],
+            )
+        ]
+    )
     return sheet.figure
 
 

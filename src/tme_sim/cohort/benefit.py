@@ -1,0 +1,145 @@
+"""Who benefits: individual effects of one arm over another, and how well markers at entry foretell them.
+
+The effect of a patient is the difference of progression-free survival between the two arms in that same patient.  How
+well it is foretold is measured on patients that the prediction has not seen: tenfold cross-validation, folds by the
+patient's number.  A prediction from all markers is linear in their ranks (least squares by SciPy, lightly shrunk); from
+one marker it is the marker itself, in the direction that the other nine folds show.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tme_sim.cohort.running import DAYS_PER_MONTH, TrialResult
+from tme_sim.quantities import convert, internal
+
+__all__ = ["FEWEST", "GAIN", "MARKERS", "Benefit", "benefit_of", "markers_of"]
+
+FOLDS = 10
+FEWEST = 40  # patients; with fewer nothing can be said
+GAIN = 2.0  # months that count as a benefit: more than one interval of scans of eight weeks
+SHRINK = 1.0
+MARKERS = {
+    "burden": "diameter (cm) + number", "largest_diameter": "largest diameter", "tumour_number": "number of tumours",
+    "portal_invasion": "portal invasion", "afp": "AFP in blood", "vegf_plasma_start": "VEGF in plasma",
+    "mdsc_density": "MDSC in the tumour", "cd8_density": "CD8 in the tumour", "nlr": "NLR", "albi": "ALBI",
+    "vessel_density": "vessel density (hypoxia)", "doubling_time": "doubling time",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Benefit:
+    """Individual effects of `second` over `first` and how well they are foretold.
+
+    `gain` (P) in months; `auc[marker]` is the chance that, of one patient who benefits and one who does not, the marker
+    ranks the former higher (0.5: it says nothing), with its standard error; `all` is the prediction from all markers.
+    `groups` are quarters of patients by that prediction: mean gain, its standard error, share that benefits.
+    """
+
+    first: str
+    second: str
+    gain: np.ndarray
+    auc: Mapping[str, tuple[float, float]]
+    explained: float
+    groups: Sequence[tuple[float, float, float]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``summary.json``."""
+        return {
+            "mean_gain": float(self.gain.mean()), "benefit": float((self.gain >= GAIN).mean()),
+            "auc": {k: list(v) for k, v in self.auc.items()}, "explained": self.explained,
+            "quarters": [list(g) for g in self.groups],
+        }  # fmt: skip
+
+
+def markers_of(values: Sequence[Mapping[str, Any]], units: Mapping[str, str], known: Mapping[str, Any]) -> dict:
+    """Markers at entry (P each) of patients as drawn; those that are not drawn are left out.
+
+    `afp` (ng/mL) follows from secretion, tumour volume and growth by the law of the model; `nlr` from blood counts.
+    """
+    out = {n: np.array([float(v[n]) for v in values]) for n in MARKERS if n in values[0]}
+    if {"neutrophils_base", "lymphocytes_base"} <= set(values[0]):
+        out["nlr"] = np.array([v["neutrophils_base"] / v["lymphocytes_base"] for v in values])
+    if "afp_secretion" in values[0]:
+        out["afp"] = np.array([_afp(v, units, known) for v in values])
+    return {n: out[n] for n in MARKERS if n in out}
+
+
+def _afp(value: Mapping[str, Any], units: Mapping[str, str], known: Mapping[str, Any]) -> float:
+    """AFP of the largest tumour: others are smaller, and their share is left out."""
+    from tme_sim.mechanisms.markers import afp_at_start, cells_over_turnover
+
+    def of(name: str) -> float:
+        return float(internal(value[name], units[name])) if name in value else known[name].internal
+
+    volume = math.pi / 6 * of("largest_diameter") ** 3
+    load = cells_over_turnover(known["rho_cell"].internal * volume, of("k_AFP"), math.log(2) / of("doubling_time"))
+    level = afp_at_start(of("afp_background"), of("afp_secretion"), load, of("V_AFP"))
+    return float(convert(level, "mg/mm^3", "ng/mL"))
+
+
+def benefit_of(result: TrialResult, first: str, second: str) -> Benefit | None:
+    """Effects and predictions of a pair of arms; None with fewer than `FEWEST` patients."""
+    from tme_sim.cohort.summary import gains
+
+    if len(result.follow_up) < FEWEST:
+        return None
+    cohort = result.trial.cohort
+    units = {name: draw.unit for name, draw in cohort.draws.items()}
+    markers = markers_of(result.values, units, cohort.catalogue.names())
+    gain = gains(result, first, second) / DAYS_PER_MONTH
+    numbers = np.array([row["patient"] for row in result.rows[first]])
+    return foretold(first, second, gain, markers, numbers % FOLDS)
+
+
+def foretold(
+    first: str, second: str, gain: np.ndarray, markers: Mapping[str, np.ndarray], folds: np.ndarray
+) -> Benefit:
+    """How well markers (P each) foretell gains (P) of patients in folds (P) that the prediction has not seen."""
+    from scipy import stats
+
+    benefits = gain >= GAIN
+    ranks = {n: (stats.rankdata(v) - 0.5) / len(v) - 0.5 for n, v in markers.items() if np.ptp(v) > 0}
+    table = np.column_stack(list(ranks.values()))
+    together = np.full(len(gain), np.nan)
+    alone = {name: np.full(len(gain), np.nan) for name in ranks}
+    for fold in np.unique(folds):
+        test, train = folds == fold, folds != fold
+        together[test] = _fit(table[train], gain[train])(table[test])
+        for name, rank in ranks.items():
+            slope = float(np.dot(rank[train] - rank[train].mean(), gain[train] - gain[train].mean()))
+            alone[name][test] = math.copysign(1.0, slope) * rank[test]
+    auc = {"all": _auc(together, benefits), **{n: _auc(v, benefits) for n, v in alone.items()}}
+    left = float(np.sum((gain - together) ** 2))
+    spread = float(np.sum((gain - gain.mean()) ** 2))
+    quarters = np.array_split(np.argsort(together, kind="stable"), 4)
+    groups = [(float(gain[q].mean()), float(gain[q].std(ddof=1) / math.sqrt(len(q))), float(benefits[q].mean()))
+              for q in quarters]  # fmt: skip
+    return Benefit(first, second, gain, auc, 1.0 - left / spread if spread > 0 else math.nan, groups)
+
+
+def _fit(table: np.ndarray, target: np.ndarray):
+    """Shrunk least squares of `target` on the columns of `table`, as a function of new rows."""
+    from scipy import linalg
+
+    centre, mean = table.mean(axis=0), target.mean()
+    wide = np.vstack([table - centre, math.sqrt(SHRINK) * np.eye(table.shape[1])])
+    weights = linalg.lstsq(wide, np.concatenate([target - mean, np.zeros(table.shape[1])]))[0]
+    return lambda rows: mean + (rows - centre) @ weights
+
+
+def _auc(score: np.ndarray, benefits: np.ndarray) -> tuple[float, float]:
+    """Area under the curve by the Mann-Whitney statistic, and Hanley and McNeil's standard error."""
+    from scipy import stats
+
+    a, b = int(benefits.sum()), int((~benefits).sum())
+    if a == 0 or b == 0:
+        return math.nan, math.nan
+    area = float(stats.mannwhitneyu(score[benefits], score[~benefits]).statistic) / (a * b)
+    more = area * (1 - area) + (a - 1) * (area / (2 - area) - area**2) + (b - 1) * (2 * area**2 / (1 + area) - area**2)
+    return area, math.sqrt(max(more, 0.0) / (a * b))
