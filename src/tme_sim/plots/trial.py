@@ -301,7 +301,7 @@ def benefit_figure(result: Any):
 
     first, second = result.arms[0], result.arms[-1]
     found = benefit_of(result, first, second)
-    if found is None:
+    if found is None or math.isnan(found.auc["all"][0]):  # everybody benefits, or nobody
         return None
     names = sorted((n for n in found.auc if n != "all"), key=lambda n: -found.auc[n][0])
     names = ["all", *names]
@@ -328,7 +328,7 @@ def benefit_figure(result: Any):
     beside.axhline(0, color=INK, linewidth=0.5)
     beside.set_xticks(range(4), ["least", "less", "more", "most"])
     sheet.dress(beside, "quarters of patients by foretold gain", "months gained")
-    words = f"Gain (bars, with 2 SE); share that gains {GAIN:g} months"
+    words = f"Gain ± 2 SE; share gaining {GAIN:g} months"
     beside.set_title(words, fontsize=TEXT + 0.5, color=INK, loc="left", pad=3)
     sheet.key(
         [
