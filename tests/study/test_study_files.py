@@ -32,6 +32,15 @@ def test_a_parameter_without_a_range_takes_that_of_its_evidence():
     assert made.factors[0].unit == declared.unit
 
 
+def test_hypotheses_and_arrows_without_values_take_all_they_can():
+    made = study('[[factor]]\nname = "h"\nkey = "biology.hypotheses.vegf.clearance"\n'
+                 '[[factor]]\nname = "g"\nkey = "biology.gains.VEGF_gain"\nlevels = 2\n'.replace(
+                     "VEGF_gain", next(iter(study().base.catalogue.arrows))))
+    assert made.factors[0].values == tuple(made.base.catalogue.hypotheses["vegf.clearance"])
+    assert made.factors[0].values[0] == "default" and len(made.factors[0].values) > 1
+    assert made.factors[1].grid() == (0.0, 1.0)
+
+
 @pytest.mark.parametrize("kind", ["latin_hypercube", "sobol"])
 def test_random_designs_fill_the_ranges_and_repeat(kind):
     text = '[[factor]]\nname = "k"\nkey = "parameters.k_MDSC_death"\nlow = "0.01 1/day"\nhigh = "0.1 1/day"\nscale = "log"\n'
@@ -107,6 +116,9 @@ MISTAKES = {
     "unknown arrow": ('[[factor]]\nname = "g"\nkey = "biology.gains.nothing"\nlow = 0\nhigh = 1', "no arrow"),
     "gain above 1": ('[[factor]]\nname = "g"\nkey = "biology.gains.VEGF_on_sprouting"\nlow = 0\nhigh = 2', "gain"),
     "not felt": ('[[factor]]\nname = "d"\nkey = "parameters.doubling_time"', "patient.lesion.main.doubling_time"),
+    "no parameter": ('[[factor]]\nname = "d"\nkey = "parameters.k_MDSC_dead"', 'did you mean "k_MDSC_death"?'),
+    "no hypothesis": ('[[factor]]\nname = "h"\nkey = "biology.hypotheses.vegf.clearence"', 'mean "vegf.clearance"?'),
+    "no values": ('[[factor]]\nname = "w"\nkey = "run.rtol"', "has no values"),
     "unknown table": (MDSC + "[desing]\nkind = 'grid'", 'did you mean "design"?'),
     "unknown key": (MDSC + "lo = 3", 'did you mean "low"?'),
     "same name": (MDSC + MDSC, "is taken"),

@@ -314,6 +314,11 @@ def _factor(study: Study, table: FactorTable) -> Factor:
         if table.unit is not None:  # the values come from a file
             return Factor(**common, unit=table.unit, date=date, relative_to=table.relative_to or "",
                           whole=_whole(keys[0]))  # fmt: skip
+        kind, choices = _natural(study.base, keys[0])
+        if kind == "choices":
+            return Factor(**common, values=choices)
+        if kind == "gain":
+            return Factor(**common, low=0.0, high=1.0)
         if evidence is None:
             raise QuantityError('has no values: give "low" and "high", or "values"')
         low, high = (f"{v!r} {evidence.unit}" if evidence.unit != "1" else v for v in (evidence.low, evidence.high))
@@ -342,6 +347,25 @@ def _factor(study: Study, table: FactorTable) -> Factor:
     if scale == "log" and numbers[0] <= 0:
         raise QuantityError("a logarithmic scale needs values above 0")
     return Factor(**common, **more, low=numbers[0], high=numbers[1], scale=scale or "linear")
+
+
+def _natural(base: Scenario, key: str) -> tuple[str, tuple[str, ...]]:
+    """What a key takes by itself: all choices of a hypothesis, a gain from 0 to 1, or nothing of the kind.
+
+    Raises:
+        QuantityError: a parameter or hypothesis that is not there, with the nearest name.
+    """
+    section, _, name = key.rpartition(".")
+    if key.startswith("biology.hypotheses."):
+        slot, known = key.removeprefix("biology.hypotheses.").strip("\"'"), base.catalogue.hypotheses
+        if slot not in known:
+            raise QuantityError(f"{quoted(slot)} is no registered hypothesis{nearest(slot, known)}")
+        return "choices", tuple(known[slot])
+    if section == "biology.gains":
+        return "gain", ()
+    if section == "parameters" and name not in base.catalogue.names():
+        raise QuantityError(f"{quoted(name)} is no parameter of the model{nearest(name, base.catalogue.names())}")
+    return "", ()
 
 
 def _measured(value: Any) -> bool:
