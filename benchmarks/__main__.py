@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measure import machine
 
-SECTIONS = ("work-precision", "sweep", "kernels", "fields", "start-up")
+SECTIONS = ("work-precision", "sweep", "kernels", "fields", "studies", "start-up")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -56,6 +56,10 @@ def measure(name: str, options) -> dict:
         from benchmarks import fields
 
         return fields.run(quick=options.quick, say=say)
+    if name == "studies":
+        from benchmarks import studies
+
+        return studies.run(quick=options.quick, say=say)
     from benchmarks.problem import load
 
     problem = load(60.0 if options.quick else None, say)
