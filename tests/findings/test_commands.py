@@ -71,11 +71,13 @@ def test_a_card_makes_a_page_with_the_verdict_and_escapes_what_it_says(folder):
 
 def test_a_new_card_is_a_card(folder):
     call("hypothesis", "new", "mine", "--base", "base.toml", "--claim", 'It "works"')
-    from tme_sim.findings.cards import check_arms, load_card
+    from tme_sim.findings.cards import check_names, load_card
+    from tme_sim.findings.runs import outcomes_of
     from tme_sim.study import load_study
 
     card = load_card("mine")
-    check_arms(card, [a.name for a in load_study(card.study).arms])
+    study = load_study(card.study)
+    check_names(card, [a.name for a in study.arms], outcomes_of(study))
     assert card.claim == "It 'works'"
     call("hypothesis", "new", "mine", "--base", "base.toml", code=2)
 
@@ -93,6 +95,9 @@ def test_a_new_card_is_a_card(folder):
         (("sensitivity", "study.toml", "--method", "flips", "--parameters", "p_v"), "at least two arms"),
         (("hypothesis", "new", "x", "--base", "bas.toml"), "there is no such file"),
         (("hypothesis", "run", "study.toml"), "prediction"),
+        (("surface", "study.toml", "--outcome", "burden_d9"), 'did you mean "burden_d90"?'),
+        (("surface", "study.toml", "--outcome", "burden_d730"), "is no number that its runs give"),
+        (("optimise", "study.toml", "--outcome", "best_response_mrecist"), "is no number"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_the_repair(folder, arguments, said):
@@ -107,3 +112,19 @@ def test_mistakes_of_a_card_are_told_with_their_line(folder):
     assert 'did you mean "after"?' in call("hypothesis", "run", "card.toml", code=2)
     (folder / "card.toml").write_text(text.replace('than = "after"', ""))
     assert "card.toml:6: prediction[1]" in call("hypothesis", "run", "card.toml", code=2)
+    (folder / "card.toml").write_text(text.replace("burden_d90", "burden_d9"))
+    assert 'did you mean "burden_d90"?' in call("hypothesis", "run", "card.toml", code=2)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("budget = 12", "budgt = 12", 'optimise.budgt: is not known here, did you mean "budget"?'),
+        ("at_most = -1.4", "at_most = -1.4\nat_least = -5", "one of them"),
+        ('endpoint = "albi_d90"', 'endpoint = "albi_d9"', 'did you mean "albi_d90"?'),
+    ],
+)
+def test_mistakes_of_optimise_are_told_before_any_run(folder, old, new, said):
+    (folder / "study.toml").write_text((folder / "study.toml").read_text().replace(old, new))
+    assert said in call("optimise", "study.toml", code=2)
+    assert not (folder / "quick_best.toml").exists()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tme_sim.findings import cards, drive
-from tme_sim.findings.runs import Runs
+from tme_sim.findings.runs import Runs, outcomes_of
 from tme_sim.findings.sections import optimise_section, surface_section
 from tme_sim.findings.surface import near_best, regret, surface_of
 from tme_sim.study import load_study
@@ -55,7 +55,7 @@ def test_the_life_of_mdsc_does_not_flip_the_order_but_their_number_does_between_
 def test_a_shipped_card_fits_its_study(folder):
     card = cards.load_card(folder)
     study = load_study(card.study, mechanisms=mechanisms(folder))
-    cards.check_arms(card, [a.name for a in study.arms])
+    cards.check_names(card, [a.name for a in study.arms], outcomes_of(study))
     page = (folder / "README.md").read_text()
     assert page.count("| holds |") + page.count("| fails |") + page.count("| undecided |") == len(card.predictions)
 

@@ -285,9 +285,9 @@ def new(name: str, base: str, claim: str) -> None:
     safe_name(folder.name)
     if folder.exists():
         raise InputError(Problem(str(folder), "", "exists; choose another name"))
-    Scenario.load(base)
+    days = Scenario.load(base).stop_tick / 1440
     relative = os.path.relpath(Path(base).resolve(), folder.resolve()).replace(os.sep, "/")
-    files = new_card(folder.name, relative, claim)
+    files = new_card(folder.name, relative, days, claim)
     folder.mkdir(parents=True)
     for file, text in files.items():
         write_file(folder / file, text.encode())
@@ -315,11 +315,12 @@ def run_card(card: str, out: str | None, force: bool, jobs: int | None, store: s
     from tme_sim.diagnostics import InputError, Problem
     from tme_sim.findings import cards
     from tme_sim.findings.card_page import card_html, card_lines
+    from tme_sim.findings.runs import outcomes_of
     from tme_sim.results import write_file
 
     loaded = cards.load_card(card)
     study = _study(str(loaded.study), mechanisms)
-    cards.check_arms(loaded, [a.name for a in study.arms])
+    cards.check_names(loaded, [a.name for a in study.arms], outcomes_of(study))
     page = Path(out or f"{loaded.name}.html")
     if page.exists() and not force:
         raise InputError(Problem(str(page), "", "exists; choose another --out, or replace it with --force"))

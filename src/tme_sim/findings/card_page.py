@@ -181,7 +181,7 @@ name = "changed"
 set = {{ "parameters.k_MDSC_diff" = "0.2 1/day" }}
 
 [outputs]
-endpoints = ["burden_d365"]
+endpoints = ["{outcome}"]
 '''
 
 CARD = '''\
@@ -194,8 +194,8 @@ source = ["who claims it, with DOI"]
 note = "How the claim is put into the model, and what that leaves out."
 
 [[prediction]]
-text = "Less tumour after a year where MDSC leave faster"
-outcome = "burden_d365"
+text = "Less tumour where MDSC leave faster"
+outcome = "{outcome}"
 arm = "changed"
 than = "as it is"
 by = 0.05                         # by at least 5 %
@@ -207,8 +207,12 @@ cost = "samples, animals or patients"
 '''
 
 
-def new_card(name: str, base: str, title: str = "") -> dict[str, str]:
-    """The files of a new card, ready to run: ``card.toml`` and ``study.toml``."""
-    title = title or "MDSC that leave faster let less tumour survive a year"
-    plain = {"name": name, "title": title.replace("\\", "").replace('"', "'"), "base": base}
+def new_card(name: str, base: str, days: float, title: str = "") -> dict[str, str]:
+    """The files of a new card, ready to run: ``card.toml`` and ``study.toml``; `days` is how long the base runs."""
+    from tme_sim.observe.endpoints import LANDMARKS
+
+    title = title or "MDSC that leave faster let less tumour survive"
+    day = max((d for d in LANDMARKS if d <= min(days, 365)), default=None)
+    plain = {"name": name, "title": title.replace("\\", "").replace('"', "'"), "base": base,
+             "outcome": f"burden_d{day}" if day else "depth"}  # fmt: skip
     return {"card.toml": CARD.format(**plain), "study.toml": STUDY.format(**plain)}

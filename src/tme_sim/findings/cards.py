@@ -149,14 +149,18 @@ def _tuples(value: Any) -> Any:
     return {k: _tuples(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
-def check_arms(card: Card, arms: Sequence[str]) -> None:
-    """That every arm of the predictions is an arm of the study.
+def check_names(card: Card, arms: Sequence[str], outcomes: Sequence[str]) -> None:
+    """That arms of the predictions are `arms` of the study, and their endpoints `outcomes` of its runs.
 
     Raises:
         InputError: one that is not, with the nearest name.
     """
     problems = Problems(parse_toml(card.text, str(card.path))[1])
     for i, one in enumerate(card.predictions):
+        if one.outcome not in outcomes:
+            near = nearest(one.outcome, outcomes)
+            said = f"{quoted(one.outcome)} is no number that the runs of the study give{near}"
+            problems.add(("prediction", i, "outcome"), said)
         for name in one.arms:
             if name not in arms:
                 near = nearest(name, arms)

@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tme_sim.diagnostics import InputError, Problem, quoted
+from tme_sim.diagnostics import InputError, Problem, nearest, quoted
 from tme_sim.findings import sensitivity as methods
 from tme_sim.findings.flips import TIE, Flip, Scan, flips_of, scan_points
 from tme_sim.findings.knockouts import Knockouts, knockouts_of
-from tme_sim.findings.runs import LOOP, Runs, cut_arms, evidence_factors, nominal_of, number_factors, plain_study
+from tme_sim.findings.runs import (
+    LOOP,
+    Runs,
+    cut_arms,
+    evidence_factors,
+    nominal_of,
+    number_factors,
+    outcomes_of,
+    plain_study,
+)
 from tme_sim.findings.table import Missing, missing_of, outcome_of, sense_of
 
 if TYPE_CHECKING:
@@ -86,13 +95,16 @@ def outcome_name(study: Study, outcome: str | None) -> str:
     """The outcome asked for, or the first endpoint of the study.
 
     Raises:
-        InputError: neither is there.
+        InputError: neither is there, or its runs give no such number; with the nearest name.
     """
-    if outcome:
-        return outcome
-    if study.outputs.endpoints:
-        return study.outputs.endpoints[0]
-    raise InputError(Problem(study.path, "outputs.endpoints", "names no endpoint; give one there, or with --outcome"))
+    if not outcome and not study.outputs.endpoints:
+        said = "names no endpoint; give one there, or with --outcome"
+        raise InputError(Problem(study.path, "outputs.endpoints", said))
+    name = outcome or study.outputs.endpoints[0]
+    known = outcomes_of(study)
+    if name not in known:
+        raise InputError(Problem(study.path, quoted(name), f"is no number that its runs give{nearest(name, known)}"))
+    return name
 
 
 def arms_of(study: Study, names: Sequence[str]) -> Study:

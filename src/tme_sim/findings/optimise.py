@@ -155,7 +155,8 @@ def optimise(
         best = max((c.worth for c in valued.values()), default=-np.inf)
         history.append(best)
         if progress is not None and new:
-            progress(f"{len(tried)} of at most {budget} protocols tried, best {outcome} so far {sense * best:.5g}")
+            so_far = f"best so far {sense * best:.5g}" if np.isfinite(best) else "none allowed yet"
+            progress(f"{len(tried)} of at most {budget} protocols tried, {so_far}")
         return np.array([_cost(valued.get(k), best) for k in keys])
 
     def enough(_result) -> bool:

@@ -54,6 +54,8 @@ def best_protocol(
     names = tuple(v.name for v in variables)
     half = (study.replicates + 1) // 2
     patients = {"search": range(half), "fresh": range(half, study.replicates) if study.replicates > 1 else range(1)}
+    for constraint in constraints:
+        outcome_name(study, constraint.endpoint)
     wanted = tuple(dict.fromkeys((outcome, *(c.endpoint for c in constraints))))
     runs = Runs(plain_study(study), store=store)
 

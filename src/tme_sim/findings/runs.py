@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tme_sim.study import Study
     from tme_sim.study.factors import Factor
 
-__all__ = ["LOOP", "Runs", "cut_arms", "evidence_factors", "nominal_of", "number_factors", "plain_study"]
+__all__ = ["LOOP", "Runs", "cut_arms", "evidence_factors", "nominal_of", "number_factors", "outcomes_of", "plain_study"]
 
 CHUNK = 512  # runs between two words of progress
 DRUGS = ("kinetics", "drug_effects")  # mechanisms whose parameters a drug file sets
@@ -77,6 +77,18 @@ class Runs:
             arms = {arm.name: self.study.scenario_of_arm(arm.name) for arm in self.study.arms}
             self._runner = Runner(arms, self.study.outputs, self.progress)
         return self._runner
+
+
+def outcomes_of(study: Study) -> list[str]:
+    """Names of the numbers that a run of the study gives: endpoints of days that it covers, and its trajectories."""
+    from tme_sim.definitions import DEFINITIONS
+    from tme_sim.observe.endpoints import LANDMARKS
+
+    days = [day for day in LANDMARKS if day * 1440 <= study.base.stop_tick]
+    names = [(name, d.unit) for d in DEFINITIONS for name in d.names]
+    out = [n for n, unit in names if unit != "text" and not n.endswith("_dN")]
+    out += [f"{n[:-1]}{day}" for n, _ in names if n.endswith("_dN") for day in days]
+    return [*out, *study.outputs.columns]
 
 
 def number_factors(study: Study) -> list[Factor]:
