@@ -536,10 +536,11 @@ def _protocol_of_table(file: str) -> str:
 
 
 RUN_KINDS = ("csv", "parquet", "xarray")
+TISSUE_KINDS = {"vtk": ".pvd", "ome-tiff": ".tif"}
 
 
 @cli.command()
-@click.argument("kind", type=click.Choice((*RUN_KINDS, *KINDS)))
+@click.argument("kind", type=click.Choice((*RUN_KINDS, *TISSUE_KINDS, *KINDS)))
 @click.argument("source")
 @click.option("--out", required=True, metavar="FILE", help="File to write.")
 @folders
@@ -547,9 +548,12 @@ RUN_KINDS = ("csv", "parquet", "xarray")
 def export(kind: str, source: str, out: str, mechanisms: tuple[str, ...]) -> None:
     """Write a run or a study's store (csv, parquet, xarray), or a model (sbml, omex, equations, parameters).
 
+    The snapshots of agent tissue go to ParaView (vtk) and to Fiji or napari (ome-tiff).
+
     \b
     tme-sim export csv runs/emerald1-1 --out emerald1.csv
     tme-sim export parquet stores/timing --out timing.parquet
+    tme-sim export ome-tiff runs/agents_emerald1-1 --out tissue.ome.tif
     tme-sim export sbml configs/emerald1.toml --out emerald1.xml
     """
     output_file(out)
@@ -562,6 +566,12 @@ def export(kind: str, source: str, out: str, mechanisms: tuple[str, ...]) -> Non
                 export_table(kind, store, out)
         except StoreError as error:
             raise Failure(str(error), FAILED) from error
+    elif kind in TISSUE_KINDS:
+        from tme_sim.tissue import export as tissue
+
+        if not out.endswith(TISSUE_KINDS[kind]):
+            raise Failure(f"{out}: --out of {kind} must end in {TISSUE_KINDS[kind]}", BAD_INPUT)
+        (tissue.to_vtk if kind == "vtk" else tissue.to_ome_tiff)(source, out)
     elif kind in RUN_KINDS:
         from tme_sim.results import Run
 

@@ -247,10 +247,16 @@ def _legend(figure: Any, x: float, y: float, snapshots: list[Snapshot], all_kind
     first.append(Patch(facecolor=PAPER, edgecolor=MUTED, lw=0.3, label="cleared"))
     first += [Line2D([], [], marker="o", ls="", ms=3.6, mfc=c, mec=e, mew=0.4, label=label) for c, e, label in (
         (OPEN, "#5A0A12", "vessel, open"), (STILL, "#444444", "without flow"), (CLOSED, "#444444", "embolised"))]
+    if all_kinds:  # a narrow picture: vessels with the immune cells
+        first, vessels = first[:-3], first[-3:]
+    else:
+        vessels = []
     second = [Line2D([], [], marker="^" if n in ("MDSC", "Treg") else "o", ls="", ms=3.6, mfc=c, mec="white", mew=0.2,
                      label=label) for n, (c, label) in IMMUNE.items()]  # fmt: skip
     inches = figure.get_size_inches()[1]
-    for keys, at in ((first, y), (second, y - 0.17 / inches)):
+    for keys, at in ((first, y), (vessels or second, y - 0.17 / inches), (second, y - 0.34 / inches)):
+        if keys is second and not vessels and at < y - 0.2 / inches:
+            continue
         figure.legend(handles=keys, loc="upper left", bbox_to_anchor=(x, at), ncols=len(keys), frameon=False,
                       fontsize=TEXT - 0.3, handlelength=1.0, handletextpad=0.35, columnspacing=0.9, borderpad=0.0,
                       borderaxespad=0.0)  # fmt: skip
@@ -262,22 +268,22 @@ def film_frame(shot: Snapshot, title: str, pixels: int = 960) -> Any:
 
     from PIL import Image
 
-    figure = side_by_side(shot, title)
-    figure.set_dpi(pixels / figure.get_size_inches()[0])
+    figure = side_by_side(shot, title, pixels)
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi="figure")
     return Image.open(out).convert("RGB")
 
 
-def side_by_side(shot: Snapshot, title: str) -> Any:
+def side_by_side(shot: Snapshot, title: str, pixels: int = 1280) -> Any:
     """A matplotlib Figure of one instant: cells left, oxygen right, legend below."""
     from matplotlib.figure import Figure
 
-    width, side, left, top, bottom = 6.4, 2.72, 0.12, 0.44, 0.48
+    width, side, left, top, bottom = 6.4, 2.72, 0.12, 0.42, 0.66
     height = top + side + bottom
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-    figure.text(left / width, 1 - 0.08 / height, title, fontsize=TITLE, color=INK, va="top", weight="bold")
-    figure.text((2 * left + 2 * side) / width, 1 - 0.08 / height, f"day {shot.day:.0f}", fontsize=TITLE + 1, color=INK,
+    figure = Figure(figsize=(width, height), dpi=pixels / width, facecolor="white")
+    title = title if len(title) <= 72 else title[:71] + "…"
+    figure.text(left / width, 1 - 0.1 / height, title, fontsize=TITLE - 1, color=INK, va="top", weight="bold")
+    figure.text((width - left) / width, 1 - 0.08 / height, f"day {shot.day:.0f}", fontsize=TITLE + 1, color=INK,
                 va="top", ha="right", weight="bold")  # fmt: skip
     for i in range(2):
         axes = figure.add_axes(((left + i * (side + left)) / width, bottom / height, side / width, side / height))
@@ -316,7 +322,7 @@ def write_film(path: Any, frames: list[Snapshot], title: str, rate: float, annou
         if path.suffix == ".mp4":
             _by_ffmpeg(temporary, images, rate)
         else:
-            palette = images[len(images) // 2].quantize(255, method=Image.Quantize.MEDIANCUT)  # one for all: no flicker
+            palette = _palette()
             small = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
             length = max(20, round(1000.0 / rate))
             small[0].save(temporary, save_all=True, append_images=small[1:], optimize=False, loop=0,
@@ -324,6 +330,21 @@ def write_film(path: Any, frames: list[Snapshot], title: str, rate: float, annou
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _palette() -> Any:
+    """A palette for all frames (no flicker) with every colour that means something: keys, their grain, and ramps."""
+    from matplotlib.colors import to_rgb
+    from PIL import Image
+
+    keys = [c for c, _ in TUMOUR.values()] + [c for c, _ in IMMUNE.values()] + [PAPER, OPEN, CLOSED, STILL, INK, MUTED]
+    colours = [np.array(to_rgb(c)) * shade for c in keys for shade in (1.0, 0.975, 0.95)]
+    colours += [np.full(3, g) for g in np.linspace(0, 1, 24)]
+    ramp = _colours("oxygen")
+    colours += [np.array(ramp(v)[:3]) for v in np.linspace(0, 1, 256 - len(colours))]
+    image = Image.new("P", (1, 1))
+    image.putpalette([int(round(255 * v)) for c in colours[:256] for v in c])
+    return image
 
 
 def _by_ffmpeg(path: Any, images: list[Any], rate: float) -> None:

@@ -11,8 +11,8 @@ from tme_sim.validation import Model, Problems, check_table, measured
 
 VOXEL_UM = 20.0
 STEP_TICKS = 30
-BYTES_PER_VOXEL = 700
-"""State and working arrays of one voxel with its share of walkers, measured as peak over several sizes, rounded up."""
+BYTES_PER_VOXEL = 1200
+"""State and working arrays of one voxel with its share of immune cells: peak of pieces up to 1 mm^3, rounded up."""
 
 NO_SOURCE = "no source read for this; order of magnitude"
 MECHANICS = (

@@ -1,0 +1,116 @@
+"""Snapshots of a run for other programs: ParaView (VTK), Fiji and napari (OME-TIFF), xarray."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tme_sim.tissue.snapshots import FIELD_UNITS, Snapshot, snapshots_of
+
+PLAIN = ("cell", "vessel", "flowing", "occluded")
+
+
+def immune_counts(shot: Snapshot) -> dict[str, np.ndarray]:
+    """Immune cells of each kind per voxel [z, y, x]."""
+    out = {}
+    for k, name in enumerate(shot.immune_names):
+        count = np.zeros(shot.shape, dtype=np.uint8)
+        np.add.at(count, tuple(shot.immune[shot.immune[:, 3] == k, :3].T), 1)
+        out[name] = count
+    return out
+
+
+def layers(shot: Snapshot) -> dict[str, np.ndarray]:
+    """Every array of a snapshot by name, with its unit in the name where it has one."""
+    named = {n: f"{n} ({u})" for n, u in FIELD_UNITS.items() if u != "1"}
+    out = {n: shot.arrays[n] for n in PLAIN}
+    out |= {named.get(n, n): shot.arrays[n] for n in FIELD_UNITS if n in shot.arrays}
+    return out | immune_counts(shot)
+
+
+def to_xarray(folder: str | Path) -> Any:
+    """All snapshots of a run folder as an xarray data set over day, z, y, x (um), with units.
+
+    Raises:
+        InputError: no snapshots, or damaged ones.
+        ImportError: xarray is not installed (extra ``[xarray]``).
+    """
+    import xarray
+
+    shots = snapshots_of(folder)
+    first = shots[0]
+    data = {}
+    for name in (*PLAIN, *(n for n in FIELD_UNITS if n in first.arrays)):
+        attributes = {"units": FIELD_UNITS.get(name, "1")}
+        if name == "cell":
+            attributes["meanings"] = " ".join(n or "none" for n in first.cell_names)
+        data[name] = (("day", "z", "y", "x"), np.stack([s.arrays[name] for s in shots]), attributes)
+    for name in first.immune_names:
+        data[name] = (("day", "z", "y", "x"), np.stack([immune_counts(s)[name] for s in shots]), {"units": "cell"})
+    sides = zip("zyx", first.shape, strict=True)
+    places = {a: (a, (np.arange(n) + 0.5) * first.edge, {"units": "um"}) for a, n in sides}
+    coordinates = {"day": ("day", [s.day for s in shots], {"units": "day"}), "label": ("day", [s.label for s in shots])}
+    return xarray.Dataset(data, coords=coordinates | places)
+
+
+def to_ome_tiff(folder: str | Path, out: str | Path) -> Path:
+    """Write all snapshots as one OME-TIFF: axes time, channel, z, y, x; the channels carry names and units.
+
+    Raises:
+        InputError: no snapshots, or damaged ones.
+        ImportError: tifffile is not installed.
+    """
+    import tifffile
+
+    shots = snapshots_of(folder)
+    named = [layers(s) for s in shots]
+    stack = np.stack([np.stack([a.astype(np.float32) for a in one.values()]) for one in named])
+    edge = shots[0].edge
+    about = {
+        "axes": "TCZYX", "Channel": {"Name": list(named[0])},
+        "Description": ", ".join(f"{s.label} ({s.day:g} d)" for s in shots),
+        **{f"PhysicalSize{a}": edge for a in "XYZ"}, **{f"PhysicalSize{a}Unit": "µm" for a in "XYZ"},
+    }  # fmt: skip
+
+    def write(path: Path) -> None:
+        tifffile.imwrite(path, stack, ome=True, metadata=about, photometric="minisblack")
+
+    return _whole(Path(out), write)
+
+
+def to_vtk(folder: str | Path, out: str | Path) -> Path:
+    """Write snapshots as image data for ParaView: ``NAME.pvd`` lists the times, ``NAME_00.vti`` and so on hold them.
+
+    Raises:
+        InputError: no snapshots, or damaged ones.
+        ImportError: pyevtk is not installed.
+    """
+    from pyevtk.hl import imageToVTK
+
+    from tme_sim.results import write_file
+
+    out, rows = Path(out), []
+    for i, shot in enumerate(snapshots_of(folder)):
+        stem = out.with_name(f"{out.stem}_{i:02d}")
+        data = {n: np.ascontiguousarray(a.transpose(2, 1, 0)) for n, a in layers(shot).items()}  # x runs fastest in VTK
+        imageToVTK(str(stem), spacing=(shot.edge,) * 3, cellData=data)
+        about = f'timestep="{shot.day:g}" group="" part="0" name="{shot.label}"'
+        rows.append(f'    <DataSet {about} file="{stem.name}.vti"/>\n')
+    head = '<?xml version="1.0"?>\n<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">\n'
+    write_file(out, (head + "  <Collection>\n" + "".join(rows) + "  </Collection>\n</VTKFile>\n").encode())
+    return out
+
+
+def _whole(path: Path, write: Any) -> Path:
+    """Write a file that appears whole or not at all."""
+    half = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(6)}{''.join(path.suffixes)}")
+    try:
+        write(half)
+        os.replace(half, path)
+    finally:
+        half.unlink(missing_ok=True)
+    return path
