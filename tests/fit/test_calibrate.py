@@ -1,17 +1,18 @@
 """The whole calibration on a model that is known: choice, recovery, board, refusals and going on after a stop."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tme_sim.diagnostics import InputError
-from tme_sim.fit.calibrate import calibrate
+from tme_sim.fit.calibrate import calibrate, tempered
 from tme_sim.fit.choose import choose
 from tme_sim.fit.design import Rows
 from tme_sim.fit.emulator import fit_emulator
-from tme_sim.fit.posterior import load_posterior, posterior_text
-from tme_sim.fit.sampler import Priors, generator
+from tme_sim.fit.posterior import load_posterior, model_digest, posterior_text
+from tme_sim.fit.sampler import Priors, effective_size, generator
 from tme_sim.fit.targets import ArmTable, FitProblem, Settings, Target, patient_value
 
 K = 6
@@ -176,3 +177,31 @@ def test_what_one_patient_contributes():
     large = Target(**base, statistic="share", of="orr_recist11", where={"largest_diameter": (50.0, 200.0)})
     assert np.isnan(patient_value(large, row, {"largest_diameter": 40.0}))
     assert np.isnan(patient_value(Target(**base, statistic="share", of="depth"), row, {}))
+
+
+def test_weights_are_flattened_only_as_far_as_needed():
+    change = np.array([0.0, 0.1, -0.1, 0.05])
+    assert tempered(change) == pytest.approx(np.exp(change) / np.exp(change).sum())
+    steep = np.linspace(0.0, 30.0, 20)
+    weights = tempered(steep)
+    assert effective_size(np.log(weights)) == pytest.approx(10.0, abs=0.01)
+    assert (np.diff(weights) > 0).all()
+
+
+def test_the_shipped_posterior_is_whole_and_within_evidence():
+    """It loads, or is refused because laws have changed since; members never leave their priors' ranges."""
+    path = Path(__file__).parents[2] / "configs" / "posteriors" / "default.json"
+    data = json.loads(path.read_text())
+    low, high = (np.array([p[k] for p in data["parameters"]]) for k in ("low", "high"))
+    centre, log = np.array([p["centre"] for p in data["parameters"]]), np.array([p["log"] for p in data["parameters"]])
+    priors = Priors(tuple(p["name"] for p in data["parameters"]), centre, low, high, log)
+    bottom, top = priors.bounds()
+    scores = np.array(data["members"]["scores"])
+    assert (scores >= bottom - 1e-6).all() and (scores <= top + 1e-6).all()
+    assert sum(p["fitted"] for p in data["parameters"]) <= 15
+    assert posterior_text(data) == path.read_text()
+    if data["model_digest"] == model_digest():
+        assert load_posterior(path).scores.shape == scores.shape
+    else:
+        with pytest.raises(InputError, match="is of another model"):
+            load_posterior(path)

@@ -89,8 +89,8 @@ def calibrate(
     waves.append(_wave(problem, run, "members", np.repeat(members, s.patients, axis=0), 9_000_000))
     samples, emulators = _sampled(problem, waves, choice, nuisance, inner)
     after = _log_likelihood(problem, emulators, nuisance)(members[:, choice.places])
-    weights = np.exp((after - before) - (after - before).max())
-    data = _data(problem, waves, choice, nuisance, samples, emulators, members, weights / weights.sum())
+    weights = tempered(after - before)
+    data = _data(problem, waves, choice, nuisance, samples, emulators, members, weights, after - before)
     if out is not None:
         write_file(Path(out) / "posterior.json", posterior_text(data).encode())
     return Result(data, choice, tuple(emulators), samples[0])
@@ -196,7 +196,21 @@ def _filled(problem: FitProblem, choice: Choice, sample: Sample, n: int, stream:
     return scores
 
 
-def _data(problem, waves, choice, nuisance, samples, emulators, members, weights) -> dict[str, Any]:
+def tempered(change: np.ndarray, least: float = 0.5) -> np.ndarray:
+    """Weights (members) from what mended regressions change in the log likelihood, flattened until at least the share
+    `least` of the members counts: rough regressions must not make a few members stand for all.
+    """
+    low, high = 0.0, 1.0
+    if effective_size(change) < least * len(change):
+        for _ in range(50):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if effective_size(middle * change) >= least * len(change) else (low, middle)
+        high = low
+    weights = np.exp(high * (change - change.max()))
+    return weights / weights.sum()
+
+
+def _data(problem, waves, choice, nuisance, samples, emulators, members, weights, change) -> dict[str, Any]:
     from tme_sim import __version__
 
     inner = problem.priors.chosen(choice.places)
@@ -233,6 +247,7 @@ def _data(problem, waves, choice, nuisance, samples, emulators, members, weights
             "moved": [round(a, 3) for a in samples[0].moved],
             "log_evidence": [round(s.evidence, 3) for s in samples],
             "members_effective_size": round(effective_size(np.log(np.maximum(weights, 1e-300))), 1),
+            "members_effective_size_untempered": round(effective_size(change), 1),
             "recovery": recovery,
         },
         "size": {"runs_per_arm": sizes, "members": len(members), "patients_per_member": problem.settings.patients,

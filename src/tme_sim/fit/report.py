@@ -63,7 +63,8 @@ def report_text(data: Mapping[str, Any]) -> str:
               f"Largest R-hat over independent samplers {max(d['r_hat'].values()):.3f}; smallest effective size before "
               f"resampling {d['smallest_effective_size']}; {d['temperatures']} temperatures; log evidence "
               f"{', '.join(_number(v) for v in d['log_evidence'])}; effective number of members after their own runs "
-              f"mended the regressions {d['members_effective_size']} of {size['members']}.", "",
+              f"mended the regressions {d['members_effective_size_untempered']} of {size['members']}, flattened to "
+              f"{d['members_effective_size']}.", "",
               "## Runs that failed", ""]  # fmt: skip
     for arm, told in data["failed"].items():
         if told["share"] > 0:
