@@ -88,7 +88,7 @@ class _Shown:
 
     def __init__(self) -> None:
         self.live: Any = None
-        self.last = 0.0
+        self.last, self.note, self.told = 0.0, "", 0
 
     def __enter__(self) -> _Shown:
         if sys.stderr.isatty():
@@ -113,8 +113,10 @@ class _Shown:
             if monotonic() - self.last > REFRESH or progress.done == progress.total:
                 self.last = monotonic()
                 self.live.update(self.task, total=progress.total, completed=progress.done, told=_words(progress))
-        elif monotonic() - self.last > WORDS or (progress.done == progress.total and progress.rate):
-            self.last = monotonic()
+        elif progress.note != self.note or (progress.rate and (
+            monotonic() - self.last > WORDS or progress.done == progress.total != self.told
+        )):  # fmt: skip
+            self.last, self.note, self.told = monotonic(), progress.note, progress.done
             announce(_words(progress))
 
 

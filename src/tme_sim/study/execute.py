@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.engine.batch import ENOUGH_FOR_LANES
 from tme_sim.ensemble import OK, Row
+from tme_sim.study.runner import CRASHED
 from tme_sim.study.store import FILE, Store, StoreError, open_store
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ __all__ = [
     "told_size", "told_time",
 ]  # fmt: skip
 
-CRASHED, TIMEOUT = "crashed", "timeout"
+TIMEOUT = "timeout"
 BATCH = 128  # runs of one task: two fillings of the lanes, and a report every few seconds
 WORTH_A_WORKER = 50  # runs for which one more process pays for its start
 SECONDS_PER_RUN = 0.02  # of a core, for two years and one lesion; replaced by what a store has seen

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recipe", "Runner", "recipe_of", "runner_of"]
 
+CRASHED = "crashed"
 REMEMBERED = 512  # scenarios with their calendars
 Recipe = dict[str, Any]  # plain data: what a worker needs to know of a study
 
@@ -142,6 +143,8 @@ class Runner:
             simulate(self.scenario(arm, changes)).save(target, force=target.exists())
         except SimulationError as error:
             return Row(FAILED, str(error))
+        except InputError as error:  # a full disk, say: no fault of the run, so that --retry makes it again
+            return Row(CRASHED, str(error).replace("\n", "; "))
         return row
 
 
