@@ -168,13 +168,14 @@ def test_two_tabs_do_not_disturb_each_other(browser, explorer):
 
 @pytest.mark.slow
 def test_curves_follow_a_moving_hand_within_200_ms(browser, explorer, capsys):
-    """95th percentile from a move of a slider to the curves on the screen; of a machine that others use as well, the
-    bound is longer by the number of processes that wait for each of its cores."""
+    """95th percentile from a move of a slider to the curves on the screen.  A machine that others use as well answers
+    late by turns: there the bound is wider, by twice the number of processes for each of its cores."""
     import os
 
     import numpy as np
 
-    busy = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    load = os.getloadavg()[0] / (os.cpu_count() or 1)
+    busy = 1.0 if load < 1.2 else 2.0 * load
 
     with tab(browser, explorer) as one:
         one.page.evaluate("window.explorer.latencies.length = 0")
@@ -186,7 +187,7 @@ def test_curves_follow_a_moving_hand_within_200_ms(browser, explorer, capsys):
         spent = np.array(one.page.evaluate("window.explorer.latencies"))
     assert len(spent) >= 40
     with capsys.disabled():
-        print(f"\nexplorer: {np.median(spent):.0f} ms, 95th percentile {np.percentile(spent, 95):.0f} ms, {len(spent)} moves, {busy:.1f} processes a core")
+        print(f"\nexplorer: {np.median(spent):.0f} ms, 95th percentile {np.percentile(spent, 95):.0f} ms, {len(spent)} moves, {load:.1f} processes a core")
     assert np.percentile(spent, 95) <= 200 * busy
 
 

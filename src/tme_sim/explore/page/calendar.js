@@ -35,6 +35,9 @@ export class Calendar {
   }
 
   show(data) {
+    const same = JSON.stringify(data);
+    if (this.same === same) return;
+    this.same = same;
     this.data = data;
     if (this.chosen !== null && this.chosen >= data.rows.length) this.choose(null);
     this.draw();

@@ -222,7 +222,11 @@ function choose(name) {
   say({ type: "view", view: name });
 }
 
+let tiled = "";
 function tiles(endpoints, pinned) {
+  const wanted = JSON.stringify([endpoints, pinned.map((p) => [p.number, p.endpoints]), banded]);
+  if (wanted === tiled && !banded) return;
+  tiled = wanted;
   $("endpoints").replaceChildren(...endpoints.map((one) => {
     const tile = Object.assign(document.createElement("div"), { className: "tile", title: one.about, tabIndex: 0 });
     tile.dataset.name = one.name;
@@ -243,7 +247,11 @@ function ranges(message) {
 }
 
 const DASHES = ["7 3", "2 3", "9 3 2 3", "1 4"];
+let chips = "";
 function pins(list) {
+  const wanted = JSON.stringify(list.map((p) => [p.number, p.name, p.changes]));
+  if (wanted === chips) return;
+  chips = wanted;
   $("pins").replaceChildren(...list.map((pin) => {
     const chip = Object.assign(document.createElement("span"), { className: "pinned", title: pin.changes.length ? `Against the run shown:\n${pin.changes.join("\n")}` : "The same as the run shown" });
     const line = document.createElementNS("http://www.w3.org/2000/svg", "svg");

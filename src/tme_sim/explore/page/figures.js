@@ -123,7 +123,7 @@ export class Figures {
     figure.yaxis.ticker = panel.log ? new B.LogTicker({ desired_num_ticks: 4, num_minor_ticks: 0 }) : new B.BasicTicker({ desired_num_ticks: 4, num_minor_ticks: 0 });
     Object.assign(figure.xgrid, { grid_line_color: null });
     Object.assign(figure.ygrid, { grid_line_color: ink.faint });
-    const card = { shape, element, key, plot, figure, panel, curves: [], pins: [], bands: [], log: panel.log };
+    const card = { shape, element, key, plot, figure, panel, curves: [], pins: [], bands: {}, log: panel.log };
     card.sessions = new B.ColumnDataSource({ data: { x: [] } });
     figure.vspan({ field: "x" }, { source: card.sessions, line_color: legible("#1A1A1A", this.dark), line_alpha: 0.35, line_width: 1, line_dash: "3 3" });
     for (const reference of panel.references) {
@@ -131,11 +131,6 @@ export class Figures {
       if (reference.label) figure.add_layout(new B.Label({ x: 3, y: reference.value, x_units: "screen", text: reference.label, text_color: ink.text, text_font_size: "10px", y_offset: 1, background_fill_color: ink.ground, background_fill_alpha: 0.75 }));
     }
     for (const pin of pins) card.pins.push(pin.curves.map((curve) => this.renderer(figure, curve, { alpha: 0.6, dash: PIN_DASHES[pin.number - 1], thin: true })));
-    for (const curve of panel.curves) {
-      const source = new B.ColumnDataSource({ data: { x: [], low: [], high: [] } });
-      figure.varea({ field: "x" }, { field: "low" }, { field: "high" }, { source, fill_color: legible(curve.colour, this.dark), fill_alpha: curve.kind === "area" ? 0.35 : 0.2 });
-      card.bands.push(source);
-    }
     for (const curve of panel.curves) card.curves.push(this.renderer(figure, curve, { alpha: 1 }));
     card.cross = new B.Span({ location: 0, dimension: "height", line_color: ink.text, line_width: 1, line_dash: [2, 3], visible: false });
     card.box = new B.BoxAnnotation({ left: 0, right: 0, fill_color: ink.accent, fill_alpha: 0.14, line_color: null, visible: false });
@@ -175,14 +170,27 @@ export class Figures {
       pin.curves.forEach((curve, i) => { card.pins[k][i].data = { x: xs(curve.x), y: decode(curve.y), low: decode(curve.y) }; });
       if (pin.limits) { low = Math.min(low, pin.limits[0]); high = Math.max(high, pin.limits[1]); }
     });
-    if (card.figure.y_range.start !== low || card.figure.y_range.end !== high) card.figure.y_range.setv({ start: low, end: high });
-    card.limits = [low, high];
-    for (const source of card.bands) if (source.data.x.length) source.data = { x: [], low: [], high: [] };
-    card.sessions.data = { x: frame.sessions.map((d) => d / unit) };
+    card.limits = this.steady(card, low, high);
+    if (card.figure.y_range.start !== card.limits[0] || card.figure.y_range.end !== card.limits[1]) card.figure.y_range.setv({ start: card.limits[0], end: card.limits[1] });
+    for (const source of Object.values(card.bands)) if (source.data.x.length) source.data = { x: [], low: [], high: [] };
+    const sessions = JSON.stringify([frame.sessions, unit]);
+    if (card.marked !== sessions) { card.marked = sessions; card.sessions.data = { x: frame.sessions.map((d) => d / unit) }; }
     this.legend(card);
   }
 
+  // Axes that hold still while curves move a little: they are easier to compare, and quicker to draw.
+  steady(card, low, high) {
+    if (!card.limits) return [low, high];
+    const f = card.log ? Math.log : (v) => v;
+    const [a, b] = card.limits.map(f), [c, d] = [low, high].map(f), slack = 0.12 * (b - a);
+    const holds = c >= a - 1e-9 * slack && d <= b + 1e-9 * slack && c - a <= slack && b - d <= slack;
+    return holds ? card.limits : [low, high];
+  }
+
   legend(card, x = null) {
+    const wanted = x === null ? JSON.stringify(card.panel.curves.map((c) => [c.label, c.colour])) : null;
+    if (wanted !== null && card.keyed === wanted) return;
+    card.keyed = wanted;
     card.key.replaceChildren();
     card.panel.curves.forEach((curve, i) => {
       if (!curve.label || curve.kind === "points") return;
@@ -242,17 +250,27 @@ export class Figures {
         const kind = (card.panel.curves[curve.curve] || {}).kind, next = (card.panel.curves[curve.curve + 1] || {}).kind;
         if (!kind || kind === "points" || kind === "step" || (kind === "area" && next === "area")) continue;
         const lows = decode(curve.low), highs = decode(curve.high);
-        card.bands[curve.curve].data = { x: card.data[curve.curve].x, low: lows, high: highs };
+        this.bandSource(card, curve.curve, kind).data = { x: card.data[curve.curve].x, low: lows, high: highs };
         if (!card.log || low > 0) { for (const v of highs) if (v > high) high = v; if (!card.log) for (const v of lows) if (v < low) low = v; }
       }
       card.figure.y_range.setv({ start: Math.max(low, least), end: Math.min(high, most) }); // the run stays readable
     }
   }
 
+  // Made when first needed: every renderer costs time in every frame.
+  bandSource(card, number, kind) {
+    if (!card.bands[number]) {
+      const source = new B.ColumnDataSource({ data: { x: [], low: [], high: [] } });
+      card.figure.varea({ field: "x" }, { field: "low" }, { field: "high" }, { source, level: "underlay", fill_color: legible(card.panel.curves[number].colour, this.dark), fill_alpha: kind === "area" ? 0.35 : 0.2 });
+      card.bands[number] = source;
+    }
+    return card.bands[number];
+  }
+
   unband() {
     this.bandOf = null;
     for (const card of this.cards.values()) {
-      for (const source of card.bands) source.data = { x: [], low: [], high: [] };
+      for (const source of Object.values(card.bands)) source.data = { x: [], low: [], high: [] };
       card.figure.y_range.setv({ start: card.limits[0], end: card.limits[1] });
     }
   }
