@@ -53,6 +53,7 @@ def days(one: Session, name: str) -> list[float]:
         ("14 day after last tace", -14, "last tace"),
         ("first tace", -2, "2 day before first tace"),
         ("2 day before 3rd tace", 3, "1 day after 3rd tace"),
+        ("2 hour after first oxaliplatin", 1, "1.0833333333 day after first oxaliplatin"),
         ("start of maintenance", 7, "7 day after start of maintenance"),
     ],
 )

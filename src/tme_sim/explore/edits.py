@@ -122,7 +122,7 @@ def shifted(value: Any, days: float) -> str:
 
 
 def _number(ticks: int) -> str:
-    return f"{ticks / TICKS_PER_DAY:.6f}".rstrip("0").rstrip(".")
+    return f"{ticks / TICKS_PER_DAY:.10f}".rstrip("0").rstrip(".")
 
 
 def _ordinal(number: int) -> str:
