@@ -129,7 +129,7 @@ class CalendarBuilder:
 
 
 def _session(entry, numbers: Mapping[str, float]) -> session.Session:
-    """The embolisation of a calendar entry."""
+    """The embolisation of a calendar entry; `lost` in its data is the share of perfused vessels that it costs."""
     data = entry.data
     load = data.get("drug_load") or 0.0
     return session.Session(data["technique"], data["endpoint"], data["selectivity"], load, data.get("lost"), numbers)
