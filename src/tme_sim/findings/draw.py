@@ -218,7 +218,7 @@ def morris_figure(found, *, title: str, subtitle: str, label: str, most: int = 1
         while any(abs(x - a) < 0.16 and abs(y - b) < 0.035 for a, b in placed):
             y += 0.036
         placed.append((x, y))
-        axes.text(stars[k] + 0.006 * top, y * top, found.names[k], fontsize=TEXT, color=INK, va="center_baseline")
+        axes.text(stars[k] + 0.011 * top, y * top, found.names[k], fontsize=TEXT, color=INK, va="center_baseline")
     axes.set_xlim(0, top), axes.set_ylim(0, top)
     _numbers(axes)
     _name(axes, f"mean size of the effect, μ* ({label})", "spread of the effect, σ")

@@ -191,8 +191,14 @@ def sensitivity(
     outcomes = _outcomes(study, table, outcome)
     targets = _targets(study, outcomes[:-1], outcomes[-1], sense)
     at = {name: float(v[0]) for name, v in _targets(study, outcomes[-1:], outcomes[-1], sense).items()}
-    found = {name: _analysed(method, cube, y, names, middle, at[name], seed) for name, y in targets.items()}
-    return Sensitivity(method, outcome, tuple(factors), found, missing_of(table, outcome_of(table, outcome)), table)
+    missing = missing_of(table, outcome_of(table, outcome))
+    try:
+        found = {name: _analysed(method, cube, y, names, middle, at[name], seed) for name, y in targets.items()}
+    except InputError as error:
+        if not missing.failed:
+            raise
+        raise InputError([*error.problems, Problem(study.path, outcome, missing.text)]) from error
+    return Sensitivity(method, outcome, tuple(factors), found, missing, table)
 
 
 def _share(factor: Factor, value: float | None) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tme_sim.findings import draw
-from tme_sim.findings.drive import Flips, Sensitivity, Tornado
+from tme_sim.findings.drive import LEAD, Flips, Sensitivity, Tornado
 from tme_sim.findings.knockouts import Knockouts
 from tme_sim.findings.sensitivity import Local, Morris, Prcc, Sobol
 from tme_sim.findings.surface import Regret, Surface, Window, member_windows, near_best, paired_window, regret
@@ -105,6 +105,8 @@ def _counted(one: Any) -> str:
 def _one(found: Sensitivity, target: str, one: Any, study: Study, label: str) -> tuple[Any, list[dict], str]:
     """Figure, rows, and the column to order by."""
     ask = f"What decides {label} ({target})?"
+    if target == LEAD:
+        ask, label = f"What decides how far the best order leads by {label}?", f"lead in {label}"
     about = f"{study.title or study.name}. {_counted(one)[:1].upper()}{_counted(one)[1:]}."
     if isinstance(one, Sobol):
         rows = [
