@@ -29,6 +29,7 @@ ALL_PAGES = (
     "CHANGELOG.md",
     "docs/endpoints.md",
     "docs/evidence.md",
+    "docs/gallery.md",
     "docs/report.md",
     *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs/adr").glob("*.md")),
 )
