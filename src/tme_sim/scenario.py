@@ -32,7 +32,7 @@ from tme_sim.protocol import Protocol, read_protocol, to_ticks
 from tme_sim.quantities import Quantity, QuantityError, internal
 from tme_sim.schedule import Calendar, resolve
 from tme_sim.therapies.drug_file import DrugFileError
-from tme_sim.tissue.settings import Tissue, check_piece
+from tme_sim.tissue.settings import Tissue, anchor, check_piece
 from tme_sim.validation import Model, Problems, check_table, measured, written
 
 __all__ = ["Biology", "Lesion", "Outputs", "Patient", "RunSettings", "Scenario"]
@@ -160,6 +160,7 @@ class Scenario(Header):
         raw, places = parse_toml(text, name)
         problems = Problems(places)
         _inline_protocol(raw, Path(name).parent, problems)
+        anchor(raw, Path(name).parent)
         apply_changes(raw, read_changes(changes), problems)
         return cls._built(raw, places, problems, catalogue or load_catalogue(mechanisms))
 

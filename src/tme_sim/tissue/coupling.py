@@ -39,6 +39,7 @@ from tme_sim.tissue.piece import (
 )
 from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM, Tissue
 from tme_sim.tissue.step import DT, carries_blood, crowds, step
+from tme_sim.tissue.table import read_cells
 
 OCCLUSION = ("occluded_core", "occluded_rim")
 LEVELS = ("VEGF", "ATP", "AMP", "ENTPD2", "PDL1")  # 1 in the untreated lesion
@@ -67,7 +68,7 @@ class Coupling:
         self.frame = Frame(shape, Laws(model, LOCAL), np.uint64(seed), np.uint64(patient), core,
                            {"oxygen": Multigrid(shape, D, periodic=True)})  # fmt: skip
         self.state: State | None = None
-        self.settle_steps = piece.settle_steps
+        self.settle_steps, self.cells = piece.settle_steps, piece.cells
         self.before = {}
 
     def read(self, y: np.ndarray, u: np.ndarray) -> Scalars:
@@ -79,7 +80,8 @@ class Coupling:
         """Make the untreated piece and let its pattern settle while the body is held as it is."""
         scalars = self.read(y, u)
         whole = lesion_cells(scalars)
-        self.state = start(self.frame, scalars)
+        table = read_cells(self.cells, self.frame.shape, VOXEL_UM) if self.cells else None
+        self.state = start(self.frame, scalars, table)
         for number in range(self.settle_steps):
             step(self.frame, self.state, scalars)
             if number % STEPS_PER_DAY == STEPS_PER_DAY - 1:

@@ -59,6 +59,8 @@ class Course:
 
     def begin(self) -> None:
         """The untreated piece, and its picture."""
+        if self.plan.piece.cells:
+            self.record.files["inputs/cells.csv"] = Path(self.plan.piece.cells).read_bytes()
         self.coupling.begin(self.ready.y0, self.ready.u0)
         for tick, label in snapshot_ticks(self.plan, self.ready.events):
             if tick < self.plan.start:  # before anything that happens at the very start
@@ -135,6 +137,8 @@ class Course:
         text = (ready.model.digest, __numerics__, plan.seed, plan.patient, plan.start, plan.stop, plan.rtol,
                 plan.piece.model_dump_json())  # fmt: skip
         h.update(repr(text).encode())
+        if plan.piece.cells:
+            h.update(Path(plan.piece.cells).read_bytes())
         return h.hexdigest()
 
     def checkpoint(self, tick: int, folder: Path | None) -> None:
@@ -161,8 +165,8 @@ class Course:
                 "states": self.states[: self.row], "held": self.held[: self.row],
                 "nodes": self.nodes[: self.row]}  # fmt: skip
         out |= {f"film_{n}": a for n, a in self.film.arrays().items()}
-        snapshots = sorted(n for n in self.record.files if n.startswith("snapshots/"))
-        return out | {f"file_{n}": np.frombuffer(self.record.files[n], dtype=np.uint8) for n in snapshots}
+        files = sorted(n for n in self.record.files if not n.startswith("checkpoints/"))
+        return out | {f"file_{n}": np.frombuffer(self.record.files[n], dtype=np.uint8) for n in files}
 
     def go_on(self, folder: Path, say: Callable[[str], None]) -> bool:
         """Take up the newest whole checkpoint of this run in `folder`; whether there was one.

@@ -138,8 +138,11 @@ def draw_count(expected: float, luck: float) -> int:
     return int(expected) + (luck < expected - int(expected))
 
 
-def start(frame: Frame, scalars: Scalars) -> State:
-    """The untreated piece: vessels at random, necrosis where oxygen is lowest, quiescence as the laws have it."""
+def start(frame: Frame, scalars: Scalars, table: dict[str, np.ndarray] | None = None) -> State:
+    """The untreated piece: vessels at random, necrosis where oxygen is lowest, quiescence as the laws have it.
+
+    `table` (:func:`tme_sim.tissue.table.read_cells`) takes the place of what is drawn.
+    """
     n, local = frame.voxels, {}
     ids = np.arange(1, n + 1, dtype=np.uint64)
     luck = [frame.draws(ids, 0, "tumour_baseline", d) for d in range(6)]
@@ -169,13 +172,49 @@ def start(frame: Frame, scalars: Scalars) -> State:
         next_id=int(2 * n + 1 + kind.size),
     )  # fmt: skip
     breathe(frame, state, scalars, tolerance=1e-4)
-    _place_cells(frame, state, scalars, luck[3:])
+    if table is None:
+        _place_cells(frame, state, scalars, luck[3:])
+    else:
+        take_table(frame, state, table, luck[2], scalars["perfused_share"])
     breathe(frame, state, scalars, tolerance=1e-4)
     for name, target in (("HIF1", "hif1_target"), ("HIF2", "hif_response")):
         local[name] = np.array(view(frame, state, scalars).value(target))
     local["HIF_brake"] = scalars["phi_max"] * local["HIF2"]
     state.scale = lesion_cells(scalars) / (cell_weight(scalars) * max(1, np.count_nonzero(state.cell)))
     return state
+
+
+def take_table(frame: Frame, state: State, table: dict[str, np.ndarray], luck: np.ndarray, flowing: float) -> None:
+    """Put the cells of a table in place of the drawn ones; vessels and immune cells only if it holds any.
+
+    A tumour cell whose voxel is taken goes to the nearest free one within 100 um; where there is none, it is left out.
+    """
+    state.cell[:], state.lineage[:] = 0, 0
+    reach = round(100.0 / VOXEL_UM)
+    for name in CELLS[1:]:
+        for v in table[name]:
+            at = v
+            if state.cell[v] != 0:
+                dz, dy, dx, found = kernels.nearest_empty(v, state.cell, 0, reach, *frame.shape)
+                if not found:
+                    continue
+                at = kernels.shifted(v, dz, dy, dx, *frame.shape)
+            state.cell[at], state.lineage[at] = CELLS.index(name), at + 1
+    vessels = {kind: table[f"{name}_vessel"] for name, kind in (("immature", IMMATURE), ("mature", MATURE))}
+    if any(v.size for v in vessels.values()):
+        state.vessel[:] = 0
+        for kind, at in vessels.items():
+            state.vessel[at] = kind
+        here = state.vessel > 0
+        numbers = np.arange(here.size + 1, 2 * here.size + 1, dtype=np.uint64)
+        state.vessel_id = np.where(here, numbers, np.uint64(0))
+        state.flowing, state.occluded = (luck < flowing) & here, np.zeros(here.size, dtype=bool)
+    if any(table[name].size for name in WALKERS):
+        state.where = np.concatenate([table[name] for name in WALKERS])
+        state.kind = np.repeat(np.arange(len(WALKERS)), [table[n].size for n in WALKERS]).astype(np.int8)
+        state.walker = np.arange(state.next_id, state.next_id + state.where.size, dtype=np.uint64)
+        state.heading = (state.walker % np.uint64(4)).astype(np.int64)
+        state.next_id += state.where.size
 
 
 def _lines(frame: Frame, count: int, luck: np.ndarray) -> np.ndarray:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from tme_sim.diagnostics import InputError
 from tme_sim.quantities import Parameter, Quantity, internal
 from tme_sim.validation import Model, Problems, check_table, measured
 
@@ -54,6 +56,7 @@ class Tissue(Model):
     film_every: measured("day", "interval of the frames of the film; 0: none", least=0, most=365, example="2 day") = (
         Quantity(2.0, "day")
     )
+    cells: str = Field("", max_length=4096, description="table of initial cells (CSV with x, y, type; um); none: drawn")
     snapshots: tuple[float, ...] = Field(
         (-1.0, 1.0, 7.0, 28.0, 90.0),
         description="days of snapshots, counted from the first session (or day 0); -1: before it",
@@ -90,6 +93,13 @@ NEEDED = ("tumour", "oxygen", "hypoxia", "angiogenesis", "vegf", "purinergic", "
 """Mechanisms that the piece is made of; the others may be switched off."""
 
 
+def anchor(raw: dict, folder: Path) -> None:
+    """Take the table of cells that a scenario names from the folder of the scenario, in place."""
+    piece = raw.get("piece")
+    if isinstance(piece, dict) and isinstance(piece.get("cells"), str) and piece["cells"]:
+        piece["cells"] = str((folder / piece["cells"]).resolve())
+
+
 def check_piece(raw, head, biology, patient, problems: Problems) -> Tissue | None:
     """The checked `[piece]` of a scenario with `tissue = "agents"`, None for one without; notes every mistake.
 
@@ -108,6 +118,14 @@ def check_piece(raw, head, biology, patient, problems: Problems) -> Tissue | Non
     piece = check_table(Tissue, table, ("piece",), problems)
     if piece is not None and piece.too_large():
         problems.add(("piece", "size"), piece.too_large())
+    elif piece is not None and piece.cells:
+        from tme_sim.tissue.table import read_cells
+
+        try:
+            read_cells(piece.cells, piece.shape, VOXEL_UM)
+        except InputError as error:
+            for one in error.problems:
+                problems.add(("piece", "cells"), str(one))
     for name in biology.off if biology is not None else ():
         if name in NEEDED:
             problems.add(("biology", "off"), f'"{name}" is part of the agent tissue and cannot be switched off in it')

@@ -1,0 +1,78 @@
+"""Initial cells from a table, as multiplex imaging exports them: x, y (um, from a corner of the piece), type.
+
+A column `z` is read for cubes; other columns are ignored.  Types are those of :data:`KINDS` (tumour cells, immune
+cells, vessels); a plain `tumour` is cycling, `vessel` is immature.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+
+from tme_sim.diagnostics import InputError, Problem, nearest, quoted
+
+TUMOUR = ("cycling", "quiescent", "cycling_resistant", "quiescent_resistant", "cycling_unseen", "quiescent_unseen",
+          "dying", "necrotic")  # fmt: skip
+IMMUNE = ("CD8", "CD8_exhausted", "CD8_stem", "Treg", "MDSC", "TAM", "DC")
+VESSELS = ("immature_vessel", "mature_vessel")
+ALIASES = {"tumour": "cycling", "tumor": "cycling", "vessel": "immature_vessel"}
+KINDS = (*TUMOUR, *IMMUNE, *VESSELS)
+MOST_BYTES, MOST_TOLD = 500_000_000, 10
+
+
+def read_cells(path: str | Path, shape: tuple[int, int, int], edge: float) -> dict[str, np.ndarray]:
+    """Voxels (flattened z, y, x) of every kind in the table, in the order of its rows.
+
+    Raises:
+        InputError: the file cannot be read, lacks a column, or has wrong values; each with row and column.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(Problem(str(path), "", f"is larger than {MOST_BYTES} bytes"))
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is no text in UTF-8"
+        raise InputError(Problem(str(path), "", f"cannot be read: {reason}")) from None
+    rows = csv.DictReader(io.StringIO(text))
+    axes = ("z", "y", "x") if shape[0] > 1 else ("y", "x")
+    columns = [c.strip() for c in rows.fieldnames or ()]
+    missing = [c for c in (*axes[::-1], "type") if c not in columns]
+    if missing:
+        named = ", ".join(missing)
+        needed = f"x, y{', z' if shape[0] > 1 else ''} (um) and type"
+        told = f"has no column {named}{nearest(missing[0], columns)}; needed are {needed}"
+        raise InputError(Problem(f"{path}:1", "", told))
+    out: dict[str, list[int]] = {name: [] for name in KINDS}
+    wrong: list[Problem] = []
+    for raw in rows:
+        row = {(k or "").strip(): (v or "").strip() if isinstance(v, str) else "" for k, v in raw.items()}
+        place = f"{path}:{rows.line_num}"
+        kind = ALIASES.get(row["type"], row["type"])
+        if kind not in out:
+            close = nearest(row["type"], (*KINDS, *ALIASES))
+            wrong.append(Problem(place, "type", f"{quoted(row['type'])} is no kind of cell{close}"))
+        voxel = 0
+        for axis, count in zip(axes, shape[-len(axes) :], strict=True):
+            size = count * edge
+            try:
+                value = float(row[axis])
+            except ValueError:
+                value = math.nan
+            if not 0.0 <= value <= size:
+                wrong.append(Problem(place, axis, f"{quoted(row[axis])} is no place between 0 and {size:g} um"))
+                value = 0.0
+            voxel = voxel * count + min(int(value / edge), count - 1)
+        if kind in out:
+            out[kind].append(voxel)
+        if len(wrong) >= MOST_TOLD:
+            break
+    if wrong:
+        raise InputError(wrong)
+    if not any(out.values()):
+        raise InputError(Problem(str(path), "", "holds no cell"))
+    return {name: np.array(voxels, dtype=np.int64) for name, voxels in out.items()}

@@ -1,0 +1,46 @@
+"""Initial cells from a table: taken as they are, wrong ones told with row and column."""
+
+import numpy as np
+import pytest
+from tissue.test_piece import TEXT
+
+from tme_sim.diagnostics import InputError
+from tme_sim.scenario import Scenario
+from tme_sim.simulation import simulate
+from tme_sim.tissue.snapshots import read_snapshot
+
+GOOD = "id,x,y,type\n1,10,10,tumour\n2,12,11,tumor\n3,150,290,necrotic\n4,30,50,CD8\n5,100,100,vessel\n6,120,100,mature_vessel\n"
+
+
+def scenario(tmp_path, text):
+    (tmp_path / "cells.csv").write_text(text)
+    path = tmp_path / "scenario.toml"
+    path.write_text(TEXT.replace("[piece]", '[piece]\ncells = "cells.csv"').replace("2 day", "0.1 day"))
+    return Scenario.load(path)
+
+
+def test_cells_of_a_table_stand_where_it_says(tmp_path):
+    run = simulate(scenario(tmp_path, GOOD))
+    shot = read_snapshot(run.files["snapshots/00_day_0.npz"], "first")
+    assert np.count_nonzero(shot.arrays["cell"]) == 3  # the second goes beside the first
+    assert shot.arrays["cell"][0, 0, 0] == 1 and shot.arrays["cell"][0, 14, 7] == shot.cell_names.index("necrotic")
+    assert shot.arrays["vessel"][0, 5, 5] == 1 and shot.arrays["vessel"][0, 5, 6] == 2
+    assert shot.immune.tolist() == [[0, 2, 1, 0]]
+    assert run.files["inputs/cells.csv"] == GOOD.encode()
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    (GOOD.replace("30,50,CD8", "30,500,CD8"), r"cells\.csv:5: y: .500. is no place between 0 and 300 um"),
+    (GOOD.replace("necrotic", "necrosis"), r"cells\.csv:4: type: .necrosis. is no kind of cell.*necrotic"),
+    (GOOD.replace("id,x,y,type", "id,X,y,type"), "has no column x"),
+    (GOOD.replace("12,11", "12,"), r"cells\.csv:3: y"),
+    ("x,y,type\n", "holds no cell"),
+])  # fmt: skip
+def test_wrong_rows_are_told_with_row_and_column(tmp_path, text, told):
+    with pytest.raises(InputError, match=told):
+        scenario(tmp_path, text)
+
+
+def test_missing_table_is_told(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        Scenario.from_text(TEXT.replace("[piece]", '[piece]\ncells = "nowhere.csv"'), str(tmp_path / "s.toml"))
