@@ -48,8 +48,8 @@ def form_of(catalogue: Catalogue) -> dict[str, Any]:
         for slot, choices in sorted(catalogue.hypotheses.items())
     ]  # fmt: skip
     arrows = [
-        {"key": ["biology", "gains", arrow], "name": label, "kind": "slider", "unit": "1", "low": 0.0, "high": 1.0,
-         "default": 1.0, "log": False, "about": f"Arrow {arrow}: 1 as it is, 0 cut."}
+        {"key": ["biology", "gains", arrow], "name": label.replace("->", "→"), "kind": "slider", "unit": "1",
+         "low": 0.0, "high": 1.0, "default": 1.0, "log": False, "about": f"Arrow {arrow}: 1 as it is, 0 cut."}
         for arrow, label in catalogue.arrows.items()
     ]  # fmt: skip
     run = [

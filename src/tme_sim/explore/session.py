@@ -40,7 +40,10 @@ class Session:
 
     def __init__(self, scenario: Scenario):
         plan_of(scenario)
-        self._past: list[Step] = [Step(scenario.data, scenario)]
+        data = scenario.data
+        if isinstance(data.get("protocol"), dict):
+            data["protocol"].pop("file", None)  # what it held is in place; a later --set of it means nothing
+        self._past: list[Step] = [Step(data, scenario)]
         self._future: list[Step] = []
         self._gesture: object = None
         self._base = self._past[-1]

@@ -80,7 +80,7 @@ export class Controls {
   }
 
   row(parent, control) {
-    const row = make("div", { className: `control ${control.kind}` }, parent);
+    const row = make("div", { className: `control ${control.kind}${control.key[1] === "gains" ? " arrow" : ""}` }, parent);
     const id = `c${Math.random().toString(36).slice(2)}`;
     make("label", { textContent: control.name.replaceAll("_", " "), title: `${control.name}: ${control.about}`, htmlFor: id }, row);
     const entry = { control, row };
@@ -102,7 +102,7 @@ export class Controls {
     const value = make("span", { className: "value" }, row);
     const back = make("button", { type: "button", textContent: "↺", title: "Back to the default", ariaLabel: `${control.name}: back to the default` }, value);
     const text = make("input", { type: "text", spellcheck: false, title: control.about, ariaLabel: `${control.name} in ${control.unit}` }, value);
-    make("span", { className: "unit", textContent: control.unit === "1" ? "" : control.unit, title: control.unit === "1" ? "" : control.unit }, value);
+    make("span", { className: "unit", textContent: control.unit === "1" ? "" : control.unit.replace("cell/mm^3", "/mm³"), title: control.unit === "1" ? "" : control.unit }, value);
     const range = make("input", { type: "range", id, min: 0, max: STEPS, step: 1, title: control.about }, row);
     Object.assign(entry, { text, range });
     let gesture = null;
