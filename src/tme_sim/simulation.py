@@ -158,6 +158,7 @@ def set_up(plan: Plan, *, announce: Callable[[str], None] | None = None) -> SetU
 def structures(announce: Callable[[str], None] | None = None) -> Callable[[Plan], SetUp]:
     """A :func:`set_up` for many plans: what is composed and compiled for one serves all of the same structure."""
     known: dict[tuple, tuple[Network, CompiledModel]] = {}
+    shared: dict[tuple, tuple] = {}
 
     def make(plan: Plan) -> SetUp:
         timings = {"compose": 0.0, "compile": 0.0}
@@ -167,7 +168,10 @@ def structures(announce: Callable[[str], None] | None = None) -> Callable[[Plan]
             network = _timed(timings, "compose", compose, plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses)
             known[key] = network, _timed(timings, "compile", compile_model, network, slots, announce)
         network, model = known[key]
-        parameters, par, (y0, u0, th) = _timed(timings, "patient", _patient, plan, network, model)
+        if key not in shared or shared[key][0] is not plan.drugs:  # variants of one scenario share its table of drugs
+            shared[key] = plan.drugs, *_declared(plan, network, model)
+        _, parameters, usual = shared[key]
+        par, (y0, u0, th) = _timed(timings, "patient", _patient, plan, model, usual)
         jumps, queue, events, memory = _timed(timings, "calendar", _calendar, plan, model, th)
         decide = _timed(timings, "decisions", deciding.decide_for, model) if plan.calendar.ruled else no_decision
         return SetUp(model, parameters, par, y0, u0, th, jumps, queue, events, memory, decide, timings)
@@ -249,12 +253,18 @@ def _timed(timings: dict[str, float], phase: str, work, *args, **kwargs):
     return result
 
 
-def _patient(plan: Plan, network: Network, model: CompiledModel):
+def _declared(plan: Plan, network: Network, model: CompiledModel) -> tuple[dict[str, Parameter], np.ndarray]:
+    """Declarations of all parameters with those of the plan's drugs, and their values in the order of the model."""
     declared = {p.name: p for p in network.parameters()}
     for drug, covariates in plan.drugs.values():
         declared |= {n: p for n, p in dosing.slot_parameters(drug, covariates).items() if n in declared}
         declared |= dosing.block_parameters(drug, declared)
-    par = np.array([declared[name.split(".")[0]].internal for name in model.parameter_names])
+    return declared, np.array([declared[name.split(".")[0]].internal for name in model.parameter_names])
+
+
+def _patient(plan: Plan, model: CompiledModel, usual: np.ndarray):
+    """Parameter vector of a plan, from the `usual` one, and its untreated baseline."""
+    par = usual.copy()
     for i, name in enumerate(model.parameter_names):
         base, _, lesion = name.partition(".")
         if base in plan.values:
@@ -263,7 +273,7 @@ def _patient(plan: Plan, network: Network, model: CompiledModel):
             par[i] = plan.lesions[int(lesion) - 1][base]
         if base == "present" and int(lesion) > len(plan.lesions):
             par[i] = 0.0
-    return declared, par, model.start(par)
+    return par, model.start(par)
 
 
 def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):

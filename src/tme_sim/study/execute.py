@@ -33,7 +33,7 @@ __all__ = [
 TIMEOUT = "timeout"
 BATCH = 128  # runs of one task: two fillings of the lanes, and a report every few seconds
 WORTH_A_WORKER = 50  # runs for which one more process pays for its start
-SECONDS_PER_RUN = 0.02  # of a core, for two years and one lesion; replaced by what a store has seen
+SECONDS_PER_RUN = 0.025  # of a core, for two years and one lesion; replaced by what a store has seen
 BYTES_PER_ROW = 1000
 MANY, LONG, LARGE = 20_000, 1800.0, 2e9  # runs, seconds and bytes from which --yes is asked for
 
