@@ -129,3 +129,9 @@ def test_harmless_tables_are_read_and_broken_ones_refused(tmp_path):
         bad.write_text(text)
         with pytest.raises(InputError, match=words):
             read_table(bad)
+
+
+def test_a_picture_that_cannot_be_written_is_told_first(tmp_path):
+    for out, message in (("a.docx", "must end in .png"), ("nowhere/a.png", "no such folder")):
+        done = CliRunner().invoke(cli, ["cohort", "describe", str(ONE), "--n", "2", "--out", str(tmp_path / out)])
+        assert done.exit_code == 2 and message in done.output and not list(tmp_path.iterdir())

@@ -154,6 +154,7 @@ def test_a_posterior_is_read_back(tmp_path, text):
         ('"format": 1', '"format": 2', "reads format 1"),
         ('"members"', '"member"', "it lacks members"),
         ("{", "[", "is no posterior file"),
+        ("{", "\0", "json: is a binary file"),
     ],
 )
 def test_a_posterior_of_another_model_or_changed_by_hand_is_refused(tmp_path, text, monkeypatch, old, new, message):

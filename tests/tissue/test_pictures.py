@@ -54,7 +54,9 @@ def test_commands_draw_a_sheet_and_a_film(folder, tmp_path):
 
 
 @pytest.mark.parametrize(("words", "told"), [
-    (("snapshot", "--show", "oxigen"), "oxygen"),
+    (("snapshot", "--show", "oxigen"), 'did you mean "oxygen"'),
+    (("snapshot", "--show", "zzz"), "there are cells, oxygen"),
+    (("snapshot", "--day", "nan"), "finite"),
     (("snapshot", "--out", "x.jpeg"), "must end in"),
     (("movie", "--out", "x.avi"), "must end in"),
 ])  # fmt: skip

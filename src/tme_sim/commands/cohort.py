@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, FAILED, INTERRUPTED, Failure, announce, folders, guarded
+from tme_sim.commands.common import BAD_INPUT, FAILED, INTERRUPTED, Failure, announce, folders, guarded, output_file
 
 
 @click.group()
@@ -98,6 +98,8 @@ def describe(
     from tme_sim.cohort.baseline import against_published, against_table, baseline_rows, unit_of
     from tme_sim.cohort.tables import read_table
 
+    if out:
+        output_file(out, ".png")
     columns = read_table(table, allow_identifiers=allow_identifiers) if table else None
     made, patients = _patients(file, n, seed, mechanisms)
     console = Console(width=max(100, min(Console().width, 160)), soft_wrap=False)
@@ -140,7 +142,6 @@ def describe(
         from tme_sim.plots.cohort import CAPTION, QUESTION, cohort_figure
         from tme_sim.plots.run import save_figure
 
-        Path(out).parent.mkdir(parents=True, exist_ok=True)
         save_figure(cohort_figure(made, patients, compared), out, QUESTION, CAPTION)
         click.echo(f"drawn to {out}")
 
@@ -193,7 +194,8 @@ def trial(
         file, n=n, repeats=repeats, seed=seed, catalogue=load_catalogue(mechanisms) if mechanisms else None
     )
     folder = check_folder(out)
-    announce(f"{made.name}: {made.n * made.repeats} patients of {made.cohort.name}, each in {len(made.arms)} arms")
+    arms = f"{len(made.arms)} arm{'s' if len(made.arms) > 1 else ''}"
+    announce(f"{made.name}: {made.n * made.repeats} patients of {made.cohort.name}, each in {arms}")
     try:
         result = run_trial(made, out=folder, jobs=jobs, announce=announce)
     except KeyboardInterrupt:

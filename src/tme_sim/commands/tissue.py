@@ -37,6 +37,7 @@ def snapshot(directory: str, days: tuple[float, ...], rows: tuple[str, ...], out
     tme-sim snapshot runs/agents_emerald1-1
     tme-sim snapshot runs/agents_emerald1-1 --day 7 --show cells --show quality --out day7.png
     """
+    import math
     from pathlib import Path
 
     from tme_sim.tissue.snapshots import snapshots_of
@@ -44,6 +45,8 @@ def snapshot(directory: str, days: tuple[float, ...], rows: tuple[str, ...], out
     usual = str(Path(directory) / "figures" / "tissue.png")
     target = _target(out or usual, force or out is None, ".png", ".svg", ".pdf")
     shots = snapshots_of(directory)
+    if any(not math.isfinite(day) for day in days):
+        raise Failure("--day: must be a finite number", BAD_INPUT)
     if days:
         shots = [min(shots, key=lambda s, d=day: abs(s.day - d)) for day in days]
     from tme_sim.plots.tissue import ROWS, snapshot_sheet

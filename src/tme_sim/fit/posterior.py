@@ -103,7 +103,7 @@ def load_posterior(path: str | Path, *, own: Mapping[str, str] | None = None) ->
 
     try:
         data = json.loads(read_text(path))
-    except ValueError as error:
+    except json.JSONDecodeError as error:
         raise wrong("", f"is no posterior file: {error}") from None
     needed = {"format", "model_digest", "posterior_digest", "parameters", "members"}
     if not isinstance(data, dict) or not needed <= set(data):

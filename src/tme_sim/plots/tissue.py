@@ -57,7 +57,8 @@ def snapshot_sheet(snapshots: list[Snapshot], title: str, rows: tuple[str, ...] 
         if row != "cells" and row not in FIELDS:
             from tme_sim.diagnostics import nearest
 
-            raise ValueError(f'there is no picture of "{row}"{nearest(row, ("cells", *FIELDS))}')
+            known = ("cells", *FIELDS)
+            raise ValueError(f'there is no picture of "{row}"{nearest(row, known)}; there are {", ".join(known)}')
     n, m = len(snapshots), len(rows)
     width = WIDTH_MM / 25.4 * (1.0 if n > 2 else 0.62)
     left, right, gap = 0.14, 0.80, 0.06
