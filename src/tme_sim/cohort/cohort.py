@@ -52,7 +52,7 @@ CHOICES = {"sex": ("female", "male"), "ecog": ("0", "1")}
 BOUNDS = {
     "tumour_number": (1, 10),
     "extrahepatic_number": (0, 5),
-    "largest_diameter": (5, 200),
+    "largest_diameter": (5, 150),
     "size_ratio": (0.05, 1),
     "extrahepatic_diameter": (10, 100),
     "age": (18, 110),
