@@ -1,11 +1,11 @@
-"""Exports of a model: SBML, a COMBINE archive, the equations as a document, the parameters as a table."""
+"""Exports of a model: SBML, a COMBINE archive, equations, the ODD description, the parameters as a table."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-KINDS = ("sbml", "omex", "equations", "parameters")
+KINDS = ("sbml", "omex", "equations", "parameters", "odd")
 
 
 def export(kind: str, source: Any, out: str | Path) -> None:
@@ -41,6 +41,10 @@ def content(kind: str, source: Any) -> bytes:
         from tme_sim.export.equations import equations_document
 
         return equations_document(source.network, source).encode()
+    if kind == "odd":
+        from tme_sim.export.odd import odd_document
+
+        return odd_document(source.network, source).encode()
     if kind == "omex":
         from tme_sim.export.omex import omex_archive
 

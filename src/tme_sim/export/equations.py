@@ -29,6 +29,13 @@ def equations_document(network: Network, source: Source | None = None) -> str:
     return _Book(network, source).text()
 
 
+def mechanism_pages(network: Network) -> dict[str, str]:
+    """Markdown of each mechanism of a network on a page of its own, by name."""
+    book = _Book(network, None)
+    chapters = {m.name: "\n".join(book.chapter(m)).rstrip() + "\n" for m in network.mechanisms}
+    return {name: text.replace("\n### ", "\n## ")[1:] for name, text in chapters.items()}
+
+
 class _Book:
     def __init__(self, network: Network, source: Source | None):
         self.network, self.source = network, source
