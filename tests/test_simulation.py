@@ -129,17 +129,17 @@ def test_session_without_a_liver_spares_what_is_not_there():
     from tme_sim.compiler.baseline import program
     from tme_sim.compiler.emit import layout_of
     from tme_sim.compiler.symbolic import build
+    from tme_sim.jumps import CalendarBuilder
     from tme_sim.mechanisms.registry import all_mechanisms
     from tme_sim.network import compose
-    from tme_sim.simulation import _CalendarBuilder
 
     symbols = build(compose(all_mechanisms(), off=["liver"]))
     layout = layout_of(symbols, program(symbols), 1)
     stand_in = SimpleNamespace(
         layout=layout, state_names=layout.labels(layout.states), held_names=layout.labels(layout.held),
         index=lambda table, name, lesion=0: layout.index(getattr(layout, table), name, lesion))
-    builder = _CalendarBuilder(stand_in, np.full(layout.size(layout.theta), 0.5))
-    builder.tace(tace(0, targets=(1,)))
+    builder = CalendarBuilder(stand_in, np.full(layout.size(layout.theta), 0.5))
+    builder.procedure(tace(0, targets=(1,)))
     touched = {stand_in.state_names[d] for d, _ in builder.jumps.places if d < len(stand_in.state_names)}
     assert "occluded_core.1" in touched and "injury" not in touched
 
