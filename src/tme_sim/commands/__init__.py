@@ -12,6 +12,7 @@ ELSEWHERE: dict[str, tuple[str, str]] = {
     "optimise": ("tme_sim.commands.findings:optimise", "Search the best protocol within constraints."),
     "sensitivity": ("tme_sim.commands.findings:sensitivity", "What decides the outcome, and what flips the order."),
     "surface": ("tme_sim.commands.findings:surface", "Outcome over two start dates, and the near-best window."),
+    "export": ("tme_sim.commands.export:export", "Write a run, a study, tissue or a model in a common format."),
     "explore": ("tme_sim.commands.explore:explore", "Open a local page to change a scenario and see what follows."),
     "snapshot": ("tme_sim.commands.tissue:snapshot", "Draw agent tissue: cells over fields."),
     "movie": ("tme_sim.commands.tissue:movie", "Make a film of agent tissue."),

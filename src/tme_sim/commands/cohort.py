@@ -12,7 +12,12 @@ from tme_sim.commands.common import BAD_INPUT, FAILED, INTERRUPTED, Failure, ann
 
 @click.group()
 def cohort() -> None:
-    """Draw and describe virtual patients."""
+    """Draw and describe virtual patients.
+
+    \b
+    tme-sim cohort describe configs/cohorts/emerald1_like.toml --out baseline.png
+    tme-sim cohort make configs/cohorts/emerald1_like.toml --n 20 --out patients.csv
+    """
 
 
 count = click.option("--n", default=200, show_default=True, metavar="N", help="How many patients.")

@@ -1,0 +1,85 @@
+"""``tme-sim export``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from tme_sim.commands.common import BAD_INPUT, FAILED, Failure, folders, guarded, load, output_file
+from tme_sim.export import KINDS
+
+RUN_KINDS = ("csv", "parquet", "xarray")
+TISSUE_KINDS = {"vtk": ".pvd", "ome-tiff": ".tif"}
+
+
+@click.command()
+@click.argument("kind", type=click.Choice((*RUN_KINDS, *TISSUE_KINDS, *KINDS)))
+@click.argument("source")
+@click.option("--out", required=True, metavar="FILE", help="File to write.")
+@folders
+@guarded
+def export(kind: str, source: str, out: str, mechanisms: tuple[str, ...]) -> None:
+    """Write a run or a study's store (csv, parquet, xarray), or a model (sbml, omex, equations, parameters, odd).
+
+    The snapshots of agent tissue go to ParaView (vtk) and to Fiji or napari (ome-tiff).
+
+    \b
+    tme-sim export csv runs/emerald1-1 --out emerald1.csv
+    tme-sim export parquet stores/timing --out timing.parquet
+    tme-sim export ome-tiff runs/agents_emerald1-1 --out tissue.ome.tif
+    tme-sim export sbml configs/emerald1.toml --out emerald1.xml
+    """
+    output_file(out)
+    if kind in RUN_KINDS and _is_store(source):
+        from tme_sim.study.store import StoreError, open_store
+        from tme_sim.study.tables import export_table
+
+        try:
+            with open_store(source) as store:
+                export_table(kind, store, out)
+        except StoreError as error:
+            raise Failure(str(error), FAILED) from error
+    elif kind in TISSUE_KINDS:
+        from tme_sim.tissue import export as tissue
+
+        if not out.endswith(TISSUE_KINDS[kind]):
+            raise Failure(f"{out}: --out of {kind} must end in {TISSUE_KINDS[kind]}", BAD_INPUT)
+        (tissue.to_vtk if kind == "vtk" else tissue.to_ome_tiff)(source, out)
+    elif kind in RUN_KINDS:
+        from tme_sim.results import Run
+
+        _export_run(kind, Run.load(source), out)
+    else:
+        from tme_sim.export import export as export_
+
+        export_(kind, load(source, (), mechanisms), out)
+    click.echo(f"written to {out}")
+
+
+def _export_run(kind: str, done: Any, out: str) -> None:
+    """Write a run as a file that appears whole or not at all."""
+    import os
+    import secrets
+    from pathlib import Path
+
+    from tme_sim.results import write_file
+
+    if kind == "csv":
+        write_file(out, done.to_csv().encode())
+        return
+    half = Path(out).with_name(f".{secrets.token_hex(6)}.incomplete")
+    try:
+        if kind == "parquet":
+            done.to_dataframe().to_parquet(half)
+        else:
+            done.to_xarray().to_netcdf(half)
+        os.replace(half, out)
+    finally:
+        half.unlink(missing_ok=True)
+
+
+def _is_store(source: str) -> bool:
+    from pathlib import Path
+
+    return (Path(source) / "runs.sqlite").is_file()
