@@ -139,3 +139,8 @@ def test_a_number_of_a_draw_can_be_changed(cohort):
         cohort.changed({"doubling_tme.median": 320.0})
     with pytest.raises(InputError, match="outside what is known"):
         cohort.changed({"doubling_time.high": 5000.0})
+
+
+def test_the_shared_biology_is_no_cohort():
+    with pytest.raises(InputError, match="not a cohort"):
+        load_cohort(ONE.parent / "biology.toml")

@@ -198,3 +198,16 @@ def test_a_batch_runs_a_piece_alone():
 def test_bad_input_is_told_with_its_key(change, told):
     with pytest.raises(InputError, match=told):
         Scenario.from_text(TEXT, changes=[change])
+
+
+def test_two_protocols_share_their_luck_until_they_differ():
+    short = ["run.duration=0.75 day", "run.output_every=0.25 day", "piece.film_every=0 day"]
+    early, late = (
+        simulation.simulate(Scenario.from_text(TEXT.replace("day 0.5", start), changes=short))
+        for start in ("day 0.5", "day 0.6")
+    )
+    before, after = early.time < 0.5, early.time >= 0.5
+    assert before.sum() >= 2
+    for name in ("cycling.1", "CD8.1", "immature_vessels.1", "HIF1.1", "MDSC_blood"):
+        assert np.array_equal(early[name][before], late[name][before]), name
+    assert not np.array_equal(early["occluded_core"][after], late["occluded_core"][after])

@@ -52,7 +52,7 @@ CHOICES = {"sex": ("female", "male"), "ecog": ("0", "1")}
 BOUNDS = {
     "tumour_number": (1, 10),
     "extrahepatic_number": (0, 5),
-    "largest_diameter": (5, 200),
+    "largest_diameter": (5, 150),
     "size_ratio": (0.05, 1),
     "extrahepatic_diameter": (10, 100),
     "age": (18, 110),
@@ -187,6 +187,14 @@ def load_cohort(path: str | Path, *, catalogue: Catalogue | None = None) -> Coho
     """
     raw, places = parse_toml(read_text(path), str(path))
     problems = Problems(places)
+    if "biology" not in raw and "aetiology" in raw:
+        raise InputError(
+            Problem(
+                str(path),
+                "",
+                ("is the biology that cohorts share, not a cohort; give a file that names it, with biology = ..."),
+            )
+        )
     head = check_table(
         Header, {k: _tuple(v) for k, v in raw.items() if k in Header.model_fields or k == "schema"}, (), problems
     )

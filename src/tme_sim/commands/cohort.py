@@ -190,6 +190,8 @@ def trial(
     tme-sim trial configs/trials/emerald1_like.toml --out trials/emerald1
     tme-sim trial configs/trials/tace_only.toml --n 20 --out trials/small
     """
+    from importlib.util import find_spec
+
     from tme_sim.catalogue import load_catalogue
     from tme_sim.cohort import load_trial, run_trial
     from tme_sim.cohort.folder import check_folder, draw_trial, write_trial
@@ -199,6 +201,8 @@ def trial(
         file, n=n, repeats=repeats, seed=seed, catalogue=load_catalogue(mechanisms) if mechanisms else None
     )
     folder = check_folder(out)
+    if find_spec("statsmodels") is None:  # said now, not after hours of simulation
+        raise Failure("hazard ratios need statsmodels: pip install 'tme-sim[trial]'", FAILED)
     arms = f"{len(made.arms)} arm{'s' if len(made.arms) > 1 else ''}"
     announce(f"{made.name}: {made.n * made.repeats} patients of {made.cohort.name}, each in {arms}")
     try:

@@ -285,7 +285,7 @@ def paired_figure(result: Any):
             color=INK,
         )
         sheet.dress(axes, "patients, in order (%)", "months gained")
-        sheet.panel(axes, _short(f"{arm_words(result, second)} instead of {arm_words(result, first)}", 58), INK)
+        sheet.panel(axes, _short(f"{arm_words(result, second)} over {arm_words(result, first)}", 58), INK)
     sheet.hide(len(found))
     sheet.key([("longer without progression", COLOURS["CR"]), ("shorter", COLOURS["viable"])])
     return sheet.figure
