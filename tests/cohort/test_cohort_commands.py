@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from few_lesions import cohort_of_one
 
 from tme_sim.cli import cli
 from tme_sim.cohort.tables import read_table
@@ -25,7 +26,8 @@ def trial(tmp_path_factory):
     """A shipped trial, made small: twice 4 patients, three arms, half a year."""
     folder = tmp_path_factory.mktemp("trial")
     text = (CONFIGS / "trials" / "emerald1_like.toml").read_text()
-    text = text.replace("../", f"{CONFIGS}/").replace('duration = "36 months"', 'duration = "6 months"')
+    text = text.replace('"../cohorts/emerald1_like.toml"', f'"{cohort_of_one(folder)}"').replace("../", f"{CONFIGS}/")
+    text = text.replace('duration = "36 months"', 'duration = "6 months"')
     text = text.replace('cut_off = "40 months"', 'cut_off = "13 months"')
     (folder / "small.toml").write_text(text)
     out = folder / "out"

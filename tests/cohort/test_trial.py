@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from few_lesions import cohort_of_one
 
 from tme_sim.cohort import load_trial, run_trial
 from tme_sim.cohort.running import follow_up_days
@@ -14,7 +15,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 TEXT = f"""
 schema = 1
 name = "small"
-cohort = "{CONFIGS}/cohorts/emerald1_like.toml"
+cohort = "one_lesion.toml"
 n = 8
 seed = 3
 duration = "240 day"
@@ -35,6 +36,7 @@ def written(folder, text=TEXT, **changes):
     for old, new in changes.items():
         assert old.replace("__", " = ") in text
         text = text.replace(old.replace("__", " = "), new)
+    cohort_of_one(folder)
     path = Path(folder) / "small.toml"
     path.write_text(text)
     return path
@@ -116,7 +118,7 @@ def test_folder_of_another_trial_is_refused(result, tmp_path):
     ({'cut_off__"9 months"': 'cut_off = "-9 months"'}, "must be above 0"),
     ({"tace_only.toml": "tace_onyl.toml"}, "did you mean"),
     ({'dropout__"0.05 1/month"': 'drop_out = "0.05 1/month"'}, 'did you mean "dropout"'),
-    ({"emerald1_like.toml": "emerald_like.toml"}, "no such file"),
+    ({"one_lesion.toml": "no_lesion.toml"}, "no such file"),
     ({"[[visit]]": "[parameters]\nf_spec = 0.1\n[[visit]]"}, "drawn for each patient"),
     ({"tace_only.toml": "untreated.toml"}, "two arms are named"),
 ])  # fmt: skip
