@@ -17,7 +17,8 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -331,6 +332,18 @@ def write_file(path: str | Path, content: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def whole(path: str | Path) -> Iterator[Path]:
+    """A name beside `path`, with its endings, for a library to write to; it becomes `path` if nothing was raised."""
+    path = Path(path)
+    half = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(6)}{''.join(path.suffixes)}")
+    try:
+        yield half
+        os.replace(half, path)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def _sync(folder: Path) -> None:

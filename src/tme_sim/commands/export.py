@@ -59,24 +59,16 @@ def export(kind: str, source: str, out: str, mechanisms: tuple[str, ...]) -> Non
 
 def _export_run(kind: str, done: Any, out: str) -> None:
     """Write a run as a file that appears whole or not at all."""
-    import os
-    import secrets
-    from pathlib import Path
-
-    from tme_sim.results import write_file
+    from tme_sim.results import whole, write_file
 
     if kind == "csv":
         write_file(out, done.to_csv().encode())
         return
-    half = Path(out).with_name(f".{secrets.token_hex(6)}.incomplete")
-    try:
+    with whole(out) as half:
         if kind == "parquet":
             done.to_dataframe().to_parquet(half)
         else:
             done.to_xarray().to_netcdf(half)
-        os.replace(half, out)
-    finally:
-        half.unlink(missing_ok=True)
 
 
 def _is_store(source: str) -> bool:

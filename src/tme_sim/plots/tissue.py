@@ -306,10 +306,11 @@ def write_film(path: Any, frames: list[Snapshot], title: str, rate: float, annou
     Raises:
         OSError: the file cannot be written, or ffmpeg failed.
     """
-    import secrets
     from pathlib import Path
 
     from PIL import Image
+
+    from tme_sim.results import whole
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -318,8 +319,7 @@ def write_film(path: Any, frames: list[Snapshot], title: str, rate: float, annou
         images.append(film_frame(shot, title))
         if announce and i % 20 == 19:
             announce(f"{i + 1} of {len(frames)} frames drawn")
-    temporary = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(6)}{path.suffix}")
-    try:
+    with whole(path) as temporary:
         if path.suffix == ".mp4":
             _by_ffmpeg(temporary, images, rate)
         else:
@@ -328,9 +328,6 @@ def write_film(path: Any, frames: list[Snapshot], title: str, rate: float, annou
             length = max(20, round(1000.0 / rate))
             small[0].save(temporary, save_all=True, append_images=small[1:], optimize=False, loop=0,
                           duration=[length] * (len(small) - 1) + [max(length, 1500)])  # fmt: skip
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _palette() -> Any:

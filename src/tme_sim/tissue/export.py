@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +64,8 @@ def to_ome_tiff(folder: str | Path, out: str | Path) -> Path:
     """
     import tifffile
 
+    from tme_sim.results import whole
+
     shots = snapshots_of(folder)
     named = [layers(s) for s in shots]
     stack = np.stack([np.stack([a.astype(np.float32) for a in one.values()]) for one in named])
@@ -76,10 +76,9 @@ def to_ome_tiff(folder: str | Path, out: str | Path) -> Path:
         **{f"PhysicalSize{a}": edge for a in "XYZ"}, **{f"PhysicalSize{a}Unit": "µm" for a in "XYZ"},
     }  # fmt: skip
 
-    def write(path: Path) -> None:
-        tifffile.imwrite(path, stack, ome=True, metadata=about, photometric="minisblack")
-
-    return _whole(Path(out), write)
+    with whole(out) as half:
+        tifffile.imwrite(half, stack, ome=True, metadata=about, photometric="minisblack")
+    return Path(out)
 
 
 def to_vtk(folder: str | Path, out: str | Path) -> Path:
@@ -103,14 +102,3 @@ def to_vtk(folder: str | Path, out: str | Path) -> Path:
     head = '<?xml version="1.0"?>\n<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">\n'
     write_file(out, (head + "  <Collection>\n" + "".join(rows) + "  </Collection>\n</VTKFile>\n").encode())
     return out
-
-
-def _whole(path: Path, write: Any) -> Path:
-    """Write a file that appears whole or not at all."""
-    half = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(6)}{''.join(path.suffixes)}")
-    try:
-        write(half)
-        os.replace(half, path)
-    finally:
-        half.unlink(missing_ok=True)
-    return path
