@@ -37,17 +37,14 @@ def case(tmp_path, monkeypatch):
     return path
 
 
-class SimulationError(RuntimeError):
-    """Stands for the error of the same name."""
-
-
 @pytest.fixture
 def fake_simulation(monkeypatch):
     """A simulation that answers at once, so that the command is tested and not the model."""
     import types
 
+    from tme_sim.outcome import SimulationError
+
     fake = types.ModuleType("tme_sim.simulation")
-    fake.SimulationError = SimulationError
 
     def simulate(scenario, announce=None, **more):
         if scenario.seed == 13:

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from limits.full_model import dose, tace
 
+from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.ensemble import BAD_INPUT, FAILED, OK, run_rows
 from tme_sim.mechanisms.registry import all_mechanisms
-from tme_sim.simulation import TICKS_PER_DAY, Plan, run_plan
+from tme_sim.plan import Plan
+from tme_sim.simulation import run_plan
 from tme_sim.therapies.library import Library
 
 

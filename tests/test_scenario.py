@@ -459,7 +459,7 @@ def test_occult_foci_follow_the_lesions_and_are_pooled_with_a_warning():
 
 def test_imaging_is_read_and_checked():
     from tme_sim import criteria
-    from tme_sim.simulation import plan_of
+    from tme_sim.plan import plan_of
 
     text = 'schema = 1\n[imaging]\ncriterion = "mrecist"\nerror = 0.061\ngate = "LI-RADS 5"\ndetection = "8 mm"\nper_organ = 5\n'
     imaging = plan_of(Scenario.from_text(text)).imaging

@@ -7,7 +7,8 @@ import pytest
 from limits.full_model import at, dose, run, tace
 
 from tme_sim import Scenario, simulate
-from tme_sim.simulation import PHASES, SimulationError
+from tme_sim.outcome import SimulationError
+from tme_sim.simulation import PHASES
 
 SHORT = """
 schema = 1
@@ -82,7 +83,8 @@ def test_only_the_lesion_aimed_at_is_embolised():
     session = tace(0, targets=(2,))
     from limits.full_model import all_mechanisms
 
-    from tme_sim.simulation import Plan, run_plan
+    from tme_sim.plan import Plan
+    from tme_sim.simulation import run_plan
 
     done = run_plan(Plan(all_mechanisms(), [{}, {"diameter": 30.0}], entries=[session], stop=1440))
     assert at(done, "occluded_core", 0, 1) == 0.0 and at(done, "occluded_core", 0, 2) > 0.3
@@ -92,7 +94,8 @@ def occluded(*lesions, values=(), targets=()):
     """Occluded core of each lesion right after a session on day 0."""
     from limits.full_model import all_mechanisms
 
-    from tme_sim.simulation import Plan, run_plan
+    from tme_sim.plan import Plan
+    from tme_sim.simulation import run_plan
 
     plan = Plan(all_mechanisms(), lesions, values=dict(values), entries=[tace(0, targets=targets)], stop=1440)
     done = run_plan(plan)

@@ -199,7 +199,8 @@ def attribute(source, state: str, start_day: float, end_day: float, *, factors: 
         ValueError: an outcome without recorded steps.
     """
     if not hasattr(source, "records"):
-        from tme_sim.simulation import plan_of, run_plan
+        from tme_sim.plan import plan_of
+        from tme_sim.simulation import run_plan
 
         plan = plan_of(source)
         source = run_plan(replace(plan, rtol=min(plan.rtol, RTOL)), record=True)

@@ -104,7 +104,8 @@ def _target(scenario: Any, out: str | None, force: bool) -> Any:
 
 def _simulate(scenario: Any, target: Any, force: bool) -> Any:
     """Run and save; a run that fails leaves a folder that says so."""
-    from tme_sim.simulation import SimulationError, simulate
+    from tme_sim.outcome import SimulationError
+    from tme_sim.simulation import simulate
 
     for warning in scenario.warnings:
         announce(f"warning: {warning}")

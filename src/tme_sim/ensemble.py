@@ -23,12 +23,15 @@ from tme_sim.diagnostics import InputError
 from tme_sim.engine import codes
 from tme_sim.engine import queue as q
 from tme_sim.engine.batch import run_batch
+from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.engine.run import Options
 from tme_sim.engine.signatures import no_decision
 from tme_sim.network import NetworkError
+from tme_sim.outcome import SimulationError
+from tme_sim.plan import Plan
 from tme_sim.protocol.rules import shift_groups
 from tme_sim.quantities import to_display
-from tme_sim.simulation import TICKS_PER_DAY, Plan, SetUp, SimulationError, run_plan, structures, with_sessions
+from tme_sim.simulation import SetUp, run_plan, structures, with_sessions
 
 BATCH = 256  # patients integrated before they are read; bounds memory
 

@@ -9,10 +9,23 @@ readings (12 studies, DOI 10.1016/j.ejca.2015.10.014), so one reading errs by 6.
 8.6 %. HCC on CT between contrast phases: 5.1 % (DOI 10.3390/tomography11030036).
 """
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from numba import njit, types
 
-from tme_sim.criteria import ARTERIAL, EXTRAHEPATIC, MATRIX, OPTIONS, PRESENT, REAL, VECTOR, VIABLE, WHOLE
+from tme_sim.criteria import (
+    ARTERIAL,
+    EXTRAHEPATIC,
+    MATRIX,
+    OPTIONS,
+    PRESENT,
+    REAL,
+    VECTOR,
+    VIABLE,
+    WHOLE,
+    default_settings,
+)  # fmt: skip
 from tme_sim.engine.elementary import exp, log
 from tme_sim.engine.rng import PURPOSES, normal
 
@@ -21,6 +34,19 @@ TWO_READERS = 0.086  # different readers
 NOISE = np.uint64(PURPOSES["imaging_noise"])
 SIX_OVER_PI = 1.909859317102744
 U64 = types.uint64
+
+
+@dataclass(frozen=True)
+class Imaging:
+    """How scans are read: `criterion` of the main endpoints, relative `error` of a diameter, and the criteria's
+    settings.
+
+    `settings` (SETTINGS) as in :func:`tme_sim.criteria.default_settings`.
+    """
+
+    criterion: str = "recist11"
+    error: float = 0.0
+    settings: np.ndarray = field(default_factory=default_settings)
 
 
 @njit(REAL(REAL), **OPTIONS)

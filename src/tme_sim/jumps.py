@@ -14,7 +14,7 @@ from tme_sim.thresholds import DETECT
 if TYPE_CHECKING:
     import numpy as np
 
-    from tme_sim.simulation import Plan
+    from tme_sim.plan import Plan
 
 TICKS_PER_DAY = queue_module.TICKS_PER_DAY
 

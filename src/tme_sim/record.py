@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tme_sim.engine.queue import TICKS_PER_DAY
+from tme_sim.outcome import Outcome, observe_all
 from tme_sim.quantities import to_display
-from tme_sim.simulation import TICKS_PER_DAY, Outcome, observe_all
 from tme_sim.therapies import procedures, session
 
 

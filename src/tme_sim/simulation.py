@@ -6,34 +6,31 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tme_sim import observe
 from tme_sim.compiler.model import CompiledModel, compile_model
-from tme_sim.engine import queue as queue_module
 from tme_sim.engine import run as engine
+from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.engine.signatures import no_decision
 from tme_sim.jumps import CalendarBuilder
-from tme_sim.network import Mechanism, Network, compose
+from tme_sim.network import Network, compose
+from tme_sim.outcome import Outcome, SimulationError, observe_all
+from tme_sim.plan import Plan, plan_of
 from tme_sim.protocol import deciding
-from tme_sim.protocol.calendar import PROCEDURES, Calendar
+from tme_sim.protocol.calendar import PROCEDURES
 from tme_sim.protocol.rules import Visits, happened
 from tme_sim.protocol.view import label
-from tme_sim.quantities import Parameter, to_display
+from tme_sim.quantities import Parameter
 from tme_sim.therapies import dosing
-from tme_sim.therapies.drug import Drug
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tme_sim.tissue.files import TissueRecord
-    from tme_sim.tissue.settings import Tissue
-
-TICKS_PER_DAY = queue_module.TICKS_PER_DAY
 SLOTS = (1, 3, 6, 12)  # numbers of lesions for which a model is compiled
 
 PHASES = (
@@ -44,87 +41,6 @@ PHASES = (
     ("integrate", "advance the states to each date; at one date scans come first, then procedures, then drugs"),
     ("observe", "compute signals at the saved times"),
 )
-
-
-class SimulationError(RuntimeError):
-    """A run that could not be finished; the message names the state, the day and the fastest process."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything that decides a run, resolved: no file, no text with units.
-
-    `values` and each of `lesions` map parameter names to internal values; `parameters` are the resolved declarations
-    (for provenance).  `drugs` maps a kinetic slot to (library entry, covariates).  `entries` are dated entries of
-    :mod:`tme_sim.schedule`.  Times are ticks of one minute; day 0 is tick 0.
-    """
-
-    mechanisms: Sequence[Mechanism]
-    lesions: Sequence[Mapping[str, float]]
-    values: Mapping[str, float] = field(default_factory=dict)
-    off: Sequence[str] = ()
-    hypotheses: Mapping[str, str] = field(default_factory=dict)
-    drugs: Mapping[str, tuple[Drug, Mapping[str, float | str]]] = field(default_factory=dict)
-    entries: Sequence = ()
-    calendar: Calendar = Calendar()  # what visits decide about; its dated entries are `entries`
-    start: int = 0
-    stop: int = 365 * TICKS_PER_DAY
-    every: int = TICKS_PER_DAY
-    oral: str = "averaged"  # daily tablets as a constant intake, or "resolved" dose by dose
-    rtol: float = 1e-5
-    max_steps: int = 200_000
-    wall_seconds: float | None = 600.0
-    imaging: observe.Imaging = field(default_factory=observe.Imaging)
-    seed: int = 1
-    patient: int = 0  # keys the draws of this patient
-    chance: str = "median"  # what cumulative hazards must reach to strike: their median, or "drawn" per patient
-    session: Mapping[str, float] = field(default_factory=dict)  # numbers of embolisation in place of the declared ones
-    piece: Tissue | None = None  # the first lesion as a piece of agent tissue instead of densities
-
-
-@dataclass
-class Outcome:
-    """What a run gives: saved states and held inputs, signals at the saved times, and how it went.
-
-    `time` in days; `states` [time, state], `held`, `nodes` in internal units, in the order of the model's names.
-    """
-
-    model: CompiledModel
-    plan: Plan
-    par: np.ndarray
-    th: np.ndarray
-    time: np.ndarray
-    states: np.ndarray
-    held: np.ndarray
-    nodes: np.ndarray
-    events: list[dict]
-    stats: dict[str, int]
-    timings: dict[str, float]
-    parameters: dict[str, Parameter]
-    endpoints: dict
-    records: engine.Records | None = None
-    tissue: TissueRecord | None = None
-
-    def series(self, name: str, lesion: int | None = None) -> np.ndarray:
-        """A state, held input or signal over time in its display unit; `lesion` counts from 1.
-
-        Raises:
-            KeyError: with the nearest known names.
-        """
-        full = name if lesion is None else f"{name}.{lesion}"
-        base = full.split(".")[0]
-        for names, table in (
-            (self.model.state_names, self.states),
-            (self.model.node_names, self.nodes),
-            (self.model.held_names, self.held),
-        ):
-            for candidate in (full, f"{full}.1"):
-                if candidate in names:
-                    return to_display(table[:, names.index(candidate)], self.model.units.get(base, "1"))
-        from tme_sim.diagnostics import nearest
-
-        known = [*self.model.state_names, *self.model.node_names]
-        raise KeyError(f'"{full}" is not a state or signal of this run{nearest(full, known)}')
 
 
 @dataclass
@@ -421,100 +337,6 @@ def _fastest(model: CompiledModel, state, th) -> str:
                 if rate > speed:
                     best, speed = f"{process.label} ({process.name})", rate
     return f"the fastest process there is {best}, {speed:.3g} per day"
-
-
-def observe_all(model: CompiledModel, states: np.ndarray, held: np.ndarray, th: np.ndarray) -> np.ndarray:
-    """All signals and rates [time, node] for saved states and held inputs."""
-    out = np.zeros((len(states), len(model.node_names)))
-    for i in range(len(states)):
-        model.observe(np.ascontiguousarray(np.maximum(states[i], 0.0)), np.ascontiguousarray(held[i]), th, out[i])
-    return out
-
-
-# --- from a scenario to a run record ---------------------------------------------------------------------------------
-
-
-def plan_of(scenario) -> Plan:
-    """The plan of a checked scenario (:class:`tme_sim.scenario.Scenario`).
-
-    Raises:
-        InputError: a procedure that is not simulated, or two drugs of the protocol that need the same kinetic slot.
-    """
-    from tme_sim.diagnostics import InputError, Problem
-
-    given = (*scenario.calendar.all, *(t.given[0] for t in scenario.calendar.tracks))
-    for kind in sorted({e.kind for e in given if scenario.tissue == "agents"} & set(PROCEDURES) - {"tace"}):
-        raise InputError(Problem(scenario.name, "protocol", (
-            f'"{kind}" is not part of the agent tissue; leave it out, or write tissue = "density"')))
-    library, covariates = scenario.catalogue.library, scenario.covariates()
-    drugs: dict[str, tuple[Drug, Mapping[str, float | str]]] = {}
-    for name in scenario.calendar.drugs:
-        drug = library.get(name).in_place(drugs)
-        if drug.slot in drugs and drugs[drug.slot][0].name != drug.name:
-            raise InputError(Problem(scenario.name, "protocol", (
-                f"{drugs[drug.slot][0].name} and {drug.name} are both {drug.role}: one run holds one drug of a role; "
-                "leave one out")))
-        drugs[drug.slot] = (drug, covariates)
-    entries = scenario.calendar.entries
-    start = scenario.calendar.first_tick
-    every = max(1, round(_days(scenario.run.output_every) * TICKS_PER_DAY))
-    return Plan(
-        mechanisms=scenario.catalogue.sources,
-        lesions=scenario.lesion_values(),
-        values=scenario.values(),
-        off=scenario.biology.off,
-        hypotheses=scenario.biology.hypotheses,
-        drugs=drugs,
-        entries=_numbered_targets(entries, scenario.patient.lesion),
-        calendar=_numbered_calendar(scenario.calendar, scenario.patient.lesion),
-        start=(start // every) * every,
-        stop=scenario.stop_tick,
-        every=every,
-        oral=scenario.run.oral,
-        rtol=scenario.run.rtol,
-        max_steps=scenario.run.max_steps,
-        wall_seconds=_days(scenario.run.wall_limit) * 86400.0,
-        imaging=_imaging(scenario.imaging),
-        seed=scenario.seed,
-        patient=scenario.patient.number,
-        chance=scenario.patient.chance,
-        piece=scenario.piece if scenario.tissue == "agents" else None,
-    )
-
-
-def _imaging(chosen) -> observe.Imaging:
-    """How a scenario's scans are read."""
-    from tme_sim import criteria
-    from tme_sim.quantities import internal
-
-    settings = criteria.default_settings()
-    settings[criteria.DETECT_FLOOR] = float(internal(*chosen.detection))
-    settings[criteria.GATE] = float(chosen.gate != "none")
-    settings[criteria.TARGETS], settings[criteria.PER_ORGAN] = chosen.targets, chosen.per_organ
-    return observe.Imaging(chosen.criterion, chosen.error, settings)
-
-
-def _days(quantity) -> float:
-    from tme_sim.quantities import internal
-
-    return float(internal(*quantity))
-
-
-def _numbered_targets(entries, lesions):
-    """Entries whose targets are lesion numbers (from 1) instead of names."""
-    number = {one.name: i for i, one in enumerate(lesions, 1)}
-    out = []
-    for e in entries:
-        if e.kind in PROCEDURES and e.data.get("targets"):
-            e = replace(e, data={**e.data, "targets": tuple(number[t] for t in e.data["targets"])})
-        out.append(e)
-    return out
-
-
-def _numbered_calendar(calendar: Calendar, lesions) -> Calendar:
-    """A calendar whose ruled sessions name lesions by number."""
-    tracks = [replace(t, given=tuple(_numbered_targets(t.given, lesions))) for t in calendar.tracks]
-    return replace(calendar, tracks=tuple(tracks))
 
 
 def simulate(

@@ -50,8 +50,9 @@ def test_area_equals_counting_pairs():
 def test_afp_at_entry_is_that_of_the_model():
     from pathlib import Path
 
+    from tme_sim.plan import plan_of
     from tme_sim.scenario import Scenario
-    from tme_sim.simulation import plan_of, set_up
+    from tme_sim.simulation import set_up
 
     cohort = load_cohort(Path(__file__).parents[2] / "configs" / "cohorts" / "emerald1_like.toml")
     patient = next(p for p in make_patients(cohort, 12, 1, check=False) if p.lesions == 1)

@@ -65,7 +65,7 @@ def test_arms_differ_by_treatment_alone(result):
 
 def test_rows_are_those_of_the_patient_alone(result):
     from tme_sim.ensemble import run_rows
-    from tme_sim.simulation import plan_of
+    from tme_sim.plan import plan_of
 
     done, _ = result
     arm = done.trial.arms[1]

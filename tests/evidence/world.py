@@ -16,13 +16,15 @@ import numpy as np
 
 from tme_sim.compiler.model import BaselineError
 from tme_sim.engine.batch import run_batch
+from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.engine.run import Options
 from tme_sim.ensemble import _joined, run_rows
 from tme_sim.mechanisms.registry import all_mechanisms
 from tme_sim.network import compose
+from tme_sim.plan import Plan
 from tme_sim.protocol.calendar import ORDER, Entry
 from tme_sim.quantities import internal, to_display
-from tme_sim.simulation import TICKS_PER_DAY, Plan, structures
+from tme_sim.simulation import structures
 from tme_sim.therapies.library import Library
 
 DRAWS = 24  # of single patients

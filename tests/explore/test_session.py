@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 
 from tme_sim.diagnostics import InputError
+from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.explore import form, frames, packing, prior, timing
 from tme_sim.explore.edits import apply_edit, shifted
 from tme_sim.explore.models import Models
 from tme_sim.explore.session import Session
 from tme_sim.explore.tab import Tab
+from tme_sim.plan import plan_of
 from tme_sim.scenario import Scenario
-from tme_sim.simulation import TICKS_PER_DAY, plan_of, simulate
+from tme_sim.simulation import simulate
 from tme_sim.toml_writer import write_toml
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,8 @@ import numpy as np
 from tme_sim.compiler.symbolic import build
 from tme_sim.engine import queue as queue_module
 from tme_sim.engine import run as engine
-from tme_sim.export.sbml import document_values, identifier, names_read
-from tme_sim.export.source import TICKS_PER_DAY
+from tme_sim.export.sbml import document_values, names_read
+from tme_sim.export.source import TICKS_PER_DAY, identifier
 
 SCALED, POINTWISE, FLOOR = 1e-7, 1e-6, 1e-9
 

@@ -6,9 +6,11 @@ from types import SimpleNamespace
 import numpy as np
 
 from tme_sim.compiler.model import compile_model
+from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.mechanisms.registry import all_mechanisms
 from tme_sim.network import compose
-from tme_sim.simulation import TICKS_PER_DAY, Plan, run_plan
+from tme_sim.plan import Plan
+from tme_sim.simulation import run_plan
 from tme_sim.therapies.library import Library
 
 

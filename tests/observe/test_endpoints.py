@@ -17,7 +17,7 @@ from tme_sim.observe import (
     visit_ticks,
 )
 from tme_sim.observe.endpoints import crossing_ticks
-from tme_sim.simulation import Plan
+from tme_sim.plan import Plan
 
 DAY = 1440
 STOP = 300 * DAY

@@ -16,18 +16,20 @@ import numpy as np
 from tme_sim import simulation
 from tme_sim.compiler.model import CompiledModel
 from tme_sim.engine import batch, codes, run
+from tme_sim.engine.queue import TICKS_PER_DAY
+from tme_sim.plan import Plan, plan_of
 from tme_sim.quantities import internal
 from tme_sim.scenario import Scenario
 
 ROOT = Path(__file__).parents[2]
-DAY = simulation.TICKS_PER_DAY
+DAY = TICKS_PER_DAY
 
 
 @dataclass(frozen=True)
 class Case:
     """A scenario joined to its compiled model: its plan, which parameters are drawn, and their physical bounds."""
 
-    plan: simulation.Plan
+    plan: Plan
     ready: simulation.SetUp
     functions: run.Functions
     free: np.ndarray
@@ -48,7 +50,7 @@ class Case:
 @cache
 def case(scenario: str = "configs/emerald1.toml", days: int = 120) -> Case:
     """The scenario of a shipped file, cut to `days`."""
-    plan = dataclasses.replace(simulation.plan_of(Scenario.load(ROOT / scenario)), stop=days * DAY)
+    plan = dataclasses.replace(plan_of(Scenario.load(ROOT / scenario)), stop=days * DAY)
     ready = simulation.set_up(plan)
     bounds, free = np.empty((ready.par.size, 2)), ready.par > 0.0
     for i, name in enumerate(ready.model.parameter_names):

@@ -18,6 +18,7 @@ from scipy.integrate import solve_ivp
 from tests.promises import draws as d
 from tme_sim import simulation
 from tme_sim.engine import queue as calendar
+from tme_sim.outcome import SimulationError
 
 SPREAD = 0.4  # standard deviation of the logarithm of every free parameter
 NEARER = 8
@@ -37,7 +38,7 @@ def as_simulated(case: d.Case, ready: d.Prepared, rtol: float) -> np.ndarray:
     for p in range(len(out)):
         try:
             states, _, _ = simulation._integrate(plan, alone(case, ready, p), ticks, None)
-        except simulation.SimulationError:
+        except SimulationError:
             continue
         out[p] = states
     return out

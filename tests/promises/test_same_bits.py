@@ -15,6 +15,8 @@ from tests.promises import fingerprint, golden
 from tests.promises.processes import python
 from tme_sim import simulation
 from tme_sim.engine import codes, rng, run
+from tme_sim.outcome import observe_all
+from tme_sim.plan import plan_of
 
 # --- the table ------------------------------------------------------------------------------------------------------------
 
@@ -91,7 +93,7 @@ def on_its_own(p: int) -> tuple[np.ndarray, np.ndarray, int]:
     setup = dataclasses.replace(case.ready, par=ready.par[p], y0=ready.y0[p], u0=ready.u0[p], th=ready.th[p],
                                 jumps=(*ready.jumps[:2], ready.values[p]), queue=ready.queues[p])
     states, held, stats = simulation._integrate(case.plan, setup, d.ticks(case), None)
-    return states, simulation.observe_all(case.model, states, held, ready.th[p]), stats["steps"] + stats["rejected"]
+    return states, observe_all(case.model, states, held, ready.th[p]), stats["steps"] + stats["rejected"]
 
 
 def test_a_run_on_its_own_equals_its_row_of_a_batch():
@@ -137,7 +139,7 @@ def test_pauses_reloads_records_and_clocks_change_no_bit():
 
 
 def test_arms_share_the_patient_and_their_draws():
-    setups = {name: simulation.set_up(simulation.plan_of(golden.scenario(name))) for name in golden.SCENARIOS}
+    setups = {name: simulation.set_up(plan_of(golden.scenario(name))) for name in golden.SCENARIOS}
     first = setups["untreated"]
     seeds = {golden.scenario(name).seed for name in golden.SCENARIOS}
     assert len(seeds) == 1

@@ -8,8 +8,9 @@ import pytest
 
 from tme_sim.diagnostics import InputError
 from tme_sim.ensemble import run_rows
+from tme_sim.plan import plan_of
 from tme_sim.scenario import Scenario
-from tme_sim.simulation import plan_of, run_plan
+from tme_sim.simulation import run_plan
 
 pytestmark = pytest.mark.timeout(900)  # the first test of a fresh machine compiles the network
 CONFIGS = Path(__file__).parents[2] / "configs"

@@ -211,7 +211,8 @@ def test_weights_change_what_is_given():
 
 
 def test_all_shipped_protocols_share_few_structures():
-    from tme_sim.simulation import plan_of, slots_for
+    from tme_sim.plan import plan_of
+    from tme_sim.simulation import slots_for
 
     plans = [plan_of(load(name)) for name in PUBLISHED]
     structures = {(tuple(p.off), tuple(p.hypotheses), slots_for(len(p.lesions))) for p in plans}

@@ -8,7 +8,7 @@ import pytest
 from limits.full_model import at, run, tace
 
 from tme_sim import Scenario
-from tme_sim.simulation import TICKS_PER_DAY
+from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.therapies import procedures
 from tme_sim.therapies.procedures import (
     COSTS,

@@ -3,8 +3,9 @@
 import pytest
 from tissue.test_piece import TEXT
 
+from tme_sim.outcome import SimulationError
 from tme_sim.scenario import Scenario
-from tme_sim.simulation import SimulationError, simulate
+from tme_sim.simulation import simulate
 
 CHANGES = ["piece.checkpoint_every=0.5 day", "piece.film_every=0.5 day"]
 

@@ -7,6 +7,7 @@ import pytest
 
 from tme_sim import simulation
 from tme_sim.diagnostics import InputError
+from tme_sim.plan import plan_of
 from tme_sim.scenario import Scenario
 from tme_sim.tissue.coupling import Coupling, embolise
 from tme_sim.tissue.laws import Here, Laws, Scalars
@@ -38,7 +39,7 @@ duration = "2 day"
 @cache
 def ready():
     """The plan made ready, and what is read of the untreated body."""
-    plan = simulation.plan_of(Scenario.from_text(TEXT))
+    plan = plan_of(Scenario.from_text(TEXT))
     return plan, simulation.set_up(plan)
 
 

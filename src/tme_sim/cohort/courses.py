@@ -18,7 +18,9 @@ def courses_of(
     The sums are those of the trial's criterion (RECICL has none: RECIST 1.1 then).  These patients are simulated again,
     since the rows hold no scans; who cannot be run to the end is left out.
     """
-    from tme_sim.simulation import SimulationError, plan_of, run_plan
+    from tme_sim.outcome import SimulationError
+    from tme_sim.plan import plan_of
+    from tme_sim.simulation import run_plan
 
     out: dict[str, list[dict[str, Any]]] = {}
     for arm in result.trial.arms:
@@ -44,7 +46,7 @@ def _until(plan: Any, row: Any) -> Any:
     """The plan, ended a scan after death, so that no tumour has to be followed beyond it."""
     from dataclasses import replace
 
-    from tme_sim.simulation import TICKS_PER_DAY
+    from tme_sim.engine.queue import TICKS_PER_DAY
 
     if not row["os_event"]:
         return plan

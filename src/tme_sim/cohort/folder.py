@@ -119,7 +119,7 @@ def _column(values: Sequence[Any]) -> np.ndarray:
 
 def draw_trial(folder: str | Path, result: TrialResult, courses: Mapping | None = None) -> list[Path]:
     """Draw the figures of a trial into ``figures/``."""
-    from tme_sim.plots.run import save_figure
+    from tme_sim.plots.files import save_figure
     from tme_sim.plots.trial import FIGURES, trial_figures
 
     target = Path(folder) / "figures"

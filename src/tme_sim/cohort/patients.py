@@ -221,8 +221,9 @@ class _Rest:
     """Whether a patient can exist before treatment: each lesion on its own, in the model of one lesion."""
 
     def __init__(self, cohort: Cohort, scenario: Scenario | None):
+        from tme_sim.plan import plan_of
         from tme_sim.scenario import Scenario
-        from tme_sim.simulation import plan_of, set_up
+        from tme_sim.simulation import set_up
 
         if scenario is None:
             scenario = Scenario.from_text("schema = 1", "scenario", catalogue=cohort.catalogue)

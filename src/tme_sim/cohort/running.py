@@ -135,7 +135,8 @@ def run_trial(
         InputError: a folder that holds another trial, or a follow-up that ends before a patient enters.
     """
     from tme_sim import observe
-    from tme_sim.simulation import TICKS_PER_DAY, plan_of
+    from tme_sim.engine.queue import TICKS_PER_DAY
+    from tme_sim.plan import plan_of
 
     begin = clock.perf_counter()
     chosen = (
@@ -204,7 +205,7 @@ def _repeat(trial: Trial, place: int) -> int:
 def _rows(arm: Arm, patients: Sequence[VirtualPatient], jobs: int | None, announce) -> list[dict]:
     """Rows of patients in an arm, as they are stored: status, message, summary."""
     from tme_sim.ensemble import BAD_INPUT, run_rows
-    from tme_sim.simulation import plan_of
+    from tme_sim.plan import plan_of
 
     plans, bad = [], {}
     for i, patient in enumerate(patients):

@@ -145,7 +145,7 @@ def describe(
             announce(f"not compared, since no draw has the name: {', '.join(spare)}")
     if out:
         from tme_sim.plots.cohort import CAPTION, QUESTION, cohort_figure
-        from tme_sim.plots.run import save_figure
+        from tme_sim.plots.files import save_figure
 
         save_figure(cohort_figure(made, patients, compared), out, QUESTION, CAPTION)
         click.echo(f"drawn to {out}")

@@ -11,7 +11,8 @@ from typing import Any
 
 from tme_sim.explore import frames
 from tme_sim.explore.models import Models
-from tme_sim.simulation import plan_of, run_plan
+from tme_sim.plan import plan_of
+from tme_sim.simulation import run_plan
 
 __all__ = ["CellRun", "Stopped"]
 

@@ -15,7 +15,10 @@ import numpy as np
 
 from tme_sim import record
 from tme_sim.definitions import definition_of
+from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.explore.models import Models
+from tme_sim.outcome import Outcome
+from tme_sim.plan import Plan, plan_of
 from tme_sim.plots.figures import FIGURES
 from tme_sim.plots.panel import Panel, axis_limits
 from tme_sim.plots.style import COLOURS
@@ -23,7 +26,7 @@ from tme_sim.plots.treatments import treatments_of
 from tme_sim.protocol.calendar import PROCEDURES
 from tme_sim.quantities import convert
 from tme_sim.results import Run
-from tme_sim.simulation import TICKS_PER_DAY, Outcome, Plan, plan_of, run_plan
+from tme_sim.simulation import run_plan
 
 __all__ = ["OVERVIEW", "VIEWS", "calendar_of", "compute", "endpoints_of", "panels_of", "plan_for", "run_of"]
 
@@ -71,7 +74,7 @@ def plan_for(scenario: Any) -> Plan:
     """The plan of a scenario for the page, which always follows at the fidelity "density".
 
     Raises:
-        InputError: as :func:`tme_sim.simulation.plan_of`.
+        InputError: as :func:`tme_sim.plan.plan_of`.
     """
     return replace(plan_of(scenario), piece=None)
 

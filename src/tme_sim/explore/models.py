@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from tme_sim.simulation import Plan, SetUp, slots_for, structures
+from tme_sim.plan import Plan
+from tme_sim.simulation import SetUp, slots_for, structures
 
 __all__ = ["Models"]
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from tme_sim.plan import Plan
 from tme_sim.quantities import Parameter
-from tme_sim.simulation import Plan
 
 __all__ = ["draw_plans", "draws", "members"]
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from tme_sim.diagnostics import InputError, Problem, parse_toml
 from tme_sim.explore.edits import apply_edit
+from tme_sim.plan import plan_of
 from tme_sim.scenario import Scenario
-from tme_sim.simulation import plan_of
 from tme_sim.toml_writer import write_toml
 
 __all__ = ["Session", "Step"]

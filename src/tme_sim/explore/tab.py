@@ -25,7 +25,8 @@ from tme_sim.explore.form import form_of, values_of
 from tme_sim.explore.models import Models
 from tme_sim.explore.prior import draw_plans, draws, members
 from tme_sim.explore.session import Session
-from tme_sim.simulation import SimulationError, run_plan
+from tme_sim.outcome import SimulationError
+from tme_sim.simulation import run_plan
 
 __all__ = ["Tab"]
 

@@ -17,8 +17,8 @@ from tme_sim.diagnostics import InputError, Problem, quoted
 from tme_sim.explore.edits import apply_edit
 from tme_sim.findings.surface import NEAR, Surface, near_best, surface_of
 from tme_sim.findings.table import sense_of
+from tme_sim.plan import Plan, plan_of
 from tme_sim.scenario import Scenario
-from tme_sim.simulation import Plan, plan_of
 from tme_sim.toml_writer import write_toml
 
 __all__ = ["OFFSETS", "OUTCOMES", "columns_of", "of_study", "outcomes_of", "shown"]

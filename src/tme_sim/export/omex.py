@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 from tme_sim.compiler.symbolic import Model, build
 from tme_sim.export.parameters import number, parameter_table
-from tme_sim.export.sbml import DISCLAIMER, identifier, model_id, printable, sbml_document
-from tme_sim.export.source import Source, Trajectory
+from tme_sim.export.sbml import DISCLAIMER, model_id, printable, sbml_document
+from tme_sim.export.source import Source, Trajectory, identifier
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 FORMATS = {

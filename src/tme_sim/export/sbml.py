@@ -44,7 +44,7 @@ from tme_sim.compiler.symbolic import Model, build
 from tme_sim.export.dimension import NONE, PER_DAY, Dim, Dimensions, over, times
 from tme_sim.export.mathml import POWER, TIME, Writer, call, name, number
 from tme_sim.export.notation import plain
-from tme_sim.export.source import TICKS_PER_DAY, Affine, ExportError, Source, apply_jump, calendar_of
+from tme_sim.export.source import TICKS_PER_DAY, Affine, ExportError, Source, apply_jump, calendar_of, identifier
 from tme_sim.quantities import BASE_UNITS
 
 NAMESPACES = (
@@ -138,11 +138,6 @@ def checked(text: str) -> str:
     if found:
         raise ExportError("the SBML of this model is not sound:\n" + "\n".join(found[:10]))
     return text
-
-
-def identifier(label: str, lesion_scope: bool, lesion: int, n_lesions: int) -> str:
-    """SBML identifier of a network name: the name itself, with `__k` for lesion k of several."""
-    return f"{label}__{lesion + 1}" if lesion_scope and n_lesions > 1 else label
 
 
 def without_small_constants(model: Model) -> Model:

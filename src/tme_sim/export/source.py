@@ -180,7 +180,8 @@ def source_of_scenario(scenario, *, trajectory: bool = False, announce=None) -> 
         InputError, NetworkError, BaselineError: as a run of the scenario would.
         ExportError: the calendar decides at scans.
     """
-    from tme_sim.simulation import plan_of, run_plan, set_up
+    from tme_sim.plan import plan_of
+    from tme_sim.simulation import run_plan, set_up
 
     plan = plan_of(scenario)
     ready = set_up(plan, announce=announce)
@@ -200,7 +201,6 @@ def trajectory_of(outcome) -> Trajectory:
 
     Columns are named as the SBML export names them.
     """
-    from tme_sim.export.sbml import identifier
 
     model, names, units, columns = outcome.model, [], [], []
     for labels, table in ((model.state_names, outcome.states), (model.node_names, outcome.nodes)):
@@ -233,3 +233,8 @@ def _origins(scenario) -> dict[str, str]:
     for i, lesion in enumerate(scenario.patient.lesion):
         out |= {f"{name}.{i + 1}": scenario.origin(("patient", "lesion", i, name)) for name in lesion.parameters}
     return out
+
+
+def identifier(label: str, lesion_scope: bool, lesion: int, n_lesions: int) -> str:
+    """SBML identifier of a network name: the name itself, with `__k` for lesion k of several."""
+    return f"{label}__{lesion + 1}" if lesion_scope and n_lesions > 1 else label

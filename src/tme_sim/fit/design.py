@@ -65,7 +65,7 @@ def session_numbers() -> dict[str, Any]:
 
 def plan_with(scenario: Any, patient: Any, values: Mapping[str, float], settings: Any) -> Any:
     """The plan of a patient with model parameters changed (internal units)."""
-    from tme_sim.simulation import plan_of
+    from tme_sim.plan import plan_of
 
     plan = plan_of(scenario.changed(patient.changes))
     known = session_numbers()

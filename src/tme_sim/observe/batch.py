@@ -15,7 +15,7 @@ from tme_sim.protocol.calendar import LOOKS
 
 if TYPE_CHECKING:
     from tme_sim.compiler.model import CompiledModel
-    from tme_sim.simulation import Plan
+    from tme_sim.plan import Plan
 
 TICKS_PER_DAY = 1440
 WEEK = 7 * TICKS_PER_DAY

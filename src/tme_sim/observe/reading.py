@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numba import njit, types
 
 from tme_sim import criteria as k
 from tme_sim.criteria import MATRIX, OPTIONS, REAL, VECTOR
-from tme_sim.imaging import see_lesions
+from tme_sim.imaging import Imaging, see_lesions
 from tme_sim.observe.resection import can_be_resected
 
 BLOCKS = types.float64[:, :, ::1]
 INTS = types.int64[::1]
 U64 = types.uint64
 HISTORY = 7  # per visit: status of three criteria, sums of three criteria, resectable
-
-
-@dataclass(frozen=True)
-class Imaging:
-    """How scans are read: `criterion` of the main endpoints, relative `error` of a diameter, and the criteria's
-    settings.
-
-    `settings` (SETTINGS) as in :func:`tme_sim.criteria.default_settings`.
-    """
-
-    criterion: str = "recist11"
-    error: float = 0.0
-    settings: np.ndarray = field(default_factory=k.default_settings)
 
 
 @dataclass(frozen=True)

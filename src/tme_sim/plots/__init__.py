@@ -6,7 +6,8 @@ global state of it is touched.
 
 from tme_sim.plots.attribution import attribution_figure, draw_attribution
 from tme_sim.plots.compare import comparison_figure, draw_comparison
-from tme_sim.plots.run import draw_run, run_figures, save_figure
+from tme_sim.plots.files import save_figure
+from tme_sim.plots.run import draw_run, run_figures
 
 __all__ = [
     "attribution_figure",

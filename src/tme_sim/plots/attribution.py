@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tme_sim.plots.run import save_figure
+from tme_sim.plots.files import save_figure
 from tme_sim.plots.style import DPI, INK, MUTED, TEXT, TITLE, WIDTH_MM, number_text, unit_text
 
 __all__ = ["attribution_figure", "draw_attribution"]

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
+from tme_sim.plots.files import save_figure
 from tme_sim.plots.panel import KeyItem, Line, Panel, Reference
-from tme_sim.plots.record import diameter, lesion_volumes, unit_of
-from tme_sim.plots.run import origin_of, save_figure, title_of
+from tme_sim.plots.record import diameter, lesion_volumes, title_of, unit_of
 from tme_sim.plots.sheet import draw_sheet
 from tme_sim.plots.style import COLOURS, LESION_STYLES, RUN_COLOURS, TimeScale
-from tme_sim.plots.treatments import PROCEDURES, Track, Treatments, treatments_of
+from tme_sim.plots.treatments import PROCEDURES, Track, Treatments, origin_of, treatments_of
 from tme_sim.thresholds import PARTIAL
 
 __all__ = ["comparison_figure", "draw_comparison"]

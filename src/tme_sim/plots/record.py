@@ -7,7 +7,7 @@ import numpy as np
 from tme_sim.plots.panel import Line
 from tme_sim.plots.style import COLOURS, LESION_STYLES, unit_text
 
-__all__ = ["curve", "diameter", "lesion_count", "lesion_names", "lesion_volumes", "unit_of"]
+__all__ = ["curve", "diameter", "lesion_count", "lesion_names", "lesion_volumes", "title_of", "unit_of"]
 
 
 def lesion_count(run) -> int:
@@ -79,3 +79,15 @@ def lesion_volumes(run) -> dict[str, np.ndarray] | None:
     cells = {kind: np.asarray(run[kind]).reshape(shape) for kind in ("viable_cells", "dying", "necrotic")}
     total = np.maximum(sum(cells.values()), 1e-300)
     return {kind.removesuffix("_cells"): whole * count / total for kind, count in cells.items()}
+
+
+def title_of(run) -> str:
+    """Title of a run's scenario, or its name."""
+    import tomllib
+
+    try:
+        scenario = tomllib.loads(run.scenario_text)
+    except tomllib.TOMLDecodeError:
+        scenario = {}
+    name = run.manifest.get("scenario", {}).get("name", "")
+    return str(scenario.get("title") or scenario.get("name") or name or "run")

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
 from tme_sim.plots.figures import FIGURES
+from tme_sim.plots.files import save_figure
 from tme_sim.plots.panel import KeyItem
-from tme_sim.plots.record import lesion_names
+from tme_sim.plots.record import lesion_names, title_of
 from tme_sim.plots.sheet import draw_sheet
-from tme_sim.plots.style import COLOURS, DPI, LESION_STYLES, MUTED
-from tme_sim.plots.treatments import PROCEDURES, Treatments, treatments_of
+from tme_sim.plots.style import COLOURS, LESION_STYLES, MUTED
+from tme_sim.plots.tissue_course import draw_tissue
+from tme_sim.plots.treatments import PROCEDURES, Treatments, origin_of, treatments_of
 
-__all__ = ["draw_run", "run_figures", "save_figure"]
+__all__ = ["draw_run", "run_figures"]
 
 
 def run_figures(run, names: Any = None) -> dict[str, Any]:
@@ -66,39 +67,8 @@ def draw_run(folder: str | Path) -> list[Path]:
         else:
             path.unlink(missing_ok=True)  # an earlier drawing of this folder
     if any(name.startswith("snapshots/") for name in run.manifest["files"]):
-        from tme_sim.plots.tissue_course import draw_tissue
-
         paths += draw_tissue(run, folder, target)
     return paths
-
-
-def save_figure(figure, path: str | Path, title: str = "", caption: str = "") -> Path:
-    """Write a figure as PNG with its title and caption inside; the file appears whole or not at all."""
-    from tme_sim.results import write_file
-
-    stream = io.BytesIO()
-    about = {"Title": title, "Description": caption}
-    quick = {"compress_level": 2}  # a figure is mostly white: hardly larger so, and sooner written
-    figure.savefig(stream, format="png", dpi=DPI, metadata={k: v for k, v in about.items() if v}, pil_kwargs=quick)
-    write_file(path, stream.getvalue())
-    return Path(path)
-
-
-def origin_of(treatments: Treatments) -> str:
-    """What day 0 is."""
-    return "first TACE" if treatments.tace and treatments.tace[0] == 0 else "day 0"
-
-
-def title_of(run) -> str:
-    """Title of a run's scenario, or its name."""
-    import tomllib
-
-    try:
-        scenario = tomllib.loads(run.scenario_text)
-    except tomllib.TOMLDecodeError:
-        scenario = {}
-    name = run.manifest.get("scenario", {}).get("name", "")
-    return str(scenario.get("title") or scenario.get("name") or name or "run")
 
 
 def _subtitle(run) -> str:

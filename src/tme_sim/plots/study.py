@@ -47,7 +47,7 @@ def draw_study(plan: PlanTable, table: Mapping[str, Any], out: str | Path, endpo
     Raises:
         ValueError: as :func:`study_figure`.
     """
-    from tme_sim.plots.run import save_figure
+    from tme_sim.plots.files import save_figure
 
     caption = f"Study {plan.about['name']}: {plan.about.get('question', '')}"
     return save_figure(study_figure(plan, table, endpoint), out, plan.about.get("title", ""), caption)

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from tme_sim.plots.files import save_figure
 from tme_sim.plots.panel import Line, Panel
+from tme_sim.plots.record import title_of
 from tme_sim.plots.sheet import draw_sheet
 from tme_sim.plots.style import COLOURS, unit_text
-from tme_sim.plots.treatments import treatments_of
+from tme_sim.plots.treatments import origin_of, treatments_of
 from tme_sim.tissue.measures import measures
 from tme_sim.tissue.snapshots import FILM, film_of, snapshots_of
 
@@ -39,8 +41,6 @@ def measure_figure(run: Any, folder: Path) -> Any:
     Raises:
         InputError: a film that is missing or damaged.
     """
-    from tme_sim.plots.run import origin_of, title_of
-
     frames = film_of(folder)
     days = np.array([f.day for f in frames])
     rows = [measures(f) for f in frames]
@@ -62,7 +62,6 @@ def measure_figure(run: Any, folder: Path) -> Any:
 
 def draw_tissue(run: Any, folder: Path, target: Path) -> list[Path]:
     """Draw `tissue.png` (the sheet of snapshots) and `tissue_measures.png`; returns their paths."""
-    from tme_sim.plots.run import save_figure, title_of
     from tme_sim.plots.tissue import snapshot_sheet
 
     paths = []

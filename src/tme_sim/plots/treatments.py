@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tme_sim.plots.style import COLOURS
 
-__all__ = ["PROCEDURES", "Course", "Track", "Treatments", "treatments_of"]
+__all__ = ["Course", "PROCEDURES", "Track", "Treatments", "origin_of", "treatments_of"]
 
 PROCEDURES = {"ablation": "ablation", "sbrt": "radiotherapy", "radioembolisation": "radioembolisation"}  # in words
 HOLD = 1.75  # a gap this many times the usual one is a hold, and the bar is cut
@@ -130,3 +130,8 @@ def _slots(drugs: Iterable[str]) -> dict[str, str]:
         except KeyError:
             out[name] = ""
     return out
+
+
+def origin_of(treatments: Treatments) -> str:
+    """What day 0 is."""
+    return "first TACE" if treatments.tace and treatments.tace[0] == 0 else "day 0"

@@ -9,8 +9,8 @@ import numpy as np
 
 from tme_sim.definitions import definition_of
 from tme_sim.plots.figures import FIGURES
-from tme_sim.plots.record import lesion_names, lesion_volumes
-from tme_sim.plots.run import run_figures, title_of
+from tme_sim.plots.record import lesion_names, lesion_volumes, title_of
+from tme_sim.plots.run import run_figures
 from tme_sim.plots.style import COLOURS, DPI, unit_text
 from tme_sim.plots.treatments import Treatments, treatments_of
 from tme_sim.quantities import GRADES

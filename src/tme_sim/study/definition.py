@@ -14,8 +14,8 @@ from tme_sim.study.keys import LeafSum, model_digest, short_digest
 from tme_sim.study.plan_table import PlanTable
 
 if TYPE_CHECKING:
+    from tme_sim.plan import Plan
     from tme_sim.scenario import Scenario
-    from tme_sim.simulation import Plan
 
 __all__ = ["Arm", "Outputs", "Point", "Study"]
 
@@ -200,7 +200,7 @@ class Study:
         Raises:
             InputError: as :meth:`scenario`.
         """
-        from tme_sim.simulation import plan_of
+        from tme_sim.plan import plan_of
 
         return plan_of(self.scenario(point))
 

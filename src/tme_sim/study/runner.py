@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from tme_sim.diagnostics import InputError, Places
 from tme_sim.ensemble import BAD_INPUT, FAILED, Row, Series, run_rows
-from tme_sim.simulation import Plan, SimulationError, plan_of, simulate, structures
+from tme_sim.outcome import SimulationError
+from tme_sim.plan import Plan, plan_of
+from tme_sim.simulation import simulate, structures
 from tme_sim.study.definition import Outputs, Study
 from tme_sim.validation import Problems
 

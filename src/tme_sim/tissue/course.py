@@ -73,7 +73,7 @@ class Course:
         Raises:
             SimulationError: as :func:`integrate`.
         """
-        from tme_sim.simulation import SimulationError
+        from tme_sim.outcome import SimulationError
 
         plan, run = self.plan, self.run
         options = engine.Options(rtol=plan.rtol, atol=self.ready.model.tolerances(plan.rtol),

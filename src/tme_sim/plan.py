@@ -1,0 +1,131 @@
+"""Everything that decides a run, resolved; and how a checked scenario becomes such a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from tme_sim.engine.queue import TICKS_PER_DAY
+from tme_sim.imaging import Imaging
+from tme_sim.network import Mechanism
+from tme_sim.protocol.calendar import PROCEDURES, Calendar
+from tme_sim.therapies.drug import Drug
+
+if TYPE_CHECKING:
+    from tme_sim.tissue.settings import Tissue
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides a run, resolved: no file, no text with units.
+
+    `values` and each of `lesions` map parameter names to internal values; `parameters` are the resolved declarations
+    (for provenance).  `drugs` maps a kinetic slot to (library entry, covariates).  `entries` are dated entries of
+    :mod:`tme_sim.schedule`.  Times are ticks of one minute; day 0 is tick 0.
+    """
+
+    mechanisms: Sequence[Mechanism]
+    lesions: Sequence[Mapping[str, float]]
+    values: Mapping[str, float] = field(default_factory=dict)
+    off: Sequence[str] = ()
+    hypotheses: Mapping[str, str] = field(default_factory=dict)
+    drugs: Mapping[str, tuple[Drug, Mapping[str, float | str]]] = field(default_factory=dict)
+    entries: Sequence = ()
+    calendar: Calendar = Calendar()  # what visits decide about; its dated entries are `entries`
+    start: int = 0
+    stop: int = 365 * TICKS_PER_DAY
+    every: int = TICKS_PER_DAY
+    oral: str = "averaged"  # daily tablets as a constant intake, or "resolved" dose by dose
+    rtol: float = 1e-5
+    max_steps: int = 200_000
+    wall_seconds: float | None = 600.0
+    imaging: Imaging = field(default_factory=Imaging)
+    seed: int = 1
+    patient: int = 0  # keys the draws of this patient
+    chance: str = "median"  # what cumulative hazards must reach to strike: their median, or "drawn" per patient
+    session: Mapping[str, float] = field(default_factory=dict)  # numbers of embolisation in place of the declared ones
+    piece: Tissue | None = None  # the first lesion as a piece of agent tissue instead of densities
+
+
+def plan_of(scenario) -> Plan:
+    """The plan of a checked scenario (:class:`tme_sim.scenario.Scenario`).
+
+    Raises:
+        InputError: a procedure that is not simulated, or two drugs of the protocol that need the same kinetic slot.
+    """
+    from tme_sim.diagnostics import InputError, Problem
+
+    given = (*scenario.calendar.all, *(t.given[0] for t in scenario.calendar.tracks))
+    for kind in sorted({e.kind for e in given if scenario.tissue == "agents"} & set(PROCEDURES) - {"tace"}):
+        raise InputError(Problem(scenario.name, "protocol", (
+            f'"{kind}" is not part of the agent tissue; leave it out, or write tissue = "density"')))
+    library, covariates = scenario.catalogue.library, scenario.covariates()
+    drugs: dict[str, tuple[Drug, Mapping[str, float | str]]] = {}
+    for name in scenario.calendar.drugs:
+        drug = library.get(name).in_place(drugs)
+        if drug.slot in drugs and drugs[drug.slot][0].name != drug.name:
+            raise InputError(Problem(scenario.name, "protocol", (
+                f"{drugs[drug.slot][0].name} and {drug.name} are both {drug.role}: one run holds one drug of a role; "
+                "leave one out")))
+        drugs[drug.slot] = (drug, covariates)
+    entries = scenario.calendar.entries
+    start = scenario.calendar.first_tick
+    every = max(1, round(_days(scenario.run.output_every) * TICKS_PER_DAY))
+    return Plan(
+        mechanisms=scenario.catalogue.sources,
+        lesions=scenario.lesion_values(),
+        values=scenario.values(),
+        off=scenario.biology.off,
+        hypotheses=scenario.biology.hypotheses,
+        drugs=drugs,
+        entries=_numbered_targets(entries, scenario.patient.lesion),
+        calendar=_numbered_calendar(scenario.calendar, scenario.patient.lesion),
+        start=(start // every) * every,
+        stop=scenario.stop_tick,
+        every=every,
+        oral=scenario.run.oral,
+        rtol=scenario.run.rtol,
+        max_steps=scenario.run.max_steps,
+        wall_seconds=_days(scenario.run.wall_limit) * 86400.0,
+        imaging=_imaging(scenario.imaging),
+        seed=scenario.seed,
+        patient=scenario.patient.number,
+        chance=scenario.patient.chance,
+        piece=scenario.piece if scenario.tissue == "agents" else None,
+    )
+
+
+def _imaging(chosen) -> Imaging:
+    """How a scenario's scans are read."""
+    from tme_sim import criteria
+    from tme_sim.quantities import internal
+
+    settings = criteria.default_settings()
+    settings[criteria.DETECT_FLOOR] = float(internal(*chosen.detection))
+    settings[criteria.GATE] = float(chosen.gate != "none")
+    settings[criteria.TARGETS], settings[criteria.PER_ORGAN] = chosen.targets, chosen.per_organ
+    return Imaging(chosen.criterion, chosen.error, settings)
+
+
+def _days(quantity) -> float:
+    from tme_sim.quantities import internal
+
+    return float(internal(*quantity))
+
+
+def _numbered_targets(entries, lesions):
+    """Entries whose targets are lesion numbers (from 1) instead of names."""
+    number = {one.name: i for i, one in enumerate(lesions, 1)}
+    out = []
+    for e in entries:
+        if e.kind in PROCEDURES and e.data.get("targets"):
+            e = replace(e, data={**e.data, "targets": tuple(number[t] for t in e.data["targets"])})
+        out.append(e)
+    return out
+
+
+def _numbered_calendar(calendar: Calendar, lesions) -> Calendar:
+    """A calendar whose ruled sessions name lesions by number."""
+    tracks = [replace(t, given=tuple(_numbered_targets(t.given, lesions))) for t in calendar.tracks]
+    return replace(calendar, tracks=tuple(tracks))
