@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tme_sim.diagnostics import InputError
-from tme_sim.fit.design import session_numbers, simulate_pairs, values_of
+from tme_sim.fit.design import simulate_pairs, values_of
 from tme_sim.fit.posterior import model_digest
-from tme_sim.fit.targets import load_problem
+from tme_sim.fit.targets import load_problem, session_numbers
 from tme_sim.therapies.session import Session, lesion_changes
 
 ROOT = Path(__file__).parents[2]

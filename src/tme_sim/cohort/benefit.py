@@ -85,14 +85,12 @@ def _afp(value: Mapping[str, Any], units: Mapping[str, str], known: Mapping[str,
 
 def benefit_of(result: TrialResult, first: str, second: str) -> Benefit | None:
     """Effects and predictions of a pair of arms; None with fewer than `FEWEST` patients."""
-    from tme_sim.cohort.summary import gains
-
     if len(result.follow_up) < FEWEST:
         return None
     cohort = result.trial.cohort
     units = {name: draw.unit for name, draw in cohort.draws.items()}
     markers = markers_of(result.values, units, cohort.catalogue.names())
-    gain = gains(result, first, second) / DAYS_PER_MONTH
+    gain = result.gains(first, second) / DAYS_PER_MONTH
     numbers = np.array([row["patient"] for row in result.rows[first]])
     return foretold(first, second, gain, markers, numbers % FOLDS)
 

@@ -62,6 +62,10 @@ class TrialResult:
         """
         return np.array([row[endpoint] for row in self.rows[arm]])
 
+    def gains(self, first: str, second: str, endpoint: str = "pfs") -> np.ndarray:
+        """Days that each patient gains by `second` over `first` (P), without dropout, within what was simulated."""
+        return self.column(second, endpoint).astype(np.float64) - self.column(first, endpoint).astype(np.float64)
+
     def seen(self, arm: str, endpoint: str) -> tuple[np.ndarray, np.ndarray]:
         """Days and events (P, P) of a time to event as the trial would record it.
 

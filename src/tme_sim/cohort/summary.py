@@ -159,11 +159,6 @@ def contrast(result: TrialResult, first: str, second: str, who: np.ndarray) -> d
     return out
 
 
-def gains(result: TrialResult, first: str, second: str, endpoint: str = "pfs") -> np.ndarray:
-    """Days that each patient gains by `second` over `first` (P), without dropout, within what was simulated."""
-    return result.column(second, endpoint).astype(np.float64) - result.column(first, endpoint).astype(np.float64)
-
-
 def paired(result: TrialResult, first: str, second: str) -> dict[str, Any]:
     """Differences between two arms in the same patients: mean gain with its interval, who gains, who loses.
 
@@ -173,7 +168,7 @@ def paired(result: TrialResult, first: str, second: str) -> dict[str, Any]:
 
     out: dict[str, Any] = {}
     for endpoint in ("pfs", "os"):
-        gain = gains(result, first, second, endpoint) / DAYS_PER_MONTH
+        gain = result.gains(first, second, endpoint) / DAYS_PER_MONTH
         half = stats.sem(gain) * stats.t.ppf(0.975, len(gain) - 1) if len(gain) > 1 else math.nan
         mean = float(gain.mean())
         out[endpoint] = {

@@ -17,11 +17,10 @@ from typing import Any
 import numpy as np
 
 from tme_sim.fit.sampler import Priors
-from tme_sim.fit.targets import FitProblem, patient_value
+from tme_sim.fit.targets import FitProblem, patient_value, session_numbers
 from tme_sim.results import json_text, write_file
 
-__all__ = ["CHUNK", "Rows", "changed_cohort", "plan_with", "run_redrawn", "session_numbers",
-           "simulate_pairs", "values_of"]  # fmt: skip
+__all__ = ["CHUNK", "Rows", "changed_cohort", "plan_with", "run_redrawn", "simulate_pairs", "values_of"]  # fmt: skip
 
 CHUNK = 32
 REDRAWN = 4  # times that a patient who cannot exist is drawn again
@@ -54,13 +53,6 @@ def changed_cohort(cohort: Any, values: Mapping[str, float]) -> Any:
     """A cohort with those numbers of its draws changed that are fitted (their names hold a dot)."""
     changes = {n: v for n, v in values.items() if "." in n and n.partition(".")[0] in cohort.draws}
     return cohort.changed(changes) if changes else cohort
-
-
-def session_numbers() -> dict[str, Any]:
-    """Numbers of an embolisation that a fit may vary, by name (:class:`tme_sim.quantities.Parameter`)."""
-    from tme_sim.therapies.session import FIXED
-
-    return {p.name: p for p in FIXED}
 
 
 def plan_with(scenario: Any, patient: Any, values: Mapping[str, float], settings: Any) -> Any:

@@ -25,7 +25,8 @@ from tme_sim.fit.sampler import Priors
 from tme_sim.quantities import Quantity, internal, to_display
 from tme_sim.validation import Model, Problems, check_table, measured
 
-__all__ = ["ArmTable", "Candidate", "FitProblem", "Settings", "Target", "load_problem", "patient_value"]
+__all__ = ["ArmTable", "Candidate", "FitProblem", "Settings", "Target", "load_problem", "patient_value",
+           "session_numbers"]  # fmt: skip
 
 Grade = Literal["high", "medium", "low", "assumed"]
 
@@ -259,10 +260,15 @@ def _embolised(calendar) -> bool:
     return any(entry.kind in PROCEDURES for entry in calendar.all)
 
 
+def session_numbers() -> dict[str, Any]:
+    """Numbers of an embolisation that a fit may vary, by name (:class:`tme_sim.quantities.Parameter`)."""
+    from tme_sim.therapies.session import FIXED
+
+    return {p.name: p for p in FIXED}
+
+
 def _priors(candidates, catalogue, cohorts, problems: Problems):
     """Priors of the candidates in internal units (model) or units of the draw (cohorts)."""
-    from tme_sim.fit.design import session_numbers
-
     known = {**catalogue.parameters, **session_numbers()}
     names, centres, lows, highs, logs, units, sources = [], [], [], [], [], [], {}
     drawn = {name for cohort in cohorts.values() for name in cohort.draws}

@@ -258,12 +258,12 @@ def progression_figure(result: Any):
 
 def paired_figure(result: Any):
     """Months of progression-free survival that each patient gains or loses by the other arm, in order of size."""
-    from tme_sim.cohort.summary import gains, pairs
+    from tme_sim.cohort.summary import pairs
 
     found = pairs(result.arms)
     sheet = _Sheet(result, "paired", 46.0 * _rows(len(found)), columns=min(2, len(found)), rows=_rows(len(found)))
     for axes, (first, second) in zip(sheet.axes, found, strict=False):
-        gain = np.sort(gains(result, first, second))[::-1] / MONTH
+        gain = np.sort(result.gains(first, second))[::-1] / MONTH
         x = (np.arange(len(gain)) + 0.5) * 100 / len(gain)
         better, worse = gain > 0.25, gain < -0.25
         for who, colour in ((better, COLOURS["CR"]), (worse, COLOURS["viable"])):

@@ -21,7 +21,8 @@ from tme_sim.study.store import StoreError
 
 if TYPE_CHECKING:
     from tme_sim.study.definition import Study
-    from tme_sim.study.execute import Task, _Sink
+    from tme_sim.study.execute import _Sink
+    from tme_sim.study.task import Task
 
 __all__ = ["check_address", "dask_engine", "run_points"]
 

@@ -21,6 +21,7 @@ from tme_sim.engine.batch import ENOUGH_FOR_LANES
 from tme_sim.ensemble import OK, Row
 from tme_sim.study.runner import CRASHED
 from tme_sim.study.store import FILE, Store, StoreError, open_store
+from tme_sim.study.task import Task
 
 if TYPE_CHECKING:
     from tme_sim.study.definition import Study
@@ -222,27 +223,6 @@ def _forget(store: Store, study: Study) -> None:
     rows = store.get(study.keys)
     again = {k for k, row in zip(study.keys, rows, strict=True) if row and row.status in (CRASHED, TIMEOUT)}
     store.drop(again)
-
-
-@dataclass(frozen=True)
-class Task:
-    """Points of a study that run together, by their ordinals in the plan."""
-
-    study: Study
-    ordinals: tuple[int, ...]
-
-    @property
-    def points(self) -> list[tuple[str, dict[str, Any]]]:
-        """Each as (arm, overrides); made when asked for, since a study may have millions."""
-        found = [self.study.point(i) for i in self.ordinals]
-        return [(point[1], self.study.changes(point)) for point in found]
-
-    def __len__(self) -> int:
-        return len(self.ordinals)
-
-    def singly(self) -> list[Task]:
-        """Each of its points as a task."""
-        return [Task(self.study, (ordinal,)) for ordinal in self.ordinals]
 
 
 def _tasks(study: Study, missing: Sequence[int], jobs: int) -> Iterator[Task]:

@@ -8,7 +8,11 @@ import platform
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Lock"]
+__all__ = ["Lock", "StoreError"]
+
+
+class StoreError(RuntimeError):
+    """A store that cannot go on: a full disk, damage, another writer.  What was committed stays readable."""
 
 
 class Lock:
@@ -24,8 +28,6 @@ class Lock:
         Raises:
             StoreError: another process holds it.
         """
-        from tme_sim.study.store import StoreError
-
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

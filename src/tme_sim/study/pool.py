@@ -20,7 +20,7 @@ from tme_sim.study.wire import Frames, frame, row_from
 
 if TYPE_CHECKING:
     from tme_sim.study.definition import Study
-    from tme_sim.study.execute import Task
+    from tme_sim.study.task import Task
 
 __all__ = ["Pool", "WorkerProcess"]
 

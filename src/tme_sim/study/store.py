@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.ensemble import OK, Row
 from tme_sim.study.keys import model_digest
-from tme_sim.study.lock import Lock
+from tme_sim.study.lock import Lock, StoreError
 from tme_sim.study.plan_table import PlanTable
 from tme_sim.study.rows import TEXT, WHOLE, DamagedRow, checksum, kinds_of, layout_of, pack, unpack, unpack_many
 
@@ -46,10 +46,6 @@ CREATE TABLE plans(plan_id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, nam
 CREATE TABLE plan(plan_id INTEGER NOT NULL, ordinal INTEGER NOT NULL, key BLOB NOT NULL,
                   PRIMARY KEY(plan_id, ordinal)) STRICT, WITHOUT ROWID;
 """
-
-
-class StoreError(RuntimeError):
-    """A store that cannot go on: a full disk, damage, another writer.  What was committed stays readable."""
 
 
 def open_store(path: str | Path, *, create: bool = False, write: bool = False, digest: str | None = None) -> Store:
