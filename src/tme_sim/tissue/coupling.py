@@ -17,6 +17,7 @@ from tme_sim.mechanisms.closure import OXYGEN_EDGES
 from tme_sim.tissue import kernels
 from tme_sim.tissue.files import snapshot_bytes
 from tme_sim.tissue.laws import Laws, Scalars, exp
+from tme_sim.tissue.maps import read_vessels
 from tme_sim.tissue.piece import (
     CELLS,
     EDGE,
@@ -68,7 +69,7 @@ class Coupling:
         self.frame = Frame(shape, Laws(model, LOCAL), np.uint64(seed), np.uint64(patient), core,
                            {"oxygen": Multigrid(shape, D, periodic=True)})  # fmt: skip
         self.state: State | None = None
-        self.settle_steps, self.cells = piece.settle_steps, piece.cells
+        self.piece = piece
         self.before = {}
 
     def read(self, y: np.ndarray, u: np.ndarray) -> Scalars:
@@ -80,9 +81,11 @@ class Coupling:
         """Make the untreated piece and let its pattern settle while the body is held as it is."""
         scalars = self.read(y, u)
         whole = lesion_cells(scalars)
-        table = read_cells(self.cells, self.frame.shape, VOXEL_UM) if self.cells else None
-        self.state = start(self.frame, scalars, table)
-        for number in range(self.settle_steps):
+        piece, shape = self.piece, self.frame.shape
+        table = read_cells(piece.cells, shape, VOXEL_UM) if piece.cells else None
+        vessels = read_vessels(piece.vessels, shape, VOXEL_UM, piece.map_unit) if piece.vessels else None
+        self.state = start(self.frame, scalars, table, vessels)
+        for number in range(piece.settle_steps):
             step(self.frame, self.state, scalars)
             if number % STEPS_PER_DAY == STEPS_PER_DAY - 1:
                 self.balance()

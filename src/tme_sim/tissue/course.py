@@ -59,8 +59,10 @@ class Course:
 
     def begin(self) -> None:
         """The untreated piece, and its picture."""
-        if self.plan.piece.cells:
-            self.record.files["inputs/cells.csv"] = Path(self.plan.piece.cells).read_bytes()
+        piece = self.plan.piece
+        for name, path in (("cells", piece.cells), ("vessels", piece.vessels)):
+            if path:
+                self.record.files[f"inputs/{name}{Path(path).suffix.lower()}"] = Path(path).read_bytes()
         self.coupling.begin(self.ready.y0, self.ready.u0)
         for tick, label in snapshot_ticks(self.plan, self.ready.events):
             if tick < self.plan.start:  # before anything that happens at the very start
@@ -137,8 +139,8 @@ class Course:
         text = (ready.model.digest, __numerics__, plan.seed, plan.patient, plan.start, plan.stop, plan.rtol,
                 plan.piece.model_dump_json())  # fmt: skip
         h.update(repr(text).encode())
-        if plan.piece.cells:
-            h.update(Path(plan.piece.cells).read_bytes())
+        for path in filter(None, (plan.piece.cells, plan.piece.vessels)):
+            h.update(Path(path).read_bytes())
         return h.hexdigest()
 
     def checkpoint(self, tick: int, folder: Path | None) -> None:

@@ -138,10 +138,14 @@ def draw_count(expected: float, luck: float) -> int:
     return int(expected) + (luck < expected - int(expected))
 
 
-def start(frame: Frame, scalars: Scalars, table: dict[str, np.ndarray] | None = None) -> State:
+def start(
+    frame: Frame, scalars: Scalars, table: dict[str, np.ndarray] | None = None,
+    vessels: dict[str, np.ndarray] | None = None,
+) -> State:
     """The untreated piece: vessels at random, necrosis where oxygen is lowest, quiescence as the laws have it.
 
-    `table` (:func:`tme_sim.tissue.table.read_cells`) takes the place of what is drawn.
+    `table` (:func:`tme_sim.tissue.table.read_cells`) and `vessels` (:func:`tme_sim.tissue.maps.read_vessels`) take the
+    place of what is drawn.
     """
     n, local = frame.voxels, {}
     ids = np.arange(1, n + 1, dtype=np.uint64)
@@ -155,10 +159,11 @@ def start(frame: Frame, scalars: Scalars, table: dict[str, np.ndarray] | None = 
     local["killing_flux"] = np.full(n, scalars["killing_flux"])
     local["viable_density"] = np.full(n, scalars["viable_density"])
     local["oxygen"] = np.full(n, 20.0)
-    vessels = scalars["immature_vessels"] + scalars["mature_vessels"]
-    chosen = _lines(frame, round(vessels * EDGE**2 * n), luck[0])
-    vessel = np.zeros(n, dtype=np.int8)
-    vessel[chosen] = np.where(luck[1][chosen] < scalars["mature_vessels"] / vessels, MATURE, IMMATURE)
+    density, vessel = scalars["immature_vessels"] + scalars["mature_vessels"], np.zeros(n, dtype=np.int8)
+    chosen = _lines(frame, round(density * EDGE**2 * n), luck[0]) if vessels is None else vessels["vessel"]
+    vessel[chosen] = np.where(luck[1][chosen] < scalars["mature_vessels"] / density, MATURE, IMMATURE)
+    if vessels is not None:
+        vessel[vessels["immature_vessel"]], vessel[vessels["mature_vessel"]] = IMMATURE, MATURE
     flowing = (luck[2] < scalars["perfused_share"]) & (vessel > 0)
     walkers = [(k, round(_start_of(scalars, name) * frame.volume)) for k, name in enumerate(WALKERS)]
     kind = np.repeat([k for k, _ in walkers], [c for _, c in walkers]).astype(np.int8)

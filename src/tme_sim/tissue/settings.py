@@ -57,6 +57,10 @@ class Tissue(Model):
         Quantity(2.0, "day")
     )
     cells: str = Field("", max_length=4096, description="table of initial cells (CSV with x, y, type; um); none: drawn")
+    vessels: str = Field("", max_length=4096,
+                         description="map of vessels (CSV, PNG mask or GeoJSON); none: drawn")  # fmt: skip
+    vessels_unit: measured("um", "edge of a pixel of the map of vessels, or unit of its coordinates; none: a picture "
+                           "covers the piece, coordinates are in um", above=0, most=1000, example="0.5 um") | None = None
     snapshots: tuple[float, ...] = Field(
         (-1.0, 1.0, 7.0, 28.0, 90.0),
         description="days of snapshots, counted from the first session (or day 0); -1: before it",
@@ -72,6 +76,11 @@ class Tissue(Model):
     def settle_steps(self) -> int:
         """Steps that the untreated piece lives before the run."""
         return round(float(internal(*self.settle)) * 1440 / STEP_TICKS)
+
+    @property
+    def map_unit(self) -> float | None:
+        """um of one pixel or unit of the map of vessels, None for what is usual."""
+        return None if self.vessels_unit is None else float(internal(*self.vessels_unit)) / float(internal(1.0, "um"))
 
     @property
     def mebibytes(self) -> float:
@@ -94,10 +103,31 @@ NEEDED = ("tumour", "oxygen", "hypoxia", "angiogenesis", "vegf", "purinergic", "
 
 
 def anchor(raw: dict, folder: Path) -> None:
-    """Take the table of cells that a scenario names from the folder of the scenario, in place."""
+    """Take the table of cells and the map of vessels that a scenario names from the folder of the scenario, in place."""
     piece = raw.get("piece")
-    if isinstance(piece, dict) and isinstance(piece.get("cells"), str) and piece["cells"]:
-        piece["cells"] = str((folder / piece["cells"]).resolve())
+    for key in ("cells", "vessels"):
+        if isinstance(piece, dict) and isinstance(piece.get(key), str) and piece[key]:
+            piece[key] = str((folder / piece[key]).resolve())
+
+
+def check_files(piece: Tissue, problems: Problems) -> None:
+    """Note what is wrong with the table of cells and the map of vessels of a piece."""
+    from tme_sim.tissue.maps import read_vessels
+    from tme_sim.tissue.table import VESSELS, read_cells
+
+    for key in ("cells", "vessels"):
+        if not getattr(piece, key):
+            continue
+        try:
+            if key == "vessels":
+                read_vessels(piece.vessels, piece.shape, VOXEL_UM, piece.map_unit)
+            elif any(read_cells(piece.cells, piece.shape, VOXEL_UM)[n].size for n in VESSELS) and piece.vessels:
+                problems.add(("piece", "vessels"), "the table of cells holds vessels too; give them in one place")
+        except InputError as error:
+            for one in error.problems:
+                problems.add(("piece", key), str(one))
+    if piece.vessels_unit is not None and not piece.vessels:
+        problems.add(("piece", "vessels_unit"), "is the unit of piece.vessels, which is not given")
 
 
 def check_piece(raw, head, biology, patient, problems: Problems) -> Tissue | None:
@@ -118,14 +148,8 @@ def check_piece(raw, head, biology, patient, problems: Problems) -> Tissue | Non
     piece = check_table(Tissue, table, ("piece",), problems)
     if piece is not None and piece.too_large():
         problems.add(("piece", "size"), piece.too_large())
-    elif piece is not None and piece.cells:
-        from tme_sim.tissue.table import read_cells
-
-        try:
-            read_cells(piece.cells, piece.shape, VOXEL_UM)
-        except InputError as error:
-            for one in error.problems:
-                problems.add(("piece", "cells"), str(one))
+    elif piece is not None:
+        check_files(piece, problems)
     for name in biology.off if biology is not None else ():
         if name in NEEDED:
             problems.add(("biology", "off"), f'"{name}" is part of the agent tissue and cannot be switched off in it')

@@ -24,20 +24,36 @@ KINDS = (*TUMOUR, *IMMUNE, *VESSELS)
 MOST_BYTES, MOST_TOLD = 500_000_000, 10
 
 
-def read_cells(path: str | Path, shape: tuple[int, int, int], edge: float) -> dict[str, np.ndarray]:
+def read_content(path: Path) -> bytes:
+    """Bytes of a file of input.
+
+    Raises:
+        InputError: it cannot be read, or is too large.
+    """
+    try:
+        if path.stat().st_size > MOST_BYTES:
+            raise InputError(Problem(str(path), "", f"is larger than {MOST_BYTES} bytes"))
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(Problem(str(path), "", f"cannot be read: {error.strerror}")) from None
+
+
+def read_cells(
+    path: str | Path, shape: tuple[int, int, int], edge: float, kinds: tuple[str, ...] = KINDS,
+    aliases: dict[str, str] = ALIASES, unit: float = 1.0,
+) -> dict[str, np.ndarray]:
     """Voxels (flattened z, y, x) of every kind in the table, in the order of its rows.
+
+    `kinds` and `aliases` are the types allowed; `edge` of a voxel and `unit` of the coordinates in um.
 
     Raises:
         InputError: the file cannot be read, lacks a column, or has wrong values; each with row and column.
     """
     path = Path(path)
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise InputError(Problem(str(path), "", f"is larger than {MOST_BYTES} bytes"))
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is no text in UTF-8"
-        raise InputError(Problem(str(path), "", f"cannot be read: {reason}")) from None
+        text = read_content(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(Problem(str(path), "", "cannot be read: is no text in UTF-8")) from None
     rows = csv.DictReader(io.StringIO(text))
     axes = ("z", "y", "x") if shape[0] > 1 else ("y", "x")
     columns = [c.strip() for c in rows.fieldnames or ()]
@@ -47,24 +63,24 @@ def read_cells(path: str | Path, shape: tuple[int, int, int], edge: float) -> di
         needed = f"x, y{', z' if shape[0] > 1 else ''} (um) and type"
         told = f"has no column {named}{nearest(missing[0], columns)}; needed are {needed}"
         raise InputError(Problem(f"{path}:1", "", told))
-    out: dict[str, list[int]] = {name: [] for name in KINDS}
+    out: dict[str, list[int]] = {name: [] for name in kinds}
     wrong: list[Problem] = []
     for raw in rows:
         row = {(k or "").strip(): (v or "").strip() if isinstance(v, str) else "" for k, v in raw.items()}
         place = f"{path}:{rows.line_num}"
-        kind = ALIASES.get(row["type"], row["type"])
+        kind = aliases.get(row["type"], row["type"])
         if kind not in out:
-            close = nearest(row["type"], (*KINDS, *ALIASES))
+            close = nearest(row["type"], (*kinds, *aliases))
             wrong.append(Problem(place, "type", f"{quoted(row['type'])} is no kind of cell{close}"))
         voxel = 0
         for axis, count in zip(axes, shape[-len(axes) :], strict=True):
             size = count * edge
             try:
-                value = float(row[axis])
+                value = float(row[axis]) * unit
             except ValueError:
                 value = math.nan
             if not 0.0 <= value <= size:
-                wrong.append(Problem(place, axis, f"{quoted(row[axis])} is no place between 0 and {size:g} um"))
+                wrong.append(Problem(place, axis, f"{quoted(row[axis])} is no place between 0 and {size / unit:g}{' um' if unit == 1.0 else ''}"))
                 value = 0.0
             voxel = voxel * count + min(int(value / edge), count - 1)
         if kind in out:
