@@ -42,6 +42,10 @@ def test_a_mask_gives_the_voxels_it_covers_and_small_vessels_once(tmp_path, mode
     assert places(picture(tmp_path / "m.png", at, mode=mode))["vessel"] == [0, 15, 5 * 15 + 5, 11 * 15 + 10]
 
 
+def test_a_vessel_along_the_section_is_a_line_of_voxels(tmp_path):
+    assert places(picture(tmp_path / "m.png", [(0, 206, 300, 8)]))["vessel"] == [r * 15 + 10 for r in range(15)]
+
+
 def test_a_coarse_mask_covers_every_voxel_under_a_pixel(tmp_path):
     path = picture(tmp_path / "m.png", [(1, 0, 1, 1)], side=5)
     assert places(path)["vessel"] == [r * 15 + c for r in (3, 4, 5) for c in (0, 1, 2)]

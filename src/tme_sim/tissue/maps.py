@@ -1,11 +1,13 @@
 """Where vessels lie, from a file: a table (CSV), a mask (PNG) or shapes (GeoJSON, as image analysis exports them).
 
 * CSV: columns `x`, `y` (`z` in a cube) and `type` (`vessel`, `immature_vessel` or `mature_vessel`).
-* PNG: black is tissue, white is vessel; or a label image with 0 tissue, 1 immature, 2 mature.  The picture covers the piece.
-* GeoJSON: points, lines and polygons; `properties.kind` or `properties.classification.name` says which kind, none: vessel.
+* PNG: black is tissue, white is vessel; or a label image with 0 tissue, 1 immature, 2 mature.  It covers the piece.
+* GeoJSON: points, lines and polygons; `properties.kind` or `properties.classification.name` says which kind; without it
+  a vessel.
 
-A section one cell thick has at most one vessel per voxel: a voxel is a vessel where a quarter of it is covered, and what
-covers no voxel so far counts where it covers most.  For a `vessel` without a kind it is drawn, with the untreated share.
+A section one cell thick has at most one vessel per voxel: a voxel is a vessel where a quarter of it is covered, and
+what covers no voxel so far counts where it covers most.  For a `vessel` without a kind it is drawn, with the untreated
+share.
 """
 
 from __future__ import annotations
@@ -178,7 +180,7 @@ class _Reader:
             return
         if kind is None:
             return
-        of, depth = geometry.get("coordinates"), {"Point": 0, "LineString": 1, "Polygon": 2}[shape.removeprefix("Multi")]
+        of, depth = geometry.get("coordinates"), ("Point", "LineString", "Polygon").index(shape.removeprefix("Multi"))
         parts = [(at, of)]
         if shape.startswith("Multi"):
             if not isinstance(of, list):
@@ -198,8 +200,8 @@ class _Reader:
         kind = str(named).strip().lower().replace(" ", "_").replace("-", "_")
         if kind in KINDS:
             return kind
-        told = f"{quoted(str(named)[:60])} is no kind of vessel{nearest(kind, KINDS)}; leave other objects out of the file"
-        self.tell(f"{where}.properties", told)
+        told = f"{quoted(str(named)[:60])} is no kind of vessel{nearest(kind, KINDS)}"
+        self.tell(f"{where}.properties", f"{told}; leave other objects out of the file")
         return None
 
     def part(self, kind: str, depth: int, where: str, part) -> None:

@@ -60,7 +60,8 @@ class Tissue(Model):
     vessels: str = Field("", max_length=4096,
                          description="map of vessels (CSV, PNG mask or GeoJSON); none: drawn")  # fmt: skip
     vessels_unit: measured("um", "edge of a pixel of the map of vessels, or unit of its coordinates; none: a picture "
-                           "covers the piece, coordinates are in um", above=0, most=1000, example="0.5 um") | None = None
+                           "covers the piece, coordinates are in um", above=0, most=1000,
+                           example="0.5 um") | None = None  # fmt: skip
     snapshots: tuple[float, ...] = Field(
         (-1.0, 1.0, 7.0, 28.0, 90.0),
         description="days of snapshots, counted from the first session (or day 0); -1: before it",
@@ -103,7 +104,7 @@ NEEDED = ("tumour", "oxygen", "hypoxia", "angiogenesis", "vegf", "purinergic", "
 
 
 def anchor(raw: dict, folder: Path) -> None:
-    """Take the table of cells and the map of vessels that a scenario names from the folder of the scenario, in place."""
+    """Take the table of cells and the map of vessels of a scenario from the folder of the scenario, in place."""
     piece = raw.get("piece")
     for key in ("cells", "vessels"):
         if isinstance(piece, dict) and isinstance(piece.get(key), str) and piece[key]:

@@ -80,7 +80,8 @@ def read_cells(
             except ValueError:
                 value = math.nan
             if not 0.0 <= value <= size:
-                wrong.append(Problem(place, axis, f"{quoted(row[axis])} is no place between 0 and {size / unit:g}{' um' if unit == 1.0 else ''}"))
+                range_ = f"between 0 and {size / unit:g}{' um' if unit == 1.0 else ''}"
+                wrong.append(Problem(place, axis, f"{quoted(row[axis])} is no place {range_}"))
                 value = 0.0
             voxel = voxel * count + min(int(value / edge), count - 1)
         if kind in out:
