@@ -293,8 +293,8 @@ def test_schema_goes_to_a_file_or_the_terminal(case):
 def test_protocol_files_and_scenarios_are_shown_alike(case):
     Path("p.toml").write_text('name = "p"\n[[treatment]]\nkind = "tace"\nstart = "day 0"\n')
     for file in (case, "p.toml"):
-        done = call("protocol", "show", file, "--out", "c.png")
-        assert done.exit_code == 0 and "day 0" in done.output and Path("c.png").stat().st_size > 1000
+        done = call("protocol", "show", file, "--out", f"{file}.png")
+        assert done.exit_code == 0 and "day 0" in done.output and Path(f"{file}.png").stat().st_size > 1000
     Path("p.toml").write_text('name = "p"\n[[treatment]]\nkind = "tace"\nstrat = "day 0"\n')
     done = call("protocol", "show", "p.toml")
     assert done.exit_code == 2 and "p.toml:4: " in done.output and 'did you mean "start"' in done.output

@@ -22,6 +22,7 @@ from tme_sim.commands.common import (
     announce,
     changes,
     folders,
+    force_file,
     guarded,
     load,
     output_file,
@@ -195,8 +196,9 @@ def _check_own_mechanisms(folder: Any, then: dict[str, str], now: Any) -> None:
 @cli.command()
 @click.argument("directories", nargs=-1, required=True, metavar="DIR DIR ...")
 @click.option("--out", metavar="FILE.png", help="Draw the runs over each other.")
+@force_file
 @guarded
-def compare(directories: tuple[str, ...], out: str | None) -> None:
+def compare(directories: tuple[str, ...], out: str | None, force: bool) -> None:
     """Tabulate the endpoints of runs side by side, and draw them over each other.
 
     \b
@@ -210,7 +212,7 @@ def compare(directories: tuple[str, ...], out: str | None) -> None:
     if len(directories) < 2:
         raise click.UsageError("compare needs at least two run folders")
     if out:
-        output_file(out, ".png")
+        output_file(out, ".png", force=force)
     runs = [Run.load(d) for d in directories]
     table = Table("endpoint", *(d.rstrip("/").rpartition("/")[2] for d in directories))
     for key in dict.fromkeys(k for r in runs for k, v in r.summary.items() if not isinstance(v, dict)):
@@ -262,6 +264,7 @@ def profile(config: str, changes: tuple[str, ...], mechanisms: tuple[str, ...]) 
 @click.option("--from", "start", default="day 0", show_default=True, help="First day of the period.")
 @click.option("--to", "end", default="day 28", show_default=True, help="Last day of the period.")
 @click.option("--out", metavar="FILE.png", help="Draw the table.")
+@force_file
 @changes
 @folders
 @guarded
@@ -271,6 +274,7 @@ def attribute(
     start: str,
     end: str,
     out: str | None,
+    force: bool,
     changes: tuple[str, ...],
     mechanisms: tuple[str, ...],
 ) -> None:
@@ -283,7 +287,7 @@ def attribute(
     from tme_sim.protocol import parse_when
 
     if out:
-        output_file(out, ".png")
+        output_file(out, ".png", force=force)
     scenario = load(config, changes, mechanisms)
     found = attribute_(scenario, state, parse_when(start).offset / 1440, parse_when(end).offset / 1440)
     click.echo(found.text)
@@ -406,9 +410,10 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
 
 @config.command("schema")
 @click.option("--out", metavar="FILE", help="Write it there instead of printing it.")
+@force_file
 @folders
 @guarded
-def config_schema(out: str | None, mechanisms: tuple[str, ...]) -> None:
+def config_schema(out: str | None, force: bool, mechanisms: tuple[str, ...]) -> None:
     """Print the JSON schema of scenario files, so that editors complete and underline.
 
     \b
@@ -420,7 +425,7 @@ def config_schema(out: str | None, mechanisms: tuple[str, ...]) -> None:
     from tme_sim.schema import scenario_schema
 
     if out:
-        output_file(out)
+        output_file(out, force=force)
     text = json_text(scenario_schema(load_catalogue(mechanisms)))
     if out:
         write_file(out, text.encode())
@@ -472,9 +477,10 @@ def _calendar(file: str, changes: tuple[str, ...]) -> Any:
 @protocol.command("show")
 @click.argument("file")
 @click.option("--out", metavar="FILE.png", help="Draw the calendar as well.")
+@force_file
 @changes
 @guarded
-def protocol_show(file: str, out: str | None, changes: tuple[str, ...]) -> None:
+def protocol_show(file: str, out: str | None, force: bool, changes: tuple[str, ...]) -> None:
     """Print, and with --out draw, the calendar that a protocol or scenario makes.
 
     \b
@@ -483,7 +489,7 @@ def protocol_show(file: str, out: str | None, changes: tuple[str, ...]) -> None:
     from tme_sim.protocol.view import calendar_text, draw_calendar
 
     if out:
-        output_file(out, ".png")
+        output_file(out, ".png", force=force)
     scenario = _calendar(file, changes)
     click.echo(calendar_text(scenario.calendar), nl=False)
     if out:
@@ -494,9 +500,10 @@ def protocol_show(file: str, out: str | None, changes: tuple[str, ...]) -> None:
 @protocol.command("table")
 @click.argument("file")
 @click.option("--out", metavar="FILE", help="Write it there instead of printing it.")
+@force_file
 @changes
 @guarded
-def protocol_table(file: str, out: str | None, changes: tuple[str, ...]) -> None:
+def protocol_table(file: str, out: str | None, force: bool, changes: tuple[str, ...]) -> None:
     """Print the doses as a table with NONMEM columns, or turn such a table (FILE.csv) into a protocol.
 
     \b
@@ -507,7 +514,7 @@ def protocol_table(file: str, out: str | None, changes: tuple[str, ...]) -> None
     from tme_sim.results import write_file
 
     if out:
-        output_file(out)
+        output_file(out, force=force)
     is_table = file.lower().endswith(".csv")
     text = _protocol_of_table(file) if is_table else _table_of(_calendar(file, changes), dosing_table)
     if out:

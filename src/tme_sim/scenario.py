@@ -26,6 +26,7 @@ from tme_sim.diagnostics import (
     read_text,
 )
 from tme_sim.foci import draw_foci, pool
+from tme_sim.kinds import refuse_another_kind
 from tme_sim.overrides import apply_changes, locate, read_changes
 from tme_sim.patient import MAX_LESIONS, Lesion, Patient, read_parameter, read_patient
 from tme_sim.protocol import Protocol, read_protocol, to_ticks
@@ -35,9 +36,10 @@ from tme_sim.therapies.drug_file import DrugFileError
 from tme_sim.tissue.settings import Tissue, anchor, check_piece
 from tme_sim.validation import Model, Problems, check_table, measured, written
 
-__all__ = ["Biology", "Lesion", "Outputs", "Patient", "RunSettings", "Scenario"]
+__all__ = ["PROTOCOL_FILE", "Biology", "Lesion", "Outputs", "Patient", "RunSettings", "Scenario"]
 
 SCHEMA = 1
+PROTOCOL_FILE = "protocol.file"
 SECTIONS = ("patient", "imaging", "biology", "parameters", "protocol", "piece", "run", "outputs")
 
 
@@ -158,10 +160,13 @@ class Scenario(Header):
             InputError: with every mistake found.
         """
         raw, places = parse_toml(text, name)
+        refuse_another_kind(raw, name, "scenario")
         problems = Problems(places)
+        wanted = read_changes(changes)
+        _choose_protocol(raw, wanted, problems)
         _inline_protocol(raw, Path(name).parent, problems)
         anchor(raw, Path(name).parent)
-        apply_changes(raw, read_changes(changes), problems)
+        apply_changes(raw, wanted, problems)
         return cls._built(raw, places, problems, catalogue or load_catalogue(mechanisms))
 
     def changed(self, changes: Mapping[str, Any] | Iterable[str]) -> Scenario:
@@ -174,7 +179,10 @@ class Scenario(Header):
 
         raw, places = copy.deepcopy(self._raw), copy.deepcopy(self._places)
         problems = Problems(places)
-        apply_changes(raw, read_changes(changes), problems)
+        wanted = read_changes(changes)
+        if _choose_protocol(raw, wanted, problems):
+            _inline_protocol(raw, Path(), problems)
+        apply_changes(raw, wanted, problems)
         return self._built(raw, places, problems, self._catalogue)
 
     @classmethod
@@ -466,6 +474,20 @@ def _calendar(
 
 
 # --- protocol files --------------------------------------------------------------------------------
+
+
+def _choose_protocol(raw: dict, wanted: list[tuple[str, Any]], problems: Problems) -> bool:
+    """Take ``protocol.file`` out of overrides, the last of them, in place of the whole section; whether there is one.
+
+    Unlike that of a scenario file, the path starts from where the user stands.
+    """
+    files = [value for name, value in wanted if name == PROTOCOL_FILE]
+    wanted[:] = [pair for pair in wanted if pair[0] != PROTOCOL_FILE]
+    if files:
+        path = str(Path(files[-1]).absolute()) if isinstance(files[-1], str) and files[-1].strip() else files[-1]
+        raw["protocol"] = {"file": path}
+        problems.places.set(("protocol",), "--set")
+    return bool(files)
 
 
 def _inline_protocol(raw: dict, folder: Path, problems: Problems) -> None:

@@ -18,6 +18,7 @@ from pydantic import Field
 from tme_sim.catalogue import Catalogue, load_catalogue
 from tme_sim.cohort.cohort import Cohort, load_cohort
 from tme_sim.diagnostics import InputError, Problem, parse_toml, quoted, read_text, read_toml
+from tme_sim.kinds import refuse_another_kind
 from tme_sim.quantities import Quantity, internal
 from tme_sim.scenario import ImagingSettings, Scenario
 from tme_sim.validation import Model, Problems, check_table, measured, shortest, written
@@ -150,6 +151,7 @@ def load_trial(
         InputError: with every mistake found in the trial, its cohort and its protocols.
     """
     raw, places = parse_toml(read_text(path), str(path))
+    refuse_another_kind(raw, str(path), "trial")
     for key, value in (("n", n), ("repeats", repeats), ("seed", seed)):
         if value is not None:
             raw[key] = value

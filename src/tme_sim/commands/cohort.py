@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, FAILED, INTERRUPTED, Failure, announce, folders, guarded, output_file
+from tme_sim.commands.common import (
+    BAD_INPUT,
+    FAILED,
+    INTERRUPTED,
+    Failure,
+    announce,
+    folders,
+    force_file,
+    guarded,
+    output_file,
+)
 
 
 @click.group()
@@ -75,6 +85,7 @@ def make(file: str, n: int, seed: int, out: str, number: int | None, force: bool
 @count
 @seeded
 @click.option("--out", metavar="FILE.png", help="Draw the distributions as well.")
+@force_file
 @click.option("--sources", is_flag=True, help="Tell where each distribution comes from.")
 @click.option("--table", metavar="FILE.csv", help="A baseline of your own to compare with; columns named as draws.")
 @click.option("--allow-identifiers", is_flag=True, help="Read the table even if it looks like identifiable patients.")
@@ -85,6 +96,7 @@ def describe(
     n: int,
     seed: int,
     out: str | None,
+    force: bool,
     sources: bool,
     table: str | None,
     allow_identifiers: bool,
@@ -104,7 +116,7 @@ def describe(
     from tme_sim.cohort.tables import read_table
 
     if out:
-        output_file(out, ".png")
+        output_file(out, ".png", force=force)
     columns = read_table(table, allow_identifiers=allow_identifiers) if table else None
     made, patients = _patients(file, n, seed, mechanisms)
     console = Console(width=max(100, min(Console().width, 160)), soft_wrap=False)

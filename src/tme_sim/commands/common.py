@@ -81,11 +81,15 @@ def load(config: str, changes: tuple[str, ...] = (), mechanisms: tuple[str, ...]
     return Scenario.load(config, changes, mechanisms=mechanisms)
 
 
-def output_file(out: str, *suffixes: str) -> Path:
+force_file = click.option("--force", is_flag=True, help="Replace the file in --out.")
+
+
+def output_file(out: str, *suffixes: str, force: bool) -> Path:
     """The path of a file that a command is about to write; told before anything is computed for it.
 
     Raises:
-        Failure: a folder, a place that is not there, or an ending other than `suffixes` (any, if none is given).
+        Failure: a folder, a place that is not there, an ending other than `suffixes` (any, if none is given), or a
+            file that stands there, unless `force` is given.
     """
     path = Path(out)
     if path.is_dir():
@@ -96,6 +100,8 @@ def output_file(out: str, *suffixes: str) -> Path:
         raise Failure(
             f'{out}: the name must end in {" or ".join(suffixes)}, like "{path.stem}{suffixes[0]}"', BAD_INPUT
         )
+    if path.exists() and not force:
+        raise Failure(f"{out}: exists; choose another --out, or replace it with --force", BAD_INPUT)
     return path
 
 

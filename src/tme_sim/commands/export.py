@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, FAILED, Failure, folders, guarded, load, output_file
+from tme_sim.commands.common import BAD_INPUT, FAILED, Failure, folders, force_file, guarded, load, output_file
 from tme_sim.export import KINDS
 
 RUN_KINDS = ("csv", "parquet", "xarray")
@@ -17,9 +17,10 @@ TISSUE_KINDS = {"vtk": ".pvd", "ome-tiff": ".tif"}
 @click.argument("kind", type=click.Choice((*RUN_KINDS, *TISSUE_KINDS, *KINDS)))
 @click.argument("source")
 @click.option("--out", required=True, metavar="FILE", help="File to write.")
+@force_file
 @folders
 @guarded
-def export(kind: str, source: str, out: str, mechanisms: tuple[str, ...]) -> None:
+def export(kind: str, source: str, out: str, force: bool, mechanisms: tuple[str, ...]) -> None:
     """Write a run or a study's store (csv, parquet, xarray), or a model (sbml, omex, equations, parameters, odd).
 
     The snapshots of agent tissue go to ParaView (vtk) and to Fiji or napari (ome-tiff).
@@ -30,7 +31,7 @@ def export(kind: str, source: str, out: str, mechanisms: tuple[str, ...]) -> Non
     tme-sim export ome-tiff runs/agents_emerald1-1 --out tissue.ome.tif
     tme-sim export sbml configs/emerald1.toml --out emerald1.xml
     """
-    output_file(out)
+    output_file(out, force=force)
     if kind in RUN_KINDS and _is_store(source):
         from tme_sim.study.store import StoreError, open_store
         from tme_sim.study.tables import export_table

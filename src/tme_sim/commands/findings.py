@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import click
@@ -16,7 +16,14 @@ _outcome = click.option("--outcome", metavar="ENDPOINT", help="Endpoint; the fir
 _better = click.option("--better", type=click.Choice(["higher", "lower"]), help="Which way is better, if not known.")
 _out = click.option("--out", metavar="DIR", help="Folder to write; default runs/<study>-<what>-<n>.")
 _force = click.option("--force", is_flag=True, help="Replace what stands in --out.")
-_arms = click.option("--arm", "arms", multiple=True, metavar="NAME", help="Only this arm; may be repeated.")
+_arm = click.option("--arm", "arms", multiple=True, metavar="NAME", help="Only this arm; may be repeated.")
+
+
+def _asks(command: Callable) -> Callable:
+    """Options of every command that asks a study: which arm and outcome, where runs and findings go."""
+    for option in reversed((_arm, _outcome, _better, _store, _out, _force, folders)):
+        command = option(command)
+    return command
 
 
 def _study(path: str, mechanisms: Sequence[str], arms: Sequence[str] = ()) -> Any:
@@ -58,13 +65,7 @@ def _write(target: Any, files: Mapping[str, bytes], lines: Sequence[str], study:
 @click.option("-n", "n", type=click.IntRange(2, 10_000_000),
               help="Trajectories (morris), base samples (sobol) or runs (prcc) in each arm.")
 @click.option("--seed", type=click.IntRange(0), default=0, help="Of the design.")
-@_arms
-@_outcome
-@_better
-@_store
-@_out
-@_force
-@folders
+@_asks
 @guarded
 def sensitivity(
     study: str, method: str, parameters: tuple[str, ...], arrows: tuple[str, ...], n: int | None, seed: int,
@@ -111,13 +112,7 @@ def sensitivity(
 @click.option("--y", "y", metavar="FACTOR", help="Along y; by default the second date.")
 @click.option("--order", "orders", multiple=True, metavar="NAME=X,Y", help="Mark an order and tell its regret.")
 @click.option("--jobs", type=click.IntRange(0), help="Processes, if runs are missing; all cores by default.")
-@_arms
-@_outcome
-@_better
-@_store
-@_out
-@_force
-@folders
+@_asks
 @guarded
 def surface(
     study: str, x: str | None, y: str | None, orders: tuple[str, ...], jobs: int | None, arms: tuple[str, ...],
@@ -202,7 +197,7 @@ def _runs(study: Any, store: str | None, jobs: int | None) -> Mapping[str, Any]:
 @click.option("--aim", type=click.Choice(["mean", "worst decile", "regret"]), help="Over the patients.")
 @click.option("--budget", type=click.IntRange(8, 1_000_000), help="Protocols tried at most.")
 @click.option("--seed", type=click.IntRange(0), help="Of the search.")
-@_arms
+@_arm
 @_outcome
 @_better
 @_store

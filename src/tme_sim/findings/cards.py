@@ -27,6 +27,7 @@ from pydantic import Field
 from tme_sim.diagnostics import InputError, nearest, parse_toml, quoted, read_text
 from tme_sim.findings.paired import Difference, difference
 from tme_sim.findings.table import Missing, Table, cube, sense_of
+from tme_sim.kinds import refuse_another_kind
 from tme_sim.validation import Model, Problems, check_table
 
 __all__ = ["VERDICTS", "Card", "Judged", "Prediction", "Refute", "judge", "load_card", "verdict_of"]
@@ -116,6 +117,7 @@ def load_card(path: str | Path) -> Card:
         path = path / "card.toml"
     text = read_text(path)
     raw, places = parse_toml(text, str(path))
+    refuse_another_kind(raw, str(path), "hypothesis card")
     raw = _tuples(raw)
     problems = Problems(places)
     lists = ("prediction", "refute")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from tme_sim.diagnostics import InputError, Problem
+from tme_sim.diagnostics import InputError, Problem, nearest, quoted
 from tme_sim.study.designs import design_points
 from tme_sim.study.factors import Factor, Value
 from tme_sim.study.keys import LeafSum, model_digest, short_digest
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Arm", "Outputs", "Point", "Study"]
 
 Point = tuple[Mapping[str, Value], str, int]  # values of the factors by name, name of the arm, number of the replicate
+_Named = TypeVar("_Named", "Factor", "Arm")
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,7 @@ class Study:
         Raises:
             InputError: with the nearest name.
         """
-        from tme_sim.diagnostics import nearest, quoted
-
-        for one in self.all_factors:
-            if one.name == name:
-                return one
-        known = [f.name for f in self.all_factors]
-        raise InputError(Problem(self.path, quoted(name), f"is no factor of this study{nearest(name, known)}"))
+        return self._named("factor", self.all_factors, name)
 
     def __len__(self) -> int:
         return len(self.given) if self.given is not None else len(self.rows) * len(self.arms) * self.replicates
@@ -157,13 +152,14 @@ class Study:
         Raises:
             InputError: with the nearest name.
         """
-        from tme_sim.diagnostics import nearest, quoted
+        return self._named("arm", self.arms, name)
 
-        for one in self.arms:
-            if one.name == name:
-                return one
-        known = [a.name for a in self.arms]
-        raise InputError(Problem(self.path, quoted(name), f"is no arm of this study{nearest(name, known)}"))
+    def _named(self, kind: str, items: Iterable[_Named], name: str) -> _Named:
+        """The one of `items` called `name`; `kind` is what a message calls them."""
+        known = {one.name: one for one in items}
+        if name not in known:
+            raise InputError(Problem(self.path, quoted(name), f"is no {kind} of this study{nearest(name, known)}"))
+        return known[name]
 
     # --- what a point means ----------------------------------------------------------------------------------------
 

@@ -14,9 +14,10 @@ from typing import Any, Literal
 from pydantic import Field
 
 from tme_sim.diagnostics import InputError, Key, dotted, nearest, parse_toml, quoted, read_text
+from tme_sim.kinds import refuse_another_kind
 from tme_sim.overrides import locate
 from tme_sim.quantities import QuantityError, convert, parse_number_or_quantity, parse_quantity, same_dimension
-from tme_sim.scenario import Scenario
+from tme_sim.scenario import PROTOCOL_FILE, Scenario
 from tme_sim.study.definition import Arm, Outputs, Study
 from tme_sim.study.designs import RANDOM, design_points
 from tme_sim.study.factors import Factor, Value
@@ -117,6 +118,7 @@ def study_from_text(text: str, name: str = "study.toml", *, mechanisms: Sequence
         InputError: with every mistake found.
     """
     raw, places = parse_toml(text, name)
+    refuse_another_kind(raw, name, "study")
     raw = {k: _tuples(v) for k, v in raw.items()}
     problems = Problems(places)
     folder = Path(name).parent
@@ -181,10 +183,16 @@ def _base(head: Header, changes: Any, folder: Path, mechanisms: Any, problems: P
         return None
     for name, value in changes.items():
         try:
-            base = base.changed({name: _lists(value)})
+            base = base.changed(_from_folder({name: _lists(value)}, folder))
         except InputError as error:
             _passed_on(error, ("set", name), problems)
     return base
+
+
+def _from_folder(changes: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Overrides in which a protocol file starts from the folder of the study, as the base does."""
+    file = changes.get(PROTOCOL_FILE)
+    return {**changes, PROTOCOL_FILE: str(folder / file)} if isinstance(file, str) and file.strip() else changes
 
 
 def _passed_on(error: InputError, key: Key, problems: Problems, about: str = "") -> None:
@@ -222,7 +230,8 @@ def _arms(tables: list[tuple[Key, ArmTable]], folder: Path, problems: Problems) 
                 continue
             data.pop("schema", None)
             changes["protocol"] = data
-        out.append(Arm(table.name, changes | {k: _lists(v) for k, v in table.set.items()}))
+        more = {k: _lists(v) for k, v in table.set.items()}
+        out.append(Arm(table.name, changes | _from_folder(more, folder)))
     return tuple(out)
 
 
@@ -299,6 +308,8 @@ def _factor(study: Study, table: FactorTable) -> Factor:
     keys = (table.key,) if table.key is not None else table.keys
     if not keys:
         raise QuantityError('"keys" is empty')
+    if PROTOCOL_FILE in keys:
+        raise QuantityError("whole protocols are compared in arms: [[arm]] with protocol = FILE for each of them")
     last = keys[0].rpartition(".")[2]
     date = table.relative_to is not None or last in DATE_KEYS
     common = {"name": table.name, "keys": keys, "label": table.label, "arms": table.arms, "levels": table.levels}
