@@ -493,7 +493,9 @@ def protocol_show(file: str, out: str | None, force: bool, changes: tuple[str, .
     scenario = _calendar(file, changes)
     click.echo(calendar_text(scenario.calendar), nl=False)
     if out:
-        draw_calendar(scenario.calendar, out, scenario.protocol.title)
+        from tme_sim.plots.treatments import colours_of
+
+        draw_calendar(scenario.calendar, out, scenario.protocol.title, colours_of(scenario))
         click.echo(f"figure {out}")
 
 

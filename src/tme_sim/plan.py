@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.imaging import Imaging
-from tme_sim.network import Mechanism
+from tme_sim.network import Mechanism, Network
 from tme_sim.protocol.calendar import PROCEDURES, Calendar
+from tme_sim.quantities import Parameter
+from tme_sim.therapies import dosing
 from tme_sim.therapies.drug import Drug
 
 if TYPE_CHECKING:
@@ -129,3 +131,12 @@ def _numbered_calendar(calendar: Calendar, lesions) -> Calendar:
     """A calendar whose ruled sessions name lesions by number."""
     tracks = [replace(t, given=tuple(_numbered_targets(t.given, lesions))) for t in calendar.tracks]
     return replace(calendar, tracks=tuple(tracks))
+
+
+def declared_parameters(plan: Plan, network: Network) -> dict[str, Parameter]:
+    """Declarations of all parameters by name, with those of the plan's drugs in the places of their slots."""
+    declared = {p.name: p for p in network.parameters()}
+    for drug, covariates in plan.drugs.values():
+        declared |= {n: p for n, p in dosing.slot_parameters(drug, covariates).items() if n in declared}
+        declared |= dosing.block_parameters(drug, declared)
+    return declared

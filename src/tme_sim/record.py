@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.outcome import Outcome, observe_all
+from tme_sim.plan import declared_parameters, plan_of
 from tme_sim.quantities import to_display
 from tme_sim.therapies import procedures, session
 
@@ -43,40 +45,81 @@ def columns_of(outcome: Outcome, wanted: Sequence[str]):
 
 def manifest_of(outcome: Outcome, scenario) -> dict:
     """How the run was made: versions, digests, seed, warnings, sources (weakest grade first), timings, counts."""
-    from contextlib import suppress
-    from importlib.metadata import PackageNotFoundError, version
-    from platform import python_version
-
-    from tme_sim import __version__
-    from tme_sim.quantities import GRADES
-
-    versions = {"tme_sim": __version__, "python": python_version()}
-    for package in ("numpy", "numba", "scipy", "sympy"):
-        with suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    used = [*outcome.parameters.values()]
-    if any(e["kind"] == "tace" for e in outcome.events):
-        used += session.all_parameters()
-    for kind in procedures.COSTS:
-        if any(e["kind"] == kind for e in outcome.events):
-            used += procedures.all_parameters(kind)
-    if outcome.plan.piece is not None:
-        from tme_sim.tissue.settings import MECHANICS
-
-        used += MECHANICS
-    sources = [
-        {"name": p.name, "value": p.value, "unit": p.unit, "grade": p.grade, "source": p.source}
-        for p in sorted(used, key=lambda p: (GRADES.index(p.grade), p.name))
-        if not p.name.startswith("gain_")
-    ]
+    sources = source_rows(outcome.parameters, {e["kind"] for e in outcome.events}, outcome.plan.piece is not None)
     return {
         "scenario": {"name": scenario.name, "digest": scenario.digest},
         "model_digest": outcome.model.digest,
         "own_mechanisms": dict(scenario.catalogue.own),
         "seed": scenario.seed,
-        "versions": versions,
+        "versions": versions_now(),
         "warnings": list(scenario.warnings),
         "timings": outcome.timings,
         "stats": outcome.stats,
         "sources": sources,
+    }
+
+
+def versions_now() -> dict[str, str]:
+    """Versions of the package, of Python and of what computes, as far as they are installed."""
+    from contextlib import suppress
+    from importlib.metadata import PackageNotFoundError, version
+    from platform import python_version
+
+    from tme_sim import __version__
+
+    versions = {"tme_sim": __version__, "python": python_version()}
+    for package in ("numpy", "numba", "scipy", "sympy"):
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions
+
+
+def source_rows(parameters: Mapping[str, Any], kinds: Collection[str], cells: bool = False) -> list[dict[str, Any]]:
+    """Name, value, unit, grade and source of what decides a run, weakest grade first.
+
+    Args:
+        parameters: those of the model with its drugs, by name.
+        kinds: of entries of the calendar; procedures among them bring parameters of their own.
+        cells: whether a lesion is simulated cell by cell.
+    """
+    from tme_sim.quantities import GRADES
+
+    used = [*parameters.values()]
+    if "tace" in kinds:
+        used += session.all_parameters()
+    for kind in procedures.COSTS:
+        if kind in kinds:
+            used += procedures.all_parameters(kind)
+    if cells:
+        from tme_sim.tissue.settings import MECHANICS
+
+        used += MECHANICS
+    return [
+        {"name": p.name, "value": p.value, "unit": p.unit, "grade": p.grade, "source": p.source}
+        for p in sorted(used, key=lambda p: (GRADES.index(p.grade), p.name))
+        if not p.name.startswith("gain_")
+    ]
+
+
+def given_of(scenarios: Mapping[str, Any]) -> dict[str, Any]:
+    """What several runs were given, for the record of a study or trial, before any of them has run.
+
+    Plain data: ``arms`` (resolved scenario of each name of `scenarios` as TOML), ``sources`` of all of them as in
+    :func:`source_rows`, ``warnings`` and ``versions``.
+    """
+    from tme_sim.network import compose
+    from tme_sim.quantities import GRADES
+
+    rows: dict[str, dict[str, Any]] = {}
+    for scenario in scenarios.values():
+        plan = plan_of(scenario)
+        network = compose(plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses)
+        kinds = {entry.kind for entry in scenario.calendar.all}
+        for row in source_rows(declared_parameters(plan, network), kinds, plan.piece is not None):
+            rows.setdefault(row["name"], row)
+    return {
+        "arms": {name: scenario.to_toml(origins=False) for name, scenario in scenarios.items()},
+        "sources": sorted(rows.values(), key=lambda r: (GRADES.index(r["grade"]), r["name"])),
+        "warnings": list(dict.fromkeys(w for one in scenarios.values() for w in one.warnings)),
+        "versions": versions_now(),
     }

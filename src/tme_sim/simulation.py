@@ -20,7 +20,7 @@ from tme_sim.engine.signatures import no_decision
 from tme_sim.jumps import CalendarBuilder
 from tme_sim.network import Network, compose
 from tme_sim.outcome import Outcome, SimulationError, observe_all
-from tme_sim.plan import Plan, plan_of
+from tme_sim.plan import Plan, declared_parameters, plan_of
 from tme_sim.protocol import deciding
 from tme_sim.protocol.calendar import PROCEDURES
 from tme_sim.protocol.rules import Visits, happened
@@ -170,11 +170,8 @@ def _timed(timings: dict[str, float], phase: str, work, *args, **kwargs):
 
 
 def _declared(plan: Plan, network: Network, model: CompiledModel) -> tuple[dict[str, Parameter], np.ndarray]:
-    """Declarations of all parameters with those of the plan's drugs, and their values in the order of the model."""
-    declared = {p.name: p for p in network.parameters()}
-    for drug, covariates in plan.drugs.values():
-        declared |= {n: p for n, p in dosing.slot_parameters(drug, covariates).items() if n in declared}
-        declared |= dosing.block_parameters(drug, declared)
+    """Declarations of all parameters, and their values in the order of the model."""
+    declared = declared_parameters(plan, network)
     return declared, np.array([declared[name.split(".")[0]].internal for name in model.parameter_names])
 
 

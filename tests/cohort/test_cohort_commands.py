@@ -47,6 +47,17 @@ def test_trial_writes_rows_summary_and_figures(trial):
     assert set(summary["arms"]) == {"emerald1_tace", "emerald1_durva", "emerald1_durva_bev"}
     assert set(summary["contrasts"]) == set(summary["paired"])
     assert "over_repeats" in summary
+
+
+def test_the_folder_of_a_trial_is_reported(trial, tmp_path):
+    from tme_sim.report import page_of
+
+    page = page_of(trial[0])
+    found = {section.name: section for section in page.sections}
+    assert {"answer", "arms", "contrasts", "figure-survival", "patients", "sources"} <= set(found)
+    pictures = [b for b in found["calendar"].blocks if type(b).__name__ == "Picture"]
+    assert len(pictures) == 3, "the calendar of each arm"
+    assert [len(t.rows) > 10 for t in found["sources"].blocks if type(t).__name__ == "Table"] == [True, True]
     with open(out / "rows.csv") as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 3 * summary["patients"]

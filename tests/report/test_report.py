@@ -165,11 +165,134 @@ def test_the_page_of_endpoints_shows_the_definitions():
     assert definition_of("nothing") is None
 
 
+# --- a study and a trial ----------------------------------------------------------------------------------------------
+
+
+def resolved() -> str:
+    """A resolved scenario, as a store or a trial keeps it."""
+    from tme_sim.scenario import Scenario
+
+    return Scenario.load(ROOT / "configs/tace_only.toml").to_toml(origins=False)
+
+
+def small_store(folder, design="grid", failed=True, question="Does it matter?", text=""):
+    """A store of two arms, a factor with three values, two patients, made by hand; one run crashed."""
+    from tme_sim.ensemble import Row
+    from tme_sim.study.plan_table import PlanTable
+    from tme_sim.study.store import open_store
+
+    points = [(x, arm, n) for x in (0.0, 14.0, 28.0) for arm in ("early", "late") for n in (0, 1)]
+    spread = [7.0 * (i % 5) for i in range(len(points))]
+    plan = PlanTable(
+        {"name": "toy", "title": "A toy", "question": question, "design": design},
+        (("start", "day", "first bevacizumab", False), ("k_T_exh", "1/day", "exhaustion", False)),
+        [[p[0] for p in points], spread], [p[1] for p in points], [p[2] for p in points],
+        ("viable_fraction_d90", "burden_d90"), tuple(bytes([i]) * 16 for i in range(len(points))),
+    )  # fmt: skip
+    rows = [Row("ok", "", {"viable_fraction_d90": 0.2 + 0.01 * x, "burden_d90": 5.0 - 0.1 * x + n, "n_tace": 2})
+            for x, _, n in points]  # fmt: skip
+    if failed:
+        rows[3] = Row("crashed", f"step too small {EVIL}", {})
+    scenario = resolved()
+    given = {"arms": {"early": scenario, "late": "nonsense = 1\n"},
+             "sources": [{"name": "k_guess", "value": 0.5, "unit": "1", "grade": "assumed", "source": "no source found"}],
+             "warnings": ["mind the gap"], "versions": {"tme_sim": "0.1.0"}}  # fmt: skip
+    with open_store(folder, create=True, digest="") as store:
+        store.add_plan(plan, text or 'schema = 1\nname = "toy"\n')
+        store.note_given(plan.digest, given)
+        store.put(zip(plan.keys, rows, strict=True))
+    return folder
+
+
+def test_a_store_is_reported_with_question_design_endpoints_failures_and_how_to_repeat(tmp_path):
+    text = write_report(small_store(tmp_path / "store"), tmp_path / "page.html").read_text()
+    seen = Reader(text)
+    for words in ("Report of a study", "Does it matter?", "11 of 12 with a result", "first bevacizumab", "0, 14, 28",
+                  "viable tumour on day 90", "1 of 12: 1 crashed", "never read as zero", "step too small", "mind the gap",
+                  "k_guess", "tme-sim sweep study.toml", 'name = "toy"', "needs mechanisms or drugs"):  # fmt: skip
+        assert words in seen.text, words
+    assert 'more of it with more of "first bevacizumab" (rank correlation +1.00)' in seen.text
+    assert "<script" not in text.lower()
+    pictures = [a["src"] for tag, a in seen.tags if tag == "img"]
+    assert len(pictures) == 3  # the calendar of one arm, an endpoint each
+    assert all(p.startswith("data:image/png;base64,") for p in pictures)
+
+
+def test_a_scattered_study_is_reported_with_what_decides_the_outcome(tmp_path):
+    text = write_report(small_store(tmp_path / "store", design="latin_hypercube", failed=False), tmp_path / "p.html")
+    seen = Reader(text.read_text()).text
+    assert "What decides the outcome" in seen
+    assert "start+1.00" in "".join(seen.split())
+    assert "Every run of the plan has a result." in seen
+
+
+def small_trial(folder, figures=True):
+    """The folder of a trial of two arms and three patients, made by hand, with the files that tme-sim trial writes."""
+    import json
+
+    arm = {"pfs_median": 4.5, "pfs_median_ci95": [1.8, None], "orr": 0.5, "orr_ci95": [0.2, 0.8], "criterion": "recist11",
+           "os_rate_24": 0.5, "os_rate_24_ci95": [None, None]}  # fmt: skip
+    contrast = {"pfs_hr": 0.6, "pfs_hr_ci95": [0.2, 1.9], "os_hr": 0.9, "os_hr_ci95": [0.2, 4.0], "orr_difference": 0.1,
+                "pfs_nonproportional_p": 0.4}  # fmt: skip
+    scenario = resolved()
+    about = {
+        "status": "done", "name": "toy", "title": f"A trial {EVIL}", "source": ["registry NCT01234567"], "n": 3,
+        "repeats": 1, "seed": 7, "digest": "d" * 64, "after_progression": "nothing", "follow_up": {"accrual": "12 month"},
+        "versions": {"tme_sim": "0.1.0"}, "cohort": {"name": "people", "digest": "c" * 64, "source": ["made up"]},
+        "arms": {n: {"title": t, "protocol": n, "digest": "a" * 64, "scenario": scenario}
+                 for n, t in (("zzz", "TACE"), ("aaa", "TACE and more"))},
+        "failures": [{"patient": 4, "arm": "zzz", "message": "no baseline"}],
+        "draws": [{"name": "diameter", "value": "lognormal", "unit": "mm", "grade": "low", "source": "a table"}],
+        "sources": [{"name": "k_guess", "value": 0.5, "unit": "1", "grade": "assumed", "source": "no source found"}],
+        "warnings": ["mind the gap"],
+    }  # fmt: skip
+    gain = {"pfs": {"mean_gain": 1.5, "mean_gain_ci95": [0.1, 2.9], "better": 0.67, "worse": 0.0}}
+    summary = {"trial": "toy", "patients": 3, "arms": {"aaa": arm, "zzz": arm | {"pfs_median": None}},
+               "contrasts": {"aaa vs zzz": contrast}, "paired": {"aaa vs zzz": gain}}  # fmt: skip
+    (folder / "chunks").mkdir(parents=True)
+    (folder / "trial.json").write_text(json.dumps(about))
+    (folder / "summary.json").write_text(json.dumps(summary))
+    (folder / "rows.csv").write_text("arm,repeat,patient\nzzz,0,0\naaa,0,0\n")
+    (folder / "patients.csv").write_text("patient,diameter,sex\n0,30,male\n1,40,male\n2,50,female\n")
+    if figures:
+        (folder / "figures").mkdir()
+        (folder / "figures" / "survival.png").write_bytes((ROOT / "docs/images/flips.png").read_bytes())
+    return folder
+
+
+def test_a_trial_is_reported_with_arms_contrasts_patients_and_sources(tmp_path):
+    text = write_report(small_trial(tmp_path / "trial"), tmp_path / "page.html").read_text()
+    seen = Reader(text)
+    for words in ("Report of a virtual trial", "TACE and more against TACE", "0.6 (0.2 to 1.9)", "cannot be told apart",
+                  "median PFS not reached", "4.5 (1.8 to not reached)", "male: 67 %", "no baseline", "mind the gap",
+                  "3 patients are few", "k_guess", "--seed 7", "How long until progression or death",
+                  "Share of patients without progression"):  # fmt: skip
+        assert words in seen.text, words
+    assert seen.text.index("TACE: median PFS") < seen.text.index("TACE and more: median PFS"), "the reference arm first"
+    assert "<script" not in text.lower()
+    assert ("a", {"href": "https://clinicaltrials.gov/study/NCT01234567", "rel": "noreferrer"}) in seen.tags
+
+
+def test_a_trial_that_has_not_ended_or_drew_nothing_is_told(tmp_path):
+    from tme_sim.diagnostics import InputError
+
+    folder = small_trial(tmp_path / "trial", figures=False)
+    assert "--no-figures" in Reader(write_report(folder, tmp_path / "a.html").read_text()).text
+    (folder / "trial.json").unlink()
+    with pytest.raises(InputError, match="has not ended"):
+        write_report(folder, tmp_path / "b.html")
+
+
 @pytest.mark.slow
-def test_a_report_opens_in_a_browser_and_asks_for_nothing(tmp_path):
+@pytest.mark.parametrize("kind", ["run", "study", "trial"])
+def test_a_report_opens_in_a_browser_and_asks_for_nothing(kind, tmp_path):
     from playwright.sync_api import sync_playwright
 
-    page_text(tmp_path, title=EVIL, source=EVIL)
+    make = {"run": lambda: small_run(title=EVIL, source=EVIL).save(tmp_path / "run"),
+            "study": lambda: small_store(tmp_path / "store", question=EVIL),
+            "trial": lambda: small_trial(tmp_path / "trial")}  # fmt: skip
+    write_report(make[kind](), tmp_path / "page.html")
+    title = {"run": EVIL, "study": "A toy", "trial": f"A trial {EVIL}"}[kind]
     asked, said = [], []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
@@ -178,9 +301,10 @@ def test_a_report_opens_in_a_browser_and_asks_for_nothing(tmp_path):
         page.on("console", lambda m: said.append(m.text))
         page.on("dialog", lambda d: said.append(d.message))
         page.goto((tmp_path / "page.html").as_uri())
-        assert page.locator("h1").inner_text() == EVIL
+        assert page.locator("h1").inner_text() == title
         widths = page.evaluate("Array.from(document.images, i => i.complete && i.naturalWidth)")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        assert page.pdf(format="A4", print_background=True).startswith(b"%PDF")
         browser.close()
     assert widths
     assert all(widths)

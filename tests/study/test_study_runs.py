@@ -187,6 +187,10 @@ def test_sweep_ends_in_a_table_and_a_picture(toy, tmp_path):
     told = call("store", "status", out)
     assert "complete" in told.output and "(this model)" in told.output
     assert "2 rows, all sound" in call("store", "verify", out).output
+    from tme_sim.report import page_of
+
+    sources = next(s for s in page_of(out).sections if s.name == "sources")
+    assert len(sources.blocks[1].rows) > 200  # the store knows what its arms were given
     for kind in ("csv", "parquet", "xarray"):
         exported = call("export", kind, out, "--out", tmp_path / f"t.{kind}")
         assert exported.exit_code == 0, exported.output

@@ -44,9 +44,11 @@ def write_trial(folder: str | Path, result: TrialResult, summary: Mapping[str, A
 
 def _about(result: TrialResult) -> dict[str, Any]:
     from tme_sim import __numerics__, __version__
+    from tme_sim.record import given_of
     from tme_sim.validation import written
 
     trial = result.trial
+    given = given_of({arm.name: arm.scenario for arm in trial.arms})
     follow = {k: written(v) if isinstance(v, tuple) else v for k, v in dict(trial.follow_up).items() if v is not None}
     return {
         "status": "done",
@@ -62,9 +64,16 @@ def _about(result: TrialResult) -> dict[str, Any]:
         "follow_up": follow,
         "cohort": {"name": trial.cohort.name, "digest": trial.cohort.digest, "source": list(trial.cohort.source)},
         "arms": {
-            arm.name: {"title": arm.title, "protocol": arm.scenario.protocol.name, "digest": arm.scenario.digest}
+            arm.name: {"title": arm.title, "protocol": arm.scenario.protocol.name, "digest": arm.scenario.digest,
+                       "scenario": given["arms"][arm.name]}
             for arm in trial.arms
         },
+        "draws": [
+            {"name": name, "value": draw.text, "unit": draw.unit, "grade": draw.grade, "source": draw.source}
+            for name, draw in trial.cohort.draws.items()
+        ],
+        "sources": given["sources"],
+        "warnings": given["warnings"],
         "patients": len(result.follow_up),
         "failures": list(result.failures),
     }

@@ -13,13 +13,15 @@ from tme_sim.commands.common import guarded
 @click.option("--force", is_flag=True, help="Replace the page in --out.")
 @guarded
 def report(source: str, out: str, force: bool) -> None:
-    """Write one self-contained page about a run.
+    """Write one self-contained page about a run, the store of a study, or a trial.
 
-    Question, calendar, figures with captions in words, endpoints with their definitions, warnings, sources with grades
-    (weakest first), and how to reproduce it.  The page needs no network and prints.
+    Question, calendar, figures with captions in words, endpoints with their definitions, what failed, warnings, sources
+    with grades (weakest first), and how to reproduce it.  The page needs no network and prints.
 
     \b
     tme-sim report runs/emerald1-1 --out emerald1.html
+    tme-sim report stores/timing --out timing.html
+    tme-sim report trials/emerald1 --out trial.html
     """
     from tme_sim.report import write_report
 

@@ -21,8 +21,7 @@ from tme_sim.outcome import Outcome
 from tme_sim.plan import Plan, plan_of
 from tme_sim.plots.figures import FIGURES
 from tme_sim.plots.panel import Panel, axis_limits
-from tme_sim.plots.style import COLOURS
-from tme_sim.plots.treatments import treatments_of
+from tme_sim.plots.treatments import colour_of, treatments_of
 from tme_sim.protocol.calendar import PROCEDURES
 from tme_sim.quantities import convert
 from tme_sim.results import Run
@@ -243,7 +242,7 @@ def calendar_of(scenario: Any, events: Sequence[Mapping[str, Any]] = ()) -> dict
         every = _interval(days)
         train = item.at is None and (item.every is not None or item.spaced_elsewhere)
         rows.append({
-            "index": i, "name": item.name, "kind": item.kind, "colour": _colour(scenario, item),
+            "index": i, "name": item.name, "kind": item.kind, "colour": colour_of(scenario, item),
             "days": [round(d, 4) for d in days], "train": train and item.kind not in PROCEDURES, "every": every,
             "ruled": decided, "end": (days[-1] + every if train else days[-1] + 1.0) if days else None,
             "fields": _fields(item, raw[i]), "holds": _holds(item),
@@ -256,12 +255,6 @@ def calendar_of(scenario: Any, events: Sequence[Mapping[str, Any]] = ()) -> dict
 def _interval(days: Sequence[float]) -> float:
     gaps = sorted(b - a for a, b in zip(days, days[1:], strict=False))
     return gaps[len(gaps) // 2] if gaps else 21.0
-
-
-def _colour(scenario: Any, item: Any) -> str:
-    if item.kind != "drug":
-        return COLOURS["tace"]
-    return COLOURS.get(scenario.catalogue.library.get(item.drug).slot, COLOURS["other"])
 
 
 def _fields(item: Any, raw: Mapping[str, Any]) -> list[dict[str, Any]]:

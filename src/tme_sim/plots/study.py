@@ -178,7 +178,7 @@ def _logarithmic(values: np.ndarray) -> bool:
 
 def _maps(figure, view: _View) -> None:
     """A map for each arm: mean over patients at each node, one scale for all."""
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import ScalarFormatter
 
     names = list(view.numbers)
     arms = list(dict.fromkeys(view.arms))[:MOST_MAPS]
@@ -211,7 +211,7 @@ def _maps(figure, view: _View) -> None:
         if len(arms) > 1:
             one.set_title(arm, fontsize=TEXT, color=INK, loc="left", pad=3)
     beside = list(axes[: len(arms)])
-    bar = figure.colorbar(shade, ax=beside, fraction=0.045, pad=0.02, format=FuncFormatter(number_text))
+    bar = figure.colorbar(shade, ax=beside, fraction=0.045, pad=0.02, format=ScalarFormatter(useOffset=False))
     bar.set_label(_endpoint(view), fontsize=TEXT, color=INK)
     bar.ax.tick_params(labelsize=TEXT, length=2, width=0.5)
     bar.outline.set_visible(False)

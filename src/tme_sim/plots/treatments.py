@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tme_sim.plots.style import COLOURS
 
-__all__ = ["Course", "PROCEDURES", "Track", "Treatments", "origin_of", "treatments_of"]
+__all__ = ["PROCEDURES", "Course", "Track", "Treatments", "colour_of", "colours_of", "origin_of", "treatments_of"]
 
 PROCEDURES = {"ablation": "ablation", "sbrt": "radiotherapy", "radioembolisation": "radioembolisation"}  # in words
 HOLD = 1.75  # a gap this many times the usual one is a hold, and the bar is cut
@@ -135,3 +136,15 @@ def _slots(drugs: Iterable[str]) -> dict[str, str]:
 def origin_of(treatments: Treatments) -> str:
     """What day 0 is."""
     return "first TACE" if treatments.tace and treatments.tace[0] == 0 else "day 0"
+
+
+def colour_of(scenario: Any, item: Any) -> str:
+    """Colour of a treatment of a scenario: that of what its drug acts on, or of the procedure."""
+    if item.kind != "drug":
+        return COLOURS.get(item.kind, COLOURS["other"])
+    return COLOURS.get(scenario.catalogue.library.get(item.drug).slot, COLOURS["other"])
+
+
+def colours_of(scenario: Any) -> dict[str, str]:
+    """Colours of all treatments of a scenario by name, as :func:`tme_sim.protocol.view.draw_calendar` takes them."""
+    return {item.name: colour_of(scenario, item) for item in scenario.protocol.treatment}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tme_sim.protocol.calendar import LOOKS, PROCEDURES, Calendar, Entry, Stretch, Track
@@ -12,8 +12,9 @@ from tme_sim.protocol.dates import TICKS_PER_DAY
 from tme_sim.quantities import internal
 
 MARKS = {"drug": "+", "scan": "o", "planning": "c", "visit": "v"} | dict.fromkeys(PROCEDURES, "T")
-COLOURS = {"drug": "#0072B2"} | dict.fromkeys(LOOKS, "#777777") | dict.fromkeys(PROCEDURES, "#D55E00")
+COLOURS = {"drug": "#666666"} | dict.fromkeys(LOOKS, "#9A9A9A") | dict.fromkeys(PROCEDURES, "#1A1A1A")
 POINTS = {"drug": "|", "scan": "o", "planning": ".", "visit": "d"} | dict.fromkeys(PROCEDURES, "v")
+SMALL, LARGE = 8.0, 9.0  # points
 BAND = ("#F2F2F2", "#E4ECF4")  # phases in turn
 DENSE_DAYS = 2.5  # dates closer than this are drawn as a bar
 
@@ -131,8 +132,13 @@ def _rules(track: Track) -> list[str]:
 # --- picture --------------------------------------------------------------------------------------------------
 
 
-def draw_calendar(calendar: Calendar, path: str | Path, title: str = "") -> Path:
-    """Draw the calendar: a row per treatment, days below; hatched or hollow is what visits decide, phases are bands."""
+def draw_calendar(
+    calendar: Calendar, path: str | Path, title: str = "", colours: Mapping[str, str] | None = None
+) -> Path:
+    """Draw the calendar: a row per treatment, days below; hatched or hollow is what visits decide, phases are bands.
+
+    `colours` by name of a treatment are those of other figures (:func:`tme_sim.plots.treatments.colours_of`).
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -143,7 +149,7 @@ def draw_calendar(calendar: Calendar, path: str | Path, title: str = "") -> Path
         dict.fromkeys(e.treatment for e in sorted(entries, key=lambda e: (e.kind in LOOKS, e.tick)))
     )
     head = 0.4 if calendar.phases else 0.0
-    figure = Figure(figsize=(7.6, 1.25 + head + 0.34 * max(1, len(names))), layout="constrained")
+    figure = Figure(figsize=(7.09, 1.0 + head + 0.27 * max(1, len(names))), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     planned = {id(e) for e in calendar.planned}
@@ -155,31 +161,36 @@ def draw_calendar(calendar: Calendar, path: str | Path, title: str = "") -> Path
         own = [e for e in entries if e.treatment == name]
         track = tracks.get(name)
         end = last if track is None or track.phase < 0 else min(_end_of(calendar, track.phase, last), last)
-        _draw_row(axes, row, own, id(own[0]) in planned, track, end)
+        colour = (colours or {}).get(name) or COLOURS[own[0].kind]
+        _draw_row(axes, row, own, colour, id(own[0]) in planned, track, end)
     _draw_phases(axes, calendar, first - space, last + space)
     axes.set_xlim(first - space, last + space)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5 - (1.0 if calendar.phases else 0.0))
     day_0 = "; day 0 is the first TACE" if any(e.kind == "tace" for e in entries) else ""
     decided = "; hatched or hollow: visits decide" if calendar.tracks else ""
-    axes.set_xlabel(f"time (days{day_0}{decided})")
+    axes.set_xlabel(f"time (days{day_0}{decided})", fontsize=SMALL)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
+    axes.tick_params(labelsize=SMALL, width=0.5, length=2.5)
     axes.tick_params(axis="y", length=0)
+    axes.spines["bottom"].set_linewidth(0.5)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     if title:
-        axes.set_title(title, fontsize=10, loc="left")
+        axes.set_title(title, fontsize=LARGE, fontweight="bold", loc="left", x=0.0)
     stream = io.BytesIO()
-    figure.savefig(stream, format="png", dpi=150)
+    figure.savefig(stream, format="png", dpi=200)
     write_file(path, stream.getvalue())
     return Path(path)
 
 
-def _draw_row(axes, row: int, entries: Sequence[Entry], conditional: bool, track: Track | None, last: float) -> None:
+def _draw_row(
+    axes, row: int, entries: Sequence[Entry], colour: str, conditional: bool, track: Track | None, last: float
+) -> None:
     """One treatment: a bar where doses are dense, a mark per date otherwise; hollow and hatched if conditional."""
     kind = entries[0].kind
-    colour, days = COLOURS[kind], [e.day for e in entries]
+    days = [e.day for e in entries]
     for stretch in _dense(days):
         axes.barh(row, stretch[1] - stretch[0], left=stretch[0], height=0.42, edgecolor=colour, linewidth=0.8,
                   color="white" if conditional else colour, hatch="/////" if conditional else None)  # fmt: skip
@@ -220,7 +231,7 @@ def _draw_phases(axes, calendar: Calendar, first: float, last: float) -> None:
         if phase.start is None:
             axes.axvline(start, color="#555555", linewidth=0.9, linestyle=(0, (4, 3)))
         axes.annotate(
-            phase.name, (start, -0.75 - (0.45 if narrow and i % 2 == 0 else 0.0)), xytext=(3, 0), fontsize=8,
+            phase.name, (start, -0.75 - (0.45 if narrow and i % 2 == 0 else 0.0)), xytext=(3, 0), fontsize=SMALL,
             textcoords="offset points", va="center", color="#333333", annotation_clip=False,
             bbox={"facecolor": BAND[i % 2], "edgecolor": "none", "pad": 0.5},
         )  # fmt: skip

@@ -39,7 +39,37 @@ def _run(path: Path) -> Page:
     return run_page(Run.load(path))
 
 
-READERS: tuple[Reader, ...] = (Reader("run folder", _is_run, _run),)
+def _is_store(path: Path) -> bool:
+    from tme_sim.study.store import FILE
+
+    return (path / FILE).is_file()
+
+
+def _study(path: Path) -> Page:
+    from tme_sim.report.study import study_page
+    from tme_sim.study.store import StoreError
+
+    try:
+        return study_page(path)
+    except StoreError as error:
+        raise InputError(Problem(str(path), "", str(error))) from error
+
+
+def _is_trial(path: Path) -> bool:
+    return path.is_dir() and ((path / "trial.json").is_file() or (path / "chunks").is_dir())
+
+
+def _trial(path: Path) -> Page:
+    from tme_sim.report.trial import trial_page
+
+    return trial_page(path)
+
+
+READERS: tuple[Reader, ...] = (
+    Reader("the store of a study", _is_store, _study),
+    Reader("the folder of a trial", _is_trial, _trial),
+    Reader("the folder of a run", _is_run, _run),
+)
 
 
 def page_of(source: str | Path) -> Page:
@@ -49,10 +79,11 @@ def page_of(source: str | Path) -> Page:
         InputError: no such file or folder, one of no known kind, or one that is damaged.
     """
     path = Path(source)
-    if path.name == "manifest.json":
+    if path.name in ("manifest.json", "runs.sqlite", "trial.json"):
         path = path.parent
     if not path.exists():
-        raise InputError(Problem(str(source), "", "there is no such folder; give the folder that tme-sim run wrote"))
+        told = "there is no such folder; give one that tme-sim run, sweep or trial wrote"
+        raise InputError(Problem(str(source), "", told))
     for reader in READERS:
         if reader.fits(path):
             return reader.read(path)

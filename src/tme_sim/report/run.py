@@ -12,7 +12,7 @@ from tme_sim.plots.figures import FIGURES
 from tme_sim.plots.record import lesion_names, lesion_volumes, title_of
 from tme_sim.plots.run import run_figures
 from tme_sim.plots.style import COLOURS, DPI, unit_text
-from tme_sim.plots.treatments import Treatments, treatments_of
+from tme_sim.plots.treatments import PROCEDURES, Treatments, treatments_of
 from tme_sim.quantities import GRADES
 from tme_sim.report.page import Calendar, CalendarRow, Code, Page, Picture, Prose, Section, Table
 from tme_sim.report.words import captions_of_panels, course, day_text, days_text, value_text
@@ -20,6 +20,7 @@ from tme_sim.report.words import captions_of_panels, course, day_text, days_text
 __all__ = ["calendar_of", "endpoint_rows", "run_page", "source_tables"]
 
 MONTH = 30.4375
+INK_OF_PAGE = "var(--ink)"  # of embolisation, which is drawn in ink everywhere: readable on a dark page as well
 HEADLINE = ("n_tace", "best_response_recist11", "best_response_mrecist", "depth", "ttp", "pfs", "os", "albi_d90")
 CRITERIA = {"recist11": "RECIST 1.1", "mrecist": "mRECIST", "recicl": "RECICL"}
 
@@ -103,8 +104,12 @@ def calendar_of(run, treatments: Treatments) -> Calendar:
     rows = []
     if treatments.tace:
         number = len(treatments.tace)
-        rows.append(CalendarRow("TACE", f"{number} session{'s' * (number > 1)}", COLOURS["viable"],
+        rows.append(CalendarRow("TACE", f"{number} session{'s' * (number > 1)}", INK_OF_PAGE,
                                 points=[share(d) for d in treatments.tace]))  # fmt: skip
+    for kind, days in treatments.others:
+        number = len(days)
+        rows.append(CalendarRow(PROCEDURES[kind], f"{number} session{'s' * (number > 1)}", COLOURS[kind],
+                                points=[share(d) for d in days]))  # fmt: skip
     for one in treatments.courses:
         bars = []
         for first, last in one.bars(end):  # a bar per dose, as far as the next one
@@ -191,11 +196,11 @@ def source_tables(sources) -> list:
     """How many values stand on which grade, and every value with its source, weakest grade first."""
     rows = sorted(sources, key=lambda s: (_rank(s.get("grade", "")), str(s.get("name", ""))))
     if not rows:
-        return [Prose("The run does not store its sources.")]
+        return [Prose("The sources are not stored.")]
     counts = [(g, sum(s.get("grade") == g for s in rows)) for g in GRADES]
     told = ", ".join(f"{n} {grade}" for grade, n in counts if n)
     return [
-        Prose(f"{len(rows)} values decided this run: {told}. Assumed means: no source was read for the value; "
+        Prose(f"{len(rows)} values decided the result: {told}. Assumed means: no source was read for the value; "
               "high means: measured in this setting and read in the source."),
         Table(("grade", "name", "value", "unit", "source"), [
             (str(s.get("grade", "")), str(s.get("name", "")), value_text(s["value"]) if _is_number(s.get("value"))

@@ -129,6 +129,7 @@ def run_study(
     try:
         _sound(store)
         store.add_plan(study.plan_table, study.text)
+        _note_given(store, study)
         if retry:
             _forget(store, study)
         missing = store.missing(study, ordinals)
@@ -146,6 +147,15 @@ def run_study(
     except BaseException:
         store.close()
         raise
+
+
+def _note_given(store: Store, study: Study) -> None:
+    """Keep what the plan's arms were given and on what sources, once, so that a report needs no file but the store."""
+    digest = study.plan_table.digest
+    if store.given(digest) is None:
+        from tme_sim.record import given_of
+
+        store.note_given(digest, given_of({arm.name: study.scenario_of_arm(arm.name) for arm in study.arms}))
 
 
 def run_table(

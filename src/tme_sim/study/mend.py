@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.ensemble import Row
@@ -132,7 +133,7 @@ def _copied(old: sqlite3.Connection, new: Path, digest: str, folder: Path) -> in
             for plan in before.plans():
                 with suppress(StoreError, InputError):
                     if plan["sound"]:
-                        store.add_plan(before.plan(plan["number"]), plan["study"])
+                        _copy_plan(before, store, plan)
         return count
 
 
@@ -180,7 +181,7 @@ def merge_stores(out: str | Path, parts: Sequence[str | Path]) -> int:
             for store in opened:
                 for plan in store.plans():
                     if plan["sound"]:
-                        target.add_plan(store.plan(plan["number"]), plan["study"])
+                        _copy_plan(store, target, plan)
                 _copy_runs(store.folder, target.folder)
             target.drop(beaten)
             for accidents in (False, True):  # results first, so that they stay
@@ -192,6 +193,14 @@ def merge_stores(out: str | Path, parts: Sequence[str | Path]) -> int:
     finally:
         for store in opened:
             store.close()
+
+
+def _copy_plan(source: Store, target: Store, plan: Mapping[str, Any]) -> None:
+    """Note a plan of `source` and what it was given in `target`, where it is not there yet."""
+    target.add_plan(source.plan(plan["number"]), plan["study"])
+    given = source.given(plan["digest"])
+    if given is not None and target.given(plan["digest"]) is None:
+        target.note_given(plan["digest"], given)
 
 
 def _beaten(target: Store, parts: Sequence[Store]) -> list[bytes]:

@@ -12,6 +12,8 @@ import json
 import os
 import sqlite3
 import time
+import zlib
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
@@ -176,6 +178,15 @@ class Store:
         with _told(self.file):
             text = self._get("note_" + name)
         return None if text is None else json.loads(text)
+
+    def note_given(self, digest: str, given: Mapping[str, Any]) -> None:
+        """Keep what the plan `digest` was given (:func:`tme_sim.record.given_of`)."""
+        self.note(f"given {digest}", b64encode(zlib.compress(json.dumps(given).encode())).decode())
+
+    def given(self, digest: str) -> dict[str, Any] | None:
+        """What the plan `digest` was given, or None in a store that does not say it."""
+        text = self.noted(f"given {digest}")
+        return None if text is None else json.loads(zlib.decompress(b64decode(text)))
 
     # --- rows -------------------------------------------------------------------------------------------------------
 
