@@ -47,6 +47,12 @@ def test_trial_writes_rows_summary_and_figures(trial):
     assert set(summary["arms"]) == {"emerald1_tace", "emerald1_durva", "emerald1_durva_bev"}
     assert set(summary["contrasts"]) == set(summary["paired"])
     assert "over_repeats" in summary
+    with open(out / "rows.csv") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 3 * summary["patients"]
+    with np.load(out / "rows.npz", allow_pickle=False) as arrays:
+        assert len(arrays["emerald1_tace/pfs"]) == summary["patients"]
+    assert "per second" in done.output
 
 
 def test_the_folder_of_a_trial_is_reported(trial, tmp_path):
@@ -58,12 +64,6 @@ def test_the_folder_of_a_trial_is_reported(trial, tmp_path):
     pictures = [b for b in found["calendar"].blocks if type(b).__name__ == "Picture"]
     assert len(pictures) == 3, "the calendar of each arm"
     assert [len(t.rows) > 10 for t in found["sources"].blocks if type(t).__name__ == "Table"] == [True, True]
-    with open(out / "rows.csv") as stream:
-        rows = list(csv.DictReader(stream))
-    assert len(rows) == 3 * summary["patients"]
-    with np.load(out / "rows.npz", allow_pickle=False) as arrays:
-        assert len(arrays["emerald1_tace/pfs"]) == summary["patients"]
-    assert "per second" in done.output
 
 
 def test_summary_agrees_with_its_rows(trial):
