@@ -23,6 +23,7 @@ __all__ = [
     "scenario_codes",
     "spread_row",
     "text_of",
+    "unit_told",
     "warning_blocks",
 ]
 
@@ -37,8 +38,13 @@ def text_of(value: Any, unit: str = "") -> str:
         number = float(value)
         if not np.isfinite(number):
             return "not reached" if number > 0 else "–"
-        return value_text(number, unit_text(unit) if unit else "")
+        return value_text(number, unit_told(unit))
     return str(value)
+
+
+def unit_told(unit: str) -> str:
+    """A unit as a table says it; nothing for a plain number, a yes or no, or words."""
+    return "" if unit in ("", "1", "text", "0 or 1") else unit_text(unit)
 
 
 def picture_of(figure: Any, caption: str, alt: str, courses: Sequence[tuple[str, str]] = ()) -> Picture:

@@ -19,6 +19,7 @@ from tme_sim.report.given import (
     scenario_codes,
     spread_row,
     text_of,
+    unit_told,
     warning_blocks,
 )
 from tme_sim.report.page import Code, Page, Picture, Prose, Section, Table
@@ -107,7 +108,7 @@ def _in_short(plan: PlanTable, table: Mapping[str, Any], outcome: str) -> list:
         return [*blocks, Prose("No run has a result yet.")]
     values = table[outcome]
     _, middle, most, _ = spread_row(values)
-    unit = unit_text(unit_of(plan, outcome))
+    unit = unit_told(unit_of(plan, outcome))
     told = [
         f"{outcome} ({definition_text(outcome) or 'a state or signal'}) is {middle}{_space(unit)} in the middle run, "
         f"and {most}{_space(unit)} in 8 of 10."
@@ -118,7 +119,7 @@ def _in_short(plan: PlanTable, table: Mapping[str, Any], outcome: str) -> list:
 
 
 def _space(unit: str) -> str:
-    return f" {unit}" if unit and unit != "1" else ""
+    return f" {unit}" if unit else ""
 
 
 def _arms_told(table: Mapping[str, Any], outcome: str) -> list[str]:
@@ -168,7 +169,7 @@ def _design(plan: PlanTable) -> list:
         else:
             ends = sorted(float(v) for v in values)
             shown = f"{value_text(ends[0])} to {value_text(ends[-1])}, {len(values)} values"
-        rows.append((title or name, name, "" if unit == "1" else unit_text(unit), shown))
+        rows.append((title or name, name, unit_told(unit), shown))
     heads = ("what", "column", "unit", "values")
     blocks: list = [Table(heads, rows, "Factors of the design and of the patients")] if rows else []
     count, arms = len(set(plan.numbers)), list(dict.fromkeys(plan.arms))
@@ -305,8 +306,8 @@ def _endpoints(plan: PlanTable, table: Mapping[str, Any]) -> list:
     for name in _numeric(plan, table):
         for arm in arms:
             row = spread_row(table[name][np.asarray(table["arm"]) == arm])
-            unit = unit_text(unit_of(plan, name))
-            rows.append((name, arm, "" if unit == "1" else unit, *row, definition_text(name) if arm == arms[0] else ""))
+            unit = unit_told(unit_of(plan, name))
+            rows.append((name, arm, unit, *row, definition_text(name) if arm == arms[0] else ""))
     heads = ("endpoint", "arm", "unit", "runs", "median", "middle 80 %", "range", "definition")
     return [
         Prose(

@@ -12,7 +12,7 @@ import numpy as np
 
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.plots.style import unit_text
-from tme_sim.report.given import calendar_blocks, scenario_codes, text_of, warning_blocks
+from tme_sim.report.given import calendar_blocks, scenario_codes, text_of, unit_told, warning_blocks
 from tme_sim.report.page import Code, Page, Picture, Prose, Section, Table
 from tme_sim.report.run import source_tables
 from tme_sim.report.words import value_text
@@ -293,7 +293,7 @@ def _patients(folder: Path, about: Mapping) -> list:
         values = [row[name] for row in table if row[name] not in (None, "")]
         if name != "patient" and values:
             unit = units.get(name, "")
-            rows.append((name.replace("_", " "), "" if unit in ("1", "text") else unit_text(unit), _drawn(values)))
+            rows.append((name.replace("_", " "), unit_told(unit), _drawn(values)))
     return [
         Prose(
             f"{len(table)} virtual patients, each treated in every arm. "
