@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from tme_sim.findings import cards, drive
-from tme_sim.findings.runs import Runs, outcomes_of
+from tme_sim.findings.runs import Runs
 from tme_sim.findings.sections import optimise_section, surface_section
 from tme_sim.findings.surface import near_best, regret, surface_of
 from tme_sim.study import load_study
+from tme_sim.study.outcomes import outcomes_of
 
 ROOT = Path(__file__).parents[2] / "experiments"
 CARDS = sorted(p.parent for p in (ROOT / "hypotheses").glob("*/card.toml"))

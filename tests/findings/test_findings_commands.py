@@ -72,8 +72,8 @@ def test_a_card_makes_a_page_with_the_verdict_and_escapes_what_it_says(folder):
 def test_a_new_card_is_a_card(folder):
     call("hypothesis", "new", "mine", "--base", "base.toml", "--claim", 'It "works"')
     from tme_sim.findings.cards import check_names, load_card
-    from tme_sim.findings.runs import outcomes_of
     from tme_sim.study import load_study
+    from tme_sim.study.outcomes import outcomes_of
 
     card = load_card("mine")
     study = load_study(card.study)
@@ -94,7 +94,7 @@ def test_a_new_card_is_a_card(folder):
         (("sensitivity", "arms.toml", "--method", "knockouts", "--arrow", "mdsc_on_kiling"), '"mdsc_on_killing"?'),
         (("sensitivity", "study.toml", "--method", "flips", "--parameters", "p_v"), "at least two arms"),
         (("hypothesis", "new", "x", "--base", "bas.toml"), "there is no such file"),
-        (("hypothesis", "run", "study.toml"), "prediction"),
+        (("hypothesis", "run", "study.toml"), "use tme-sim sweep"),
         (("surface", "study.toml", "--outcome", "burden_d9"), 'did you mean "burden_d90"?'),
         (("surface", "study.toml", "--outcome", "burden_d730"), "is no number that its runs give"),
         (("optimise", "study.toml", "--outcome", "best_response_mrecist"), "is no number"),

@@ -131,6 +131,7 @@ def surface(
     from tme_sim.findings import drive, told
     from tme_sim.findings.sections import surface_section
     from tme_sim.findings.surface import surface_of
+    from tme_sim.study.outcomes import better_of
 
     made = _study(study, mechanisms, arms)
     section = surface_section(made)
@@ -145,7 +146,7 @@ def surface(
     target = _target(made, "surface", out, force)
     table = _runs(made, store, jobs)
     member = [f.name for f in made.all_factors if f.name not in (x, y)] + ["replicate"]
-    found = surface_of(table, outcome, x, y, member=member, better=better or section.better)
+    found = surface_of(table, outcome, x, y, member=member, better=better or section.better or better_of(made, outcome))
     axes = tuple(f"{made.factor(name).title} ({made.factor(name).unit})" for name in (x, y))
     files, lines = told.surface_told(found, made.title or made.name, axes, points)
     _write(target, files, lines, made, {"outcome": outcome, "x": x, "y": y}, force)
@@ -310,8 +311,8 @@ def run_card(card: str, out: str | None, force: bool, jobs: int | None, store: s
     from tme_sim.diagnostics import InputError, Problem
     from tme_sim.findings import cards
     from tme_sim.findings.card_page import card_html, card_lines
-    from tme_sim.findings.runs import outcomes_of
     from tme_sim.results import write_file
+    from tme_sim.study.outcomes import outcomes_of
 
     loaded = cards.load_card(card)
     study = _study(str(loaded.study), mechanisms)

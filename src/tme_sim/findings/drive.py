@@ -19,10 +19,10 @@ from tme_sim.findings.runs import (
     evidence_factors,
     nominal_of,
     number_factors,
-    outcomes_of,
     plain_study,
 )
 from tme_sim.findings.table import Missing, missing_of, outcome_of, sense_of
+from tme_sim.study.outcomes import better_of, outcomes_of
 
 if TYPE_CHECKING:
     from tme_sim.study import Study
@@ -175,6 +175,7 @@ def sensitivity(
     if method not in METHODS:
         raise InputError(Problem("--method", "", f"{quoted(method)} is not one of {', '.join(METHODS)}"))
     outcome = outcome_name(study, outcome)
+    better = better or better_of(study, outcome)
     sense = sense_of(outcome, better) if len(study.arms) > 1 or better else 1
     study, factors = chosen_factors(study, parameters)
     names = tuple(f.name for f in factors)
@@ -258,7 +259,7 @@ def flip(
         InputError: fewer than two arms, or no outcome where all is as it is.
     """
     outcome = outcome_name(study, outcome)
-    sense = sense_of(outcome, better)
+    sense = sense_of(outcome, better or better_of(study, outcome))
     if len(study.arms) < 2:
         raise InputError(Problem(study.path, "arms", "an order needs at least two arms; give them in [[arm]]"))
     study, factors = chosen_factors(study, parameters)
@@ -315,6 +316,7 @@ def cut(
         InputError: an arrow that is not there, fewer than two arms, too many failed runs.
     """
     outcome = outcome_name(study, outcome)
+    better = better or better_of(study, outcome)
     sense_of(outcome, better)
     known = study.base.catalogue.arrows
     arrows = list(known) if list(arrows) == ["*"] else list(arrows) or [a for a in LOOP if a in known]

@@ -13,6 +13,7 @@ from tme_sim.findings.drive import outcome_name
 from tme_sim.findings.optimise import Candidate, Constraint, Optimum, optimise
 from tme_sim.findings.runs import Runs, plain_study
 from tme_sim.findings.table import outcome_of, sense_of
+from tme_sim.study.outcomes import better_of
 
 if TYPE_CHECKING:
     from tme_sim.study import Study
@@ -47,7 +48,7 @@ def best_protocol(
         InputError: nothing to choose, an unknown endpoint, or no protocol that keeps the constraints.
     """
     outcome = outcome_name(study, outcome)
-    sense = sense_of(outcome, better)
+    sense = sense_of(outcome, better or better_of(study, outcome))
     variables: list[Any] = [f for f in study.factors if f.values or f.high > f.low]
     if len(study.arms) > 1:
         variables.append(_Arm(tuple(a.name for a in study.arms)))

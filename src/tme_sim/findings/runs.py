@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tme_sim.diagnostics import InputError, Problem, nearest, quoted
-from tme_sim.findings.table import as_table
 
 if TYPE_CHECKING:
     from tme_sim.study import Study
     from tme_sim.study.factors import Factor
 
-__all__ = ["LOOP", "Runs", "cut_arms", "evidence_factors", "nominal_of", "number_factors", "outcomes_of", "plain_study"]
+__all__ = ["LOOP", "Runs", "cut_arms", "evidence_factors", "nominal_of", "number_factors", "plain_study"]
 
 CHUNK = 512  # runs between two words of progress
 DRUGS = ("kinetics", "drug_effects")  # mechanisms whose parameters a drug file sets
@@ -58,6 +57,7 @@ class Runs:
             with run_study(asked, self.store, yes=True) as kept:
                 return dict(kept.table(asked))
         from tme_sim.ensemble import Row
+        from tme_sim.study.store import table_of_rows
 
         rows: list[Row] = []
         told = [(point[1], asked.changes(point)) for point in points]
@@ -65,8 +65,7 @@ class Runs:
             rows += self.runner.rows(told[begin : begin + CHUNK], threads=None)
             if self.progress is not None and len(points) > CHUNK:
                 self.progress(f"{len(rows)} of {len(points)} runs done")
-        ends = as_table([{"status": r.status, "message": r.message, **r.summary} for r in rows])
-        return {**asked.columns(), **ends}
+        return table_of_rows(asked.plan_table, rows)
 
     @property
     def runner(self) -> Any:
@@ -77,18 +76,6 @@ class Runs:
             arms = {arm.name: self.study.scenario_of_arm(arm.name) for arm in self.study.arms}
             self._runner = Runner(arms, self.study.outputs, self.progress)
         return self._runner
-
-
-def outcomes_of(study: Study) -> list[str]:
-    """Names of the numbers that a run of the study gives: endpoints of days that it covers, and its trajectories."""
-    from tme_sim.definitions import DEFINITIONS
-    from tme_sim.observe.endpoints import LANDMARKS
-
-    days = [day for day in LANDMARKS if day * 1440 <= study.base.stop_tick]
-    names = [(name, d.unit) for d in DEFINITIONS for name in d.names]
-    out = [n for n, unit in names if unit != "text" and not n.endswith("_dN")]
-    out += [f"{n[:-1]}{day}" for n, _ in names if n.endswith("_dN") for day in days]
-    return [*out, *study.outputs.columns]
 
 
 def number_factors(study: Study) -> list[Factor]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tme_sim.diagnostics import InputError, Problem, nearest, quoted
 
-__all__ = ["Cube", "Missing", "Table", "as_table", "column", "cube", "missing_of", "outcome_of", "sense_of"]
+__all__ = ["Cube", "Missing", "Table", "column", "cube", "missing_of", "outcome_of", "sense_of"]
 
 Table = Mapping[str, np.ndarray]
 
@@ -57,17 +57,6 @@ class Cube:
     members: tuple[tuple, ...]
     values: np.ndarray
     missing: Missing
-
-
-def as_table(rows: Sequence[Mapping]) -> dict[str, np.ndarray]:
-    """A table from rows with possibly different keys; a number that is not there is NaN, a text is ""."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    table = {}
-    for name in names:
-        given = [row.get(name) for row in rows]
-        text = any(isinstance(v, str) for v in given)
-        table[name] = np.array([("" if text else np.nan) if v is None else v for v in given])
-    return table
 
 
 def column(table: Table, name: str) -> np.ndarray:

@@ -80,7 +80,7 @@ def _view(plan: PlanTable, table: Mapping[str, Any], endpoint: str) -> _View:
     asked = [endpoint] if endpoint else [n for n in plan.shown if n in numeric]
     spread = [n for n in (*PREFERRED, *numeric) if n in numeric and np.ptp(_finite(table[n][good])) > 0]
     name = (asked or spread or numeric)[0]
-    found = definition_of(name)
+    found, of_study = definition_of(name), {derived: title for derived, _, _, title in plan.derived}
     numbers, choices, labels = {}, {}, {}
     for factor, unit, title, is_choice in plan.factors:
         column = table[factor][good]
@@ -89,7 +89,7 @@ def _view(plan: PlanTable, table: Mapping[str, Any], endpoint: str) -> _View:
             choices[factor] = column
         elif np.unique(column[np.isfinite(column)]).size > 1:
             numbers[factor] = column
-    meaning = found.text.replace("day N", f"day {name.rpartition('_d')[2]}") if found else name
+    meaning = found.text.replace("day N", f"day {name.rpartition('_d')[2]}") if found else of_study.get(name) or name
     design = plan.about.get("design", "")
     return _View(name, unit_of(plan, name), meaning, table[name][good], table["arm"][good], numbers, choices, labels,
                  int((~good).sum()), design)  # fmt: skip

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tme_sim.plan import Plan
     from tme_sim.scenario import Scenario
 
-__all__ = ["Arm", "Outputs", "Point", "Study"]
+__all__ = ["Arm", "Derived", "Outputs", "Point", "Study"]
 
 Point = tuple[Mapping[str, Value], str, int]  # values of the factors by name, name of the arm, number of the replicate
 _Named = TypeVar("_Named", "Factor", "Arm")
@@ -32,17 +32,30 @@ class Arm:
 
 
 @dataclass(frozen=True)
+class Derived:
+    """A column computed from others by an expression (:mod:`tme_sim.study.expressions`); `better` which way, if any."""
+
+    name: str
+    expression: str
+    unit: str = "1"
+    label: str = ""
+    better: str = ""
+
+
+@dataclass(frozen=True)
 class Outputs:
     """What is kept of a run besides all endpoints.
 
     `endpoints` are those that tables show (none: all), the first of them is drawn.  `trajectories` (names of states and
     signals) are kept at `days` as columns ``NAME_dDAY``, in display units.  `runs` keeps whole run folders.
+    `derived` are further columns.
     """
 
     endpoints: tuple[str, ...] = ()
     trajectories: tuple[str, ...] = ()
     days: tuple[int, ...] = ()
     runs: bool = False
+    derived: tuple[Derived, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -242,7 +255,9 @@ class Study:
         values = [[v.get(f.name) for v, _, _ in self._points] for f in self.all_factors]
         about = {"name": self.name, "title": self.title, "question": self.question, "design": self.design}
         arms, numbers = [a for _, a, _ in self._points], [n for _, _, n in self._points]
-        return PlanTable(about, factors, values, arms, numbers, shown, self.keys)
+        derived = tuple((d.name, d.expression, d.unit, d.label) for d in self.outputs.derived)
+        kept = dict.fromkeys(self.outputs.trajectories, self.outputs.days) if derived else {}
+        return PlanTable(about, factors, values, arms, numbers, shown, self.keys, derived, kept)
 
     def shard(self, number: int, of: int) -> list[int]:
         """Ordinals of shard `number` (from 1) of `of`."""

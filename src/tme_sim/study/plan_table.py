@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from tme_sim.study.expressions import parse_expression
 from tme_sim.study.keys import short_digest
 
 __all__ = ["PlanTable"]
@@ -24,7 +25,8 @@ class PlanTable:
     """Columns of a plan.
 
     `factors` are (name, unit, title, whether its values are choices); `values` holds a column for each.  `shown` are
-    the endpoints that tables show (none: all).  `about` has name, title, question and design.
+    the endpoints that tables show (none: all).  `about` has name, title, question and design.  `derived` are columns
+    computed from others: (name, expression, unit, title), and `kept` the days of the trajectories that they may read.
     """
 
     about: Mapping[str, str]
@@ -34,6 +36,8 @@ class PlanTable:
     numbers: Sequence[int]
     shown: tuple[str, ...]
     keys: tuple[bytes, ...]
+    derived: tuple[tuple[str, str, str, str], ...] = ()
+    kept: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -42,7 +46,29 @@ class PlanTable:
     def digest(self) -> str:
         """Digest of what is run and what the columns are called."""
         return short_digest([k.hex() for k in self.keys], [list(f) for f in self.factors], list(self.arms),
-                            list(self.numbers), list(self.shown), self.about["name"]).hex()  # fmt: skip
+                            list(self.numbers), list(self.shown), self.about["name"], *self._more).hex()  # fmt: skip
+
+    @property
+    def _more(self) -> list[Any]:
+        """What plans with derived columns have besides."""
+        return [[list(d) for d in self.derived], {n: list(d) for n, d in self.kept.items()}] if self.derived else []
+
+    def read_by_derived(self) -> list[str]:
+        """Columns that derived ones need."""
+        return [name for _, text, _, _ in self.derived for name in parse_expression(text, None, self.kept).names]
+
+    def with_derived(self, table: Mapping[str, Any]) -> dict[str, Any]:
+        """A table with its derived columns behind the others; NaN where a column that one needs has no number."""
+        import numpy as np
+
+        out = dict(table)
+        size = len(self) if not out else len(next(iter(out.values())))
+        for name, text, _, _ in self.derived:
+            found = parse_expression(text, None, self.kept)
+            given = {n: out[n] for n in found.names if n in out and out[n].dtype != object}
+            whole = len(given) == len(found.names)
+            out[name] = found({**given, "": np.zeros(size)}) if whole else np.full(size, np.nan)
+        return out
 
     def columns(self, ordinals: Sequence[int] | None = None) -> dict[str, Any]:
         """Factor columns, "arm" and "replicate" as arrays, in the order of the plan."""
@@ -67,7 +93,7 @@ class PlanTable:
         arms = list(dict.fromkeys(self.arms))
         number = {arm: i for i, arm in enumerate(arms)}
         data = [dict(self.about), [list(f) for f in self.factors], [list(v) for v in self.values], arms,
-                [number[a] for a in self.arms], list(self.numbers), list(self.shown)]  # fmt: skip
+                [number[a] for a in self.arms], list(self.numbers), list(self.shown), *self._more]  # fmt: skip
         return zlib.compress(json.dumps(data, separators=(",", ":")).encode())
 
     @classmethod
@@ -82,9 +108,13 @@ class PlanTable:
             text = tool.decompress(data, MAX_BYTES)
             if tool.unconsumed_tail or not tool.eof:
                 raise ValueError("a plan is cut or too large")
-            about, factors, values, arms, places, numbers, shown = json.loads(text)
+            about, factors, values, arms, places, numbers, shown, *more = json.loads(text)
+            derived, kept = more or ((), {})
             found = cls(about, tuple((n, u, t, bool(c)) for n, u, t, c in factors), values,
-                        [arms[i] for i in places], numbers, tuple(shown), tuple(keys))  # fmt: skip
+                        [arms[i] for i in places], numbers, tuple(shown), tuple(keys),
+                        tuple((n, e, u, t) for n, e, u, t in derived),
+                        {n: tuple(d) for n, d in kept.items()})  # fmt: skip
+            found.read_by_derived()
         except (zlib.error, TypeError, IndexError, KeyError) as error:
             raise ValueError("a plan is damaged") from error
         if len(found.keys) != len(found.arms):

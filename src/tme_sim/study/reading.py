@@ -18,9 +18,11 @@ from tme_sim.kinds import refuse_another_kind
 from tme_sim.overrides import locate
 from tme_sim.quantities import QuantityError, convert, parse_number_or_quantity, parse_quantity, same_dimension
 from tme_sim.scenario import PROTOCOL_FILE, Scenario
-from tme_sim.study.definition import Arm, Outputs, Study
+from tme_sim.study.definition import Arm, Derived, Outputs, Study
 from tme_sim.study.designs import RANDOM, design_points
+from tme_sim.study.expressions import ExpressionError, parse_expression
 from tme_sim.study.factors import Factor, Value
+from tme_sim.study.outcomes import outcomes_of, texts_of
 from tme_sim.study.points_file import read_points
 from tme_sim.validation import Model, Problems, check_table
 
@@ -75,6 +77,16 @@ class ReplicatesTable(Model):
     file: str | None = Field(None, max_length=400, description="CSV of patients: one column for each draw")
 
 
+class DerivedTable(Model):
+    """One ``[[outputs.derived]]``."""
+
+    name: str = Field(pattern=PLAIN, description="short name: a column of the table")
+    expression: str = Field(max_length=1000, description="of endpoints, factors and trajectories: docs/studies.md")
+    unit: str = Field("1", max_length=64, description="unit of what it gives")
+    label: str = Field("", max_length=80, description="what axes call it")
+    better: Literal["higher", "lower"] | None = Field(None, description="which way is better")
+
+
 class OutputsTable(Model):
     """``[outputs]``."""
 
@@ -124,7 +136,11 @@ def study_from_text(text: str, name: str = "study.toml", *, mechanisms: Sequence
     folder = Path(name).parent
     head = check_table(Header, {k: v for k, v in raw.items() if k not in SECTIONS}, (), problems, also=SECTIONS)
     design = check_table(DesignTable, raw.get("design", {}), ("design",), problems)
-    outputs = check_table(OutputsTable, raw.get("outputs", {}), ("outputs",), problems)
+    outputs_raw = raw.get("outputs", {})
+    computed = outputs_raw.get("derived", ()) if isinstance(outputs_raw, dict) else ()
+    kept = {k: v for k, v in outputs_raw.items() if k != "derived"} if isinstance(outputs_raw, dict) else outputs_raw
+    outputs = check_table(OutputsTable, kept, ("outputs",), problems, also=("derived",))
+    derived = _tables(DerivedTable, computed, ("outputs", "derived"), problems)
     replicates_raw = raw.get("replicates", {})
     drawn = replicates_raw.get("draw", ()) if isinstance(replicates_raw, dict) else ()
     plain = {k: v for k, v in replicates_raw.items() if k != "draw"} if isinstance(replicates_raw, dict) else ()
@@ -147,6 +163,7 @@ def study_from_text(text: str, name: str = "study.toml", *, mechanisms: Sequence
     )  # fmt: skip
     made = _tried_arms(made, problems)
     whole = _with_factors(made, factors, draws, problems)
+    whole = _with_derived(whole, derived, problems)
     whole = _with_rows(whole, design, replicates, folder, problems)
     if problems:
         raise InputError(problems.ordered())
@@ -461,6 +478,39 @@ def _try(study: Study, factor: Factor, key: Key, problems: Problems, warnings: l
                 told |= {p.message for p in new}
                 if new:
                     _passed_on(InputError(new), key, problems, f"{about} at {quoted(text)}: ")
+
+
+# --- derived columns -----------------------------------------------------------------------------------------------
+
+
+def _with_derived(study: Study, tables: list[tuple[Key, DerivedTable]], problems: Problems) -> Study:
+    """The study with its derived columns, and the names of all endpoints checked."""
+    from dataclasses import replace
+
+    outcomes, texts = outcomes_of(study), texts_of()
+    made: list[Derived] = []
+    numbers = [*(f.name for f in study.all_factors if not f.is_choice), *outcomes]
+    taken = {*RESERVED, *numbers, *texts, *(f.name for f in study.all_factors)}
+    for key, table in tables:
+        if table.name in taken:
+            problems.add((*key, "name"), f"{quoted(table.name)} is taken; choose another name")
+            continue
+        try:
+            kept = dict.fromkeys(study.outputs.trajectories, study.outputs.days)
+            parse_expression(table.expression, numbers, kept)
+            parse_quantity(f"1 {table.unit}" if table.unit != "1" else "1")
+        except ExpressionError as error:
+            problems.add((*key, "expression"), str(error))
+        except QuantityError as error:
+            problems.add((*key, "unit"), str(error))
+        taken.add(table.name)
+        numbers.append(table.name)
+        made.append(Derived(table.name, table.expression, table.unit, table.label, table.better or ""))
+    known = [*outcomes, *texts, *(d.name for d in made)]
+    for name in study.outputs.endpoints:
+        if name not in known:
+            problems.add(("outputs", "endpoints"), f"{quoted(name)} is no endpoint of this study{nearest(name, known)}")
+    return replace(study, outputs=replace(study.outputs, derived=tuple(made)))
 
 
 # --- points --------------------------------------------------------------------------------------------------------

@@ -395,7 +395,7 @@ class Store:
             for i, key in enumerate(part, begin):
                 told.add(i, found.get(key), layouts, self.folder)
             told.block()
-        return plan.columns(ordinals) | told.table(plan.shown)
+        return _whole_table(plan, plan.columns(ordinals), told)
 
     def status(self) -> dict[str, int]:
         """How many rows have which status; checks no checksums."""
@@ -410,7 +410,15 @@ def table_of_rows(plan: PlanTable, rows: Sequence[Row]) -> dict[str, Any]:
         names = layout_of(row.summary)
         told.put(i, row.status, row.message, names, pack(row.summary, names))
     told.block()
-    return plan.columns() | told.table(plan.shown)
+    return _whole_table(plan, plan.columns(), told)
+
+
+def _whole_table(plan: PlanTable, factors: dict[str, Any], told: _Columns) -> dict[str, Any]:
+    """Factors, endpoints that are shown, and derived columns."""
+    needed = plan.read_by_derived()
+    table = plan.with_derived(factors | told.table((*plan.shown, *needed) if plan.shown else ()))
+    hidden = set(needed) - set(plan.shown) - set(factors) - {name for name, *_ in plan.derived} if plan.shown else ()
+    return {name: values for name, values in table.items() if name not in hidden}
 
 
 class _Columns:

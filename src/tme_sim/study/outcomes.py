@@ -1,0 +1,35 @@
+"""Which columns the runs of a study give, by name, before any of them is made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tme_sim.study.definition import Study
+
+__all__ = ["better_of", "outcomes_of", "texts_of"]
+
+
+def outcomes_of(study: Study) -> list[str]:
+    """Names of the numbers that a run gives: endpoints of days that it covers, its trajectories, derived columns."""
+    from tme_sim.definitions import DEFINITIONS
+    from tme_sim.observe.endpoints import LANDMARKS
+
+    end = max(study.scenario_of_arm(arm.name).stop_tick for arm in study.arms)
+    days = [day for day in LANDMARKS if day * 1440 <= end]
+    names = [(name, d.unit) for d in DEFINITIONS for name in d.names]
+    out = [n for n, unit in names if unit != "text" and not n.endswith("_dN")]
+    out += [f"{n[:-1]}{day}" for n, _ in names if n.endswith("_dN") for day in days]
+    return [*out, *study.outputs.columns, *(d.name for d in study.outputs.derived)]
+
+
+def texts_of() -> list[str]:
+    """Names of the endpoints that are words."""
+    from tme_sim.definitions import DEFINITIONS
+
+    return [name for d in DEFINITIONS if d.unit == "text" for name in d.names]
+
+
+def better_of(study: Study, outcome: str) -> str | None:
+    """Which way of a derived column is better, "higher" or "lower", as the study says; None for any other column."""
+    return next((d.better or None for d in study.outputs.derived if d.name == outcome), None)
