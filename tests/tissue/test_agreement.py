@@ -9,7 +9,7 @@ from tissue.test_piece import piece
 from tme_sim.engine.rng import PURPOSES
 from tme_sim.tissue import kernels
 from tme_sim.tissue.piece import CELLS, DYING, VIABLE, WALKERS, view
-from tme_sim.tissue.step import DT, SLOW_STEPS, chances, live, struck_by, walkers, which
+from tme_sim.tissue.step import DT, chances, live, struck_by, walkers, which
 
 REPEATS = 40
 
@@ -84,7 +84,7 @@ def test_fates_of_immune_cells_have_the_rates_of_the_mean_field():
     for k, name in enumerate(WALKERS):
         names = [p for p in laws.by_species[name] if laws.processes[p].kind != "arrival"]
         rates = [float(np.mean(here.rate(p))) for p in names]
-        struck = REPEATS * 400 * (1.0 - np.exp(-sum(rates) * SLOW_STEPS * DT))
+        struck = REPEATS * 400 * (1.0 - np.exp(-sum(rates) * DT))
         for p, rate in zip(names, rates, strict=True):
             process, share = laws.processes[p], struck * rate / sum(rates)
             expected[k] += share if process.kind == "division" else -share

@@ -43,13 +43,13 @@ def ready():
     return plan, simulation.set_up(plan)
 
 
-def piece(size: str = "0.4 mm", dimension: int = 2, seed: int = 1) -> Coupling:
+def piece(size: str = "0.4 mm", dimension: int = 2, seed: int = 1, threads: int = 1) -> Coupling:
     """An untreated piece before its first step."""
     from tme_sim.quantities import Quantity
 
     plan, made = ready()
     settings = Tissue(size=Quantity(float(size.split()[0]), "mm"), settle=Quantity(0.0, "day"), dimension=dimension)
-    one = Coupling(made.model, made.th, settings, seed, plan.patient)
+    one = Coupling(made.model, made.th, settings, seed, plan.patient, threads)
     one.begin(made.y0, made.u0)
     return one
 
@@ -107,6 +107,20 @@ def test_steps_are_the_same_twice_and_differ_with_the_seed():
     assert not np.array_equal(one.state.vessel, other.state.vessel)
 
 
+@pytest.mark.parametrize(("size", "dimension"), [("1.4 mm", 2), ("0.7 mm", 3)])
+def test_threads_change_no_bit(monkeypatch, size, dimension):
+    """Fields side by side, and the work within one shared out: four threads give the bytes of one."""
+    monkeypatch.setattr("tme_sim.tissue.piece.LARGE", 8000)  # both ways to share are taken by one of the two pieces
+    one, four = (piece(size, dimension, threads=n) for n in (1, 4))
+    assert four.frame.within == (4 if dimension == 3 else 1) and four.frame.voxels > 4000
+    for each in (one, four):
+        each.state.occluded[:200] = each.state.vessel[:200] > 0
+        for _ in range(5):
+            step(each.frame, each.state, each.scalars)
+    assert one.state.told.get("division_all", 0.0) > 0
+    assert same(one.state, four.state)
+
+
 def test_daughters_of_a_full_piece_make_the_lesion_larger_by_one_cell_each():
     from tme_sim.tissue.step import divide
 
@@ -151,7 +165,7 @@ def test_a_smeared_density_keeps_its_sum():
 def test_immune_cells_arrive_as_many_as_the_law_says():
     """With the untreated body, arrivals balance losses: expected numbers over many steps, within four standard errors."""
     from tme_sim.tissue.piece import view
-    from tme_sim.tissue.step import DT, SLOW_STEPS, arrivals
+    from tme_sim.tissue.step import DT, arrivals
 
     one = piece("1 mm")
     here, got = view(one.frame, one.state, one.scalars), 0
@@ -161,7 +175,7 @@ def test_immune_cells_arrive_as_many_as_the_law_says():
     nodes = np.zeros(len(model.node_names))
     model.observe(made.y0, made.u0, made.th, nodes)
     rate = nodes[model.node_names.index("rate_treg_entering.1")]
-    expected = rate * one.frame.volume * 400 * SLOW_STEPS * DT
+    expected = rate * one.frame.volume * 400 * DT
     assert got == pytest.approx(expected, abs=4 * expected**0.5 + 0.12 * expected)  # open vessels of one placement
 
 
@@ -193,6 +207,7 @@ def test_a_batch_runs_a_piece_alone():
     ("piece.size=40 mm", "needs about"),
     ("piece.dimension=4", "2"),
     ("piece.colour=1", "colour"),
+    ("piece.step=25 min", "multiple of 5 min that divides a day"),
     ('biology.off=["killing"]', "is part of the agent tissue"),
     ("tissue=density", 'write tissue = "agents"'),
 ])  # fmt: skip

@@ -38,16 +38,14 @@ from tme_sim.tissue.piece import (
     start,
     view,
 )
-from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM, Tissue
-from tme_sim.tissue.step import DT, carries_blood, crowds, step
+from tme_sim.tissue.settings import VALUE, VOXEL_UM, Tissue
+from tme_sim.tissue.step import carries_blood, crowds, step
 from tme_sim.tissue.table import read_cells
 
 OCCLUSION = ("occluded_core", "occluded_rim")
 LEVELS = ("VEGF", "ATP", "AMP", "ENTPD2", "PDL1")  # 1 in the untreated lesion
-STEPS_PER_DAY = TICKS_PER_DAY // STEP_TICKS
 DEPOTS = ("fast", "slow")
 EXCHANGE_STEPS = 2
-EXCHANGE_TICKS = EXCHANGE_STEPS * STEP_TICKS
 
 
 class Coupling:
@@ -56,7 +54,8 @@ class Coupling:
     `y` and `u` are vectors of the engine, in the order of the model.
     """
 
-    def __init__(self, model: CompiledModel, th: np.ndarray, piece: Tissue, seed: int, patient: int):
+    def __init__(self, model: CompiledModel, th: np.ndarray, piece: Tissue, seed: int, patient: int,
+                 threads: int = 1):  # fmt: skip
         from tme_sim.engine.fields import Multigrid
 
         self.model, self.th = model, th.copy()  # its own, because it balances levels for its own pattern
@@ -67,7 +66,8 @@ class Coupling:
         D = th[model.index("theta", "D_O2")] / EDGE**2
         core = core_of(shape, th[model.index("theta", "core_share")])
         self.frame = Frame(shape, Laws(model, LOCAL), np.uint64(seed), np.uint64(patient), core,
-                           {"oxygen": Multigrid(shape, D, periodic=True)})  # fmt: skip
+                           {"oxygen": Multigrid(shape, D, periodic=True)}, piece.ticks, threads)  # fmt: skip
+        self.exchange_ticks = EXCHANGE_STEPS * piece.ticks
         self.state: State | None = None
         self.piece = piece
         self.before = {}
@@ -87,7 +87,7 @@ class Coupling:
         self.state = start(self.frame, scalars, table, vessels)
         for number in range(piece.settle_steps):
             step(self.frame, self.state, scalars)
-            if number % STEPS_PER_DAY == STEPS_PER_DAY - 1:
+            if (number + 1) * piece.ticks % TICKS_PER_DAY == 0:
                 self.balance()
         self.state.scale = whole / (cell_weight(scalars) * max(1, np.count_nonzero(self.state.cell)))
         self.state.told = {"measured_step": float(self.state.step)}
@@ -127,7 +127,7 @@ class Coupling:
         s, scalars, before = self.state, self.scalars, self.state.told.get("necrosis_all", 0.0)
         for _ in range(EXCHANGE_STEPS):
             step(self.frame, s, scalars)
-        days = EXCHANGE_STEPS * DT
+        days = EXCHANGE_STEPS * self.frame.dt
         starved = self.flux(s.told.get("necrosis_all", 0.0) - before, days)
         alarming = starved + scalars["w_apop"] * s.local["apoptosis_flux"].mean()
         made, lost = alarming + scalars["release_floor"], scalars["k_debris"]
@@ -193,7 +193,7 @@ class Coupling:
         out["hypoxic_share"] = out[f"viable_below_{OXYGEN_EDGES.index(12.0)}"]
         steps = s.step - int(s.told.get("measured_step", 0.0))
         deaths = s.told.get("necrosis_all", 0.0) - s.told.get("measured_deaths", 0.0)
-        out["necrosis_flux"] = self.flux(deaths, max(1, steps) * DT)
+        out["necrosis_flux"] = self.flux(deaths, max(1, steps) * f.dt)
         s.told["measured_step"], s.told["measured_deaths"] = float(s.step), s.told.get("necrosis_all", 0.0)
         for name in ("apoptosis_flux", "killing_flux"):
             out[name] = float(s.local[name].mean())

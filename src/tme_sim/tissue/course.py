@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,12 +15,13 @@ from tme_sim.engine import run as engine
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.quantities import internal
 from tme_sim.results import array_bytes, read_arrays, write_file
-from tme_sim.tissue.coupling import EXCHANGE_TICKS, Coupling
+from tme_sim.tissue.coupling import Coupling
 from tme_sim.tissue.files import Film, TissueRecord
 from tme_sim.tissue.piece import State
 
 KEPT = 2  # checkpoints: when the newest is damaged, the one before is used
 FIRST = "day_"
+MOST_THREADS = 8  # fields and cells of a piece gain little from more
 
 
 def integrate(plan, ready, ticks: np.ndarray, announce: Callable[[str], None] | None = None,
@@ -49,7 +51,8 @@ class Course:
         self.plan, self.ready, self.ticks, model = plan, ready, ticks, ready.model
         self.functions = replace(model.functions, decide=ready.decide)
         self.run = engine.new_state(ready.y0, ready.u0, ready.queue, start_tick=plan.start, memory=ready.memory)
-        self.coupling = Coupling(model, ready.th, plan.piece, plan.seed, plan.patient)
+        threads = min(MOST_THREADS, len(os.sched_getaffinity(0)))
+        self.coupling = Coupling(model, ready.th, plan.piece, plan.seed, plan.patient, threads)
         self.record, self.film = TissueRecord(), Film(self.coupling.frame.shape)
         self.row, self.tick = 0, plan.start  # next row to be kept, next date of exchange
         self.states = np.full((ticks.size, ready.y0.size), np.nan)
@@ -89,7 +92,8 @@ class Course:
             if engine.advance(self.functions, run, self.ready.th, tick, options, jumps) != 0:
                 raise SimulationError(engine.message(run, self.ready.model.state_names))
             self.coupling.exchange(run.y, run.u)
-            passed = range(max(tick - EXCHANGE_TICKS + 1, plan.start), tick + 1) if tick > plan.start else (tick,)
+            since = max(tick - self.coupling.exchange_ticks + 1, plan.start)
+            passed = range(since, tick + 1) if tick > plan.start else (tick,)
             self.keep()
             for label in (shots[t] for t in passed if t in shots):
                 self.record.add_snapshot(tick / TICKS_PER_DAY, self.coupling.snapshot(tick / TICKS_PER_DAY, label))
@@ -97,7 +101,7 @@ class Course:
                 self.film.add(self.coupling.state, tick / TICKS_PER_DAY)
             if tick >= plan.stop:
                 break
-            self.tick = min(tick + EXCHANGE_TICKS, plan.stop)
+            self.tick = min(tick + self.coupling.exchange_ticks, plan.stop)
             if tick > plan.start and any((t - plan.start) % every == 0 for t in passed):
                 self.checkpoint(tick, checkpoints)
             now = time.monotonic()

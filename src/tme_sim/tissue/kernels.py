@@ -1,7 +1,8 @@
 """Mechanics on the lattice: random numbers in rows, walking, places for daughters and sprouts.
 
-Voxels are numbered z, y, x (x fastest) and the lattice is periodic.  All loops run in one thread and in a fixed order,
-and every random number is keyed by the individual it decides about, so the bytes do not depend on threads.
+Voxels are numbered z, y, x (x fastest) and the lattice is periodic.  Loops in which individuals see each other run in
+one thread and in a fixed order; every random number is keyed by the individual it decides about, so the bytes do not
+depend on threads.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tme_sim.engine.elementary import exp
 from tme_sim.engine.rng import poisson, uniform
 
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
@@ -24,6 +26,28 @@ def draws(seed, patient, ids, step, purpose, draw):
     for i in range(ids.size):
         out[i] = uniform(seed, patient, np.uint64(ids[i]), step, purpose, draw)
     return out
+
+
+@njit(**OPTIONS)
+def strikes(cell, row, by, alone, touched, touch, ids, seed, patient, step, purpose, dt, weight, hit, killing, first,
+            last):
+    """Cells of places `first` to `last` that something strikes within `dt`: `hit` 1 there; and `killing`, the flux.
+
+    `row` is the row of a kind in `alone` and `touched` [row, place], hazards that need no touch and those of one
+    killer that touches; `by` killers at a place, of whom each touches with `touch`; `weight` cells per volume.
+    """
+    for v in range(first, last):
+        k, hazard = row[cell[v]], 0.0
+        if k < 0:
+            continue
+        if by[v] > 0:
+            hazard = touched[k, v] * by[v] * touch
+            killing[v] = hazard * weight
+        total = alone[k, v] + hazard
+        if total > 0.0:
+            luck = uniform(seed, patient, np.uint64(ids[v]), step, purpose, np.uint64(0))
+            if luck < total * dt and luck < 1.0 - exp(-total * dt):  # 1 - exp(-x) is below x
+                hit[v] = 1
 
 
 @njit(**OPTIONS)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from tme_sim.engine.rng import PURPOSES
 from tme_sim.mechanisms.closure import LOG_REACH, VESSEL_RADIUS_UM, vessel_conductance
 from tme_sim.tissue import kernels
 from tme_sim.tissue.laws import Here, Laws, Scalars, anoxic_here
-from tme_sim.tissue.settings import VOXEL_UM
+from tme_sim.tissue.settings import STEP_TICKS, VOXEL_UM
 
 CELLS = ("", "cycling", "quiescent", "cycling_resistant", "quiescent_resistant", "cycling_unseen", "quiescent_unseen",
          "dying", "necrotic")  # fmt: skip
@@ -29,6 +30,7 @@ LOCAL = {
 
 EDGE = VOXEL_UM / 1000.0  # mm
 IMMATURE, MATURE = 1, 2
+SMALL, LARGE = 4_000, 40_000  # voxels from which threads share fields, and the work within one
 
 
 def purpose(name: str) -> np.uint64:
@@ -104,12 +106,38 @@ class Frame:
     patient: np.uint64
     core: np.ndarray  # voxels whose vessels are of the core class
     grid: dict  # working arrays of fields, and values between two looks at them
+    ticks: int = STEP_TICKS  # minutes of a step
+    threads: int = 1  # they change no bit
 
     @cached_property
     def voxels(self) -> int:
         """Number of voxels."""
         nz, ny, nx = self.shape
         return nz * ny * nx
+
+    @property
+    def dt(self) -> float:
+        """Days of a step."""
+        return self.ticks / 1440.0
+
+    @cached_property
+    def within(self) -> int:
+        """Threads that share the work of one field: of large ones only."""
+        return self.threads if self.voxels >= LARGE else 1
+
+    def together(self, work: list) -> list:
+        """What the functions of `work` return, which do not touch each other; side by side where there are threads."""
+        if self.threads <= 1 or len(work) <= 1 or self.voxels < SMALL:
+            return [one() for one in work]
+        if "pool" not in self.grid:
+            self.grid["pool"] = ThreadPoolExecutor(self.threads)
+        return list(self.grid["pool"].map(lambda one: one(), work))
+
+    def deal(self, work) -> None:
+        """`work(first, last)` over ranges that cover all voxels."""
+        n = self.within
+        edges = [self.voxels * k // n for k in range(n + 1)]
+        self.together([partial(work, a, b) for a, b in zip(edges, edges[1:], strict=False)])
 
     @property
     def volume(self) -> float:
@@ -311,6 +339,7 @@ def breathe(frame: Frame, state: State, scalars: Scalars, tolerance: float = 0.0
         oxygen[...] = 0.0
     else:
         steady_oxygen(oxygen, uptake.reshape(frame.shape), scalars["Km_tum"], supply.reshape(frame.shape),
-                      scalars["p_v"], D / EDGE**2, tolerance, periodic=True, grid=frame.grid["oxygen"])  # fmt: skip
+                      scalars["p_v"], D / EDGE**2, tolerance, periodic=True, grid=frame.grid["oxygen"],
+                      threads=frame.within)  # fmt: skip
     state.local["oxygen"] = np.maximum(oxygen, 0.0).ravel()
     state.local["anoxic_viable"] = anoxic_here(state.local["oxygen"])

@@ -12,7 +12,7 @@ from tme_sim.quantities import Parameter, Quantity, internal
 from tme_sim.validation import Model, Problems, check_table, measured
 
 VOXEL_UM = 20.0
-STEP_TICKS = 30
+STEP_TICKS, WALK_TICKS = 30, 5
 BYTES_PER_VOXEL = 1200
 """State and working arrays of one voxel with its share of immune cells: peak of pieces up to 1 mm^3, rounded up."""
 
@@ -52,6 +52,8 @@ class Tissue(Model):
     checkpoint_every: measured("day", "interval of checkpoints", above=0, most=36525, example="30 day") = Quantity(
         30.0, "day"
     )
+    step: measured("min", "step of division, death and turnover; a multiple of 5 min that divides a day", least=5,
+                   most=120, example="30 min") = Quantity(float(STEP_TICKS), "min")  # fmt: skip
     settle: measured("day", "untreated life of the piece before the run", least=0, most=365) = Quantity(10.0, "day")
     film_every: measured("day", "interval of the frames of the film; 0: none", least=0, most=365, example="2 day") = (
         Quantity(2.0, "day")
@@ -76,7 +78,12 @@ class Tissue(Model):
     @property
     def settle_steps(self) -> int:
         """Steps that the untreated piece lives before the run."""
-        return round(float(internal(*self.settle)) * 1440 / STEP_TICKS)
+        return round(float(internal(*self.settle)) * 1440 / self.ticks)
+
+    @property
+    def ticks(self) -> int:
+        """Minutes of a step."""
+        return round(float(internal(*self.step)) * 1440)
 
     @property
     def map_unit(self) -> float | None:
@@ -151,6 +158,9 @@ def check_piece(raw, head, biology, patient, problems: Problems) -> Tissue | Non
         problems.add(("piece", "size"), piece.too_large())
     elif piece is not None:
         check_files(piece, problems)
+    if piece is not None and (piece.ticks % WALK_TICKS or 1440 % piece.ticks):
+        told = f"is {piece.ticks} min; must be a multiple of {WALK_TICKS} min that divides a day"
+        problems.add(("piece", "step"), told)
     for name in biology.off if biology is not None else ():
         if name in NEEDED:
             problems.add(("biology", "off"), f'"{name}" is part of the agent tissue and cannot be switched off in it')

@@ -6,6 +6,8 @@ days with probability `1 - exp(-h dt)`, and which of several processes strikes i
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from tme_sim.engine.fields import Diffusion, steady_field
@@ -32,17 +34,14 @@ from tme_sim.tissue.piece import (
     purpose,
     view,
 )
-from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM
+from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM, WALK_TICKS
 
-DT = STEP_TICKS / 1440.0  # days
+DT = STEP_TICKS / 1440.0  # days of the usual step
 FIELD_STEPS = 2  # steps between two solutions of the fields, which follow cells and vessels within minutes
-SLOW_STEPS = 4  # steps between two looks at what takes days: turnover of immune cells and of vessels
-WALK_TICKS = 5
-SUBSTEPS = STEP_TICKS // WALK_TICKS
 
 
 def step(frame: Frame, state: State, scalars: Scalars) -> None:
-    """Advance the piece by one step of 30 minutes, in place; `scalars` are the values of body and lesion meanwhile."""
+    """Advance the piece by one step, in place; `scalars` are the values of body and lesion meanwhile."""
     if state.step % FIELD_STEPS == 0:
         breathe(frame, state, scalars)
         crowds(frame, state, scalars)
@@ -50,9 +49,8 @@ def step(frame: Frame, state: State, scalars: Scalars) -> None:
         frame.grid["here"] = view(frame, state, scalars)
     here = frame.grid["here"]
     live(frame, state, here, scalars)
-    if state.step % SLOW_STEPS == 0:
-        walkers(frame, state, here, scalars)
-        vessels(frame, state, here)
+    walkers(frame, state, here, scalars)
+    vessels(frame, state, here)
     walk(frame, state, here)
     state.step += 1
 
@@ -63,8 +61,8 @@ def step(frame: Frame, state: State, scalars: Scalars) -> None:
 def spread_out(frame: Frame, values: np.ndarray, reach: float) -> np.ndarray:
     """`values` smeared over `reach` (um, root mean square distance along an axis over sqrt 2); the sum stays."""
     key = ("smooth", reach)
-    if key not in frame.grid:
-        frame.grid[key] = Diffusion(frame.shape, (reach / VOXEL_UM) ** 2, 1.0, periodic=True)
+    if key not in frame.grid:  # holds no working arrays, so several smears may run at a time
+        frame.grid[key] = Diffusion(frame.shape, (reach / VOXEL_UM) ** 2, 1.0, periodic=True, threads=frame.within)
     out = values.astype(np.float64)
     frame.grid[key].step(out.reshape(frame.shape))
     return out
@@ -76,12 +74,12 @@ def crowds(frame: Frame, state: State, scalars: Scalars) -> None:
     counts = {name: np.bincount(state.where[state.kind == k], minlength=frame.voxels)
               for k, name in enumerate(WALKERS)}  # fmt: skip
     counts["CD8_total"] = counts["CD8"] + counts["CD8_exhausted"] + counts["CD8_stem"]
-    for name in CROWDS:
-        local[name] = spread_out(frame, counts[name] * per_voxel, reach)
-    local["viable_density"] = spread_out(frame, is_viable(state) * (cell_weight(scalars) * per_voxel), reach)
     quality = view(frame, state, scalars).value("vessel_quality")
-    flow = np.where(carries_blood(state), quality, 0.0) / (EDGE**2 * scalars["perfusion_start"])
-    local["perfusion"] = spread_out(frame, flow, reach)
+    what = {name: counts[name] * per_voxel for name in CROWDS}
+    what["viable_density"] = is_viable(state) * (cell_weight(scalars) * per_voxel)
+    what["perfusion"] = np.where(carries_blood(state), quality, 0.0) / (EDGE**2 * scalars["perfusion_start"])
+    smeared = frame.together([partial(spread_out, frame, values, reach) for values in what.values()])
+    local.update(zip(what, smeared, strict=True))
     local["apoptosis_flux"] = (state.cell == DYING) * (cell_weight(scalars) * per_voxel * scalars["k_dying_clear"])
 
 
@@ -106,19 +104,17 @@ def rates_of(frame: Frame, here: Here, name: str):
 
 def signal(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     """Traits relax, each voxel for itself; fields are made and lost in living tissue, and diffuse."""
-    local, alive, dt = state.local, is_viable(state).astype(np.float64), FIELD_STEPS * DT
+    local, alive, dt = state.local, is_viable(state).astype(np.float64), FIELD_STEPS * frame.dt
     new = {}
     for name in TRAITS:
         made, lost = rates_of(frame, here, name)
         kept = exp(-np.asarray(lost) * dt)
         new[name] = local[name] * kept + made / lost * (1.0 - kept)
+    work = []
     for name in FIELDS:
         made, lost = rates_of(frame, here, name)
-        D = VALUE["D_VEGF" if name == "VEGF" else "D_purine"] * 86400.0 / VOXEL_UM**2
-        u = local[name].copy()
-        steady_field(u.reshape(frame.shape), (lost * alive).reshape(frame.shape), (made * alive).reshape(frame.shape),
-                     D, 1e-3, step=dt, periodic=True, grid=_grid(frame, D))  # fmt: skip
-        new[name] = np.maximum(u, 0.0)
+        work.append(partial(_spread, frame, name, local[name], made * alive, lost * alive, dt))
+    new.update(zip(FIELDS, frame.together(work), strict=True))
     local.update(new)
     local["motility"] = motility(here)
     local["necrosis_flux"] = np.zeros(frame.voxels)  # deaths until the next call are added as they happen
@@ -128,13 +124,17 @@ def signal(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     local["doxorubicin"] = local["dox_fast"] + local["dox_slow"]
 
 
-def _grid(frame: Frame, spread: float):
+def _spread(frame: Frame, name: str, now: np.ndarray, made: np.ndarray, lost: np.ndarray, dt: float) -> np.ndarray:
+    """A field after `dt`, made and lost as said."""
     from tme_sim.engine.fields import Multigrid
 
-    key = ("field", spread)
-    if key not in frame.grid:
-        frame.grid[key] = Multigrid(frame.shape, spread, periodic=True)
-    return frame.grid[key]
+    D = VALUE["D_VEGF" if name == "VEGF" else "D_purine"] * 86400.0 / VOXEL_UM**2
+    if name not in frame.grid:
+        frame.grid[name] = Multigrid(frame.shape, D, periodic=True)
+    u, shape = now.copy(), frame.shape
+    steady_field(u.reshape(shape), lost.reshape(shape), made.reshape(shape), D, 1e-3, step=dt, periodic=True,
+                 grid=frame.grid[name])  # fmt: skip
+    return np.maximum(u, 0.0)
 
 
 # --- life and death --------------------------------------------------------------------------------------------------
@@ -155,17 +155,18 @@ def which(hazards: np.ndarray, choice: np.ndarray) -> np.ndarray:
 def chances(frame: Frame, hazards: np.ndarray, ids: np.ndarray, step_: int, what: str) -> np.ndarray:
     """Which process [row of `hazards`] strikes each individual between two looks at slow processes, or -1."""
     out = np.full(ids.size, -1)
-    hit = struck_by(hazards.sum(axis=0), frame.draws(ids, step_, what, 0), SLOW_STEPS * DT)
+    hit = struck_by(hazards.sum(axis=0), frame.draws(ids, step_, what, 0), frame.dt)
     if hit.size:
         out[hit] = which(hazards[:, hit], frame.draws(ids[hit], step_, what, 1))
     return out
 
 
-def hazard_rows(frame: Frame, here: Here, names: list[str], count: int) -> np.ndarray:
-    """Hazards [process, individual] of the individuals of a view."""
-    out = np.empty((len(names), count))
+def hazard_rows(here: Here, names: list[str], at: np.ndarray) -> np.ndarray:
+    """Hazards [process, individual] of individuals at voxels `at`."""
+    out = np.empty((len(names), at.size))
     for row, name in enumerate(names):
-        out[row] = here.rate(name)
+        rate = here.rate(name)
+        out[row] = rate[at] if isinstance(rate, np.ndarray) else rate
     return np.maximum(out, 0.0)
 
 
@@ -174,43 +175,33 @@ def live(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     n, cell, local = frame.voxels, state.cell, state.local
     by = np.bincount(state.where[state.kind == WALKERS.index("CD8")], minlength=n)
     touch = scalars["contact_volume"] / EDGE**3  # touched cells in the own voxel
-    killing = np.zeros(n)
+    killing, hit = np.zeros(n), np.zeros(n, dtype=np.uint8)
     mothers, weight, starved = [], cell_weight(scalars) / EDGE**3, 0
-    luck = frame.draws(state.lineage, state.step, "cell_death", 0)
-    before = cell.copy()
-    for k in (*VIABLE, DYING, NECROTIC):
-        at = np.flatnonzero(before == k)
-        if not at.size:
-            continue
-        names, contacts, alone, touched = fates(frame, here, k)
-        total = alone[at]
-        near = at[by[at] > 0] if contacts else at[:0]
-        if near.size:
-            hazard = touched[near] * by[near] * touch
-            killing[near] = hazard * weight
-            total[np.searchsorted(at, near)] += hazard
-        hits = at[struck_by(total, luck[at], DT)]
-        if not hits.size:
-            continue
-        hazards = np.empty((len(names), hits.size))
-        for row, name in enumerate(names):
-            rate = here.rate(name)
-            hazards[row] = rate[hits] if isinstance(rate, np.ndarray) else rate
-            if row in contacts:
-                hazards[row] *= by[hits] * touch
-        chosen = which(hazards, frame.draws(state.lineage[hits], state.step, "cell_death", 1))
-        for row, name in enumerate(names):
-            hit = hits[chosen == row]
-            if not hit.size:
+    row, alone, touched = fates(frame, here)
+    frame.deal(partial(kernels.strikes, cell, row, by, alone, touched, touch, state.lineage, frame.seed, frame.patient,
+                       np.uint64(state.step), purpose("cell_death"), frame.dt, weight, hit, killing))  # fmt: skip
+    struck = np.flatnonzero(hit)
+    kinds, lineage = cell[struck], state.lineage[struck]
+    for k in np.unique(kinds):
+        mine = kinds == k
+        hits, names = struck[mine], frame.laws.by_species[CELLS[k]]
+        hazards = hazard_rows(here, names, hits)
+        for row_, name in enumerate(names):
+            if frame.laws.processes[name].kind == "contact":
+                hazards[row_] *= by[hits] * touch
+        chosen = which(hazards, frame.draws(lineage[mine], state.step, "cell_death", 1))
+        for row_, name in enumerate(names):
+            at = hits[chosen == row_]
+            if not at.size:
                 continue
             process = frame.laws.processes[name]
             if process.kind == "division":
-                mothers.append(hit)
+                mothers.append(at)
                 continue
-            cell[hit] = CELLS.index(process.into[0][0]) if process.into else 0
-            if cell[hit[0]] == NECROTIC:
-                starved += hit.size
-                local["necrosis_flux"][hit] += weight / (FIELD_STEPS * DT)
+            cell[at] = CELLS.index(process.into[0][0]) if process.into else 0
+            if cell[at[0]] == NECROTIC:
+                starved += at.size
+                local["necrosis_flux"][at] += weight / (FIELD_STEPS * frame.dt)
     count(state, "necrosis", starved)
     local["killing_flux"] = spread_out(frame, killing, VALUE["interferon_reach"])
     if mothers:
@@ -218,19 +209,23 @@ def live(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     state.lineage[cell == 0] = 0
 
 
-def fates(frame: Frame, here: Here, k: int):
-    """What may happen to cells of kind `k`: processes, which of them need a touch, their summed hazards per voxel."""
-    if ("fates", k) not in here.memo:
-        names = frame.laws.by_species[CELLS[k]]
-        contacts = [row for row, name in enumerate(names) if frame.laws.processes[name].kind == "contact"]
-        alone, touched = np.zeros(frame.voxels), np.zeros(frame.voxels)
-        for row, name in enumerate(names):
-            if row in contacts:
-                touched += here.rate(name)
-            else:
-                alone += here.rate(name)
-        here.memo["fates", k] = names, contacts, alone, touched
-    return here.memo["fates", k]
+def fates(frame: Frame, here: Here) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row of every kind of cell, and in each row [row, voxel] the summed hazards without a touch, and of a touch."""
+    if "fates" not in here.memo:
+        laws, rows = frame.laws, {}
+        row = np.full(len(CELLS), -1)
+        for k in (*VIABLE, DYING, NECROTIC):
+            names = laws.by_species[CELLS[k]]
+            contact = [laws.processes[name].kind == "contact" for name in names]
+            parts = tuple(tuple(laws.same[n] for n, c in zip(names, contact, strict=True) if c == w) for w in (0, 1))
+            row[k] = rows.setdefault(parts, len(rows))
+        both = np.zeros((2, len(rows), frame.voxels))
+        for parts, r in rows.items():
+            for which_, names in enumerate(parts):
+                for name in names:
+                    both[which_, r] += here.rate(name)
+        here.memo["fates"] = row, both[0], both[1]
+    return here.memo["fates"]
 
 
 def divide(frame: Frame, state: State, mothers: np.ndarray) -> None:
@@ -267,9 +262,8 @@ def walkers(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
         names = [p for p in frame.laws.by_species[name] if frame.laws.processes[p].kind != "arrival"]
         if not at.size or not names:
             continue
-        ids = state.walker[at]
-        hazards = hazard_rows(frame, here.at(state.where[at]), names, at.size)
-        struck = chances(frame, hazards, ids, state.step, "differentiation")
+        hazards = hazard_rows(here, names, state.where[at])
+        struck = chances(frame, hazards, state.walker[at], state.step, "differentiation")
         for row, process in enumerate(names):
             hit = at[struck == row]
             if not hit.size:
@@ -292,24 +286,32 @@ def walkers(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
 
 def arrivals(frame: Frame, state: State, here: Here, scalars: Scalars) -> list[tuple[int, np.ndarray]]:
     """Immune cells that arrive at open vessels in a step: a Poisson number each."""
-    sites = np.flatnonzero(state.vessel > 0)
-    if not sites.size:
-        return []
+    if "arrivals" not in here.memo:
+        here.memo["arrivals"] = _expected(frame, state, here, scalars)
+    sites, means = here.memo["arrivals"]
+    open_, out = state.vessel[sites] > 0, []
+    for (k, draw), mean in means.items():
+        number = kernels.poissons(frame.seed, frame.patient, state.vessel_id[sites], np.uint64(state.step),
+                                  purpose("recruitment"), np.uint64(draw), mean * open_)  # fmt: skip
+        out.append((k, np.repeat(sites, number)))
+    return out
+
+
+def _expected(frame: Frame, state: State, here: Here, scalars: Scalars):
+    """Vessels, and of every kind of immune cell (with a number for its luck) how many come through each in a step."""
+    sites, means = np.flatnonzero(state.vessel > 0), {}
     flow = np.where(carries_blood(state)[sites], here.at(sites).value("vessel_quality"), 0.0)
     share = flow / (EDGE**2 * frame.voxels * scalars["perfusion_start"])  # of the untreated perfusion of the piece
-    place, out = here.at(sites, {"perfusion": share}), []
+    place = here.at(sites, {"perfusion": share})
     for k, name in enumerate(WALKERS):
         for process in frame.laws.by_species[name]:
-            if frame.laws.processes[process].kind != "arrival":
+            if frame.laws.processes[process].kind != "arrival" or not sites.size:
                 continue
             by_flow = "perfusion" in frame.laws.reads[process]
-            rate = np.broadcast_to(place.rate(process), sites.shape) * (frame.volume * SLOW_STEPS * DT)
+            rate = np.broadcast_to(place.rate(process), sites.shape) * (frame.volume * frame.dt)
             mean = rate if by_flow else rate / sites.size
-            number = kernels.poissons(frame.seed, frame.patient, state.vessel_id[sites], np.uint64(state.step),
-                                      purpose("recruitment"), np.uint64(k + (8 if "stem" in process else 0)),
-                                      np.maximum(mean, 0.0))  # fmt: skip
-            out.append((k, np.repeat(sites, number)))
-    return out
+            means[k, k + (8 if "stem" in process else 0)] = np.maximum(mean, 0.0)
+    return sites, means
 
 
 def _renew(state: State, gone: np.ndarray, born: list[tuple[int, np.ndarray]]) -> None:
@@ -330,7 +332,7 @@ def walk(frame: Frame, state: State, here: Here) -> None:
     crowd = np.bincount(state.where, minlength=frame.voxels)
     stall = state.local["motility"]
     chance = min(1.0, VALUE["walk_speed"] * WALK_TICKS / VOXEL_UM)
-    for sub in range(SUBSTEPS):
+    for sub in range(frame.ticks // WALK_TICKS):
         kernels.walk(where, heading, state.walker[mobile], here.value("killing_flux"), stall, crowd, frame.seed,
                      frame.patient, np.uint64(state.step), purpose("migration"), 3 * sub, chance,
                      VALUE["walk_persistence"], VALUE["chemotaxis"], *frame.shape)  # fmt: skip
@@ -356,8 +358,7 @@ def vessels(frame: Frame, state: State, here: Here) -> None:
         if not at.size:
             continue
         names = frame.laws.by_species[name]
-        ids = state.vessel_id[at]
-        struck = chances(frame, hazard_rows(frame, here.at(at), names, at.size), ids, step_, "division")
+        struck = chances(frame, hazard_rows(here, names, at), state.vessel_id[at], step_, "division")
         for row, process in enumerate(names):
             hit, law = at[struck == row], frame.laws.processes[process]
             if not hit.size:
@@ -374,7 +375,7 @@ def vessels(frame: Frame, state: State, here: Here) -> None:
         if at.size:
             hazard = sum(np.asarray(here.rate(p)) for p in frame.laws.by_species[name])
             luck = frame.draws(state.vessel_id[at], step_, "tace_response", 1)
-            state.occluded[at[luck < 1.0 - exp(-hazard * SLOW_STEPS * DT)]] = False
+            state.occluded[at[luck < 1.0 - exp(-hazard * frame.dt)]] = False
 
 
 def _sprout(frame: Frame, state: State, here: Here, parents: np.ndarray) -> None:
