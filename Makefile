@@ -6,6 +6,8 @@ export VENV PYTHON
 RUN := $(VENV)/bin/python -m
 SETUP := ./requirements/install.sh
 PYTEST := $(RUN) pytest --durations=15 -q
+# A process for each core, up to four; the tests of a file stay together, as they share what was made for them.
+SPREAD := -n auto --maxprocesses 4 --dist loadfile
 SCENARIO ?= configs/emerald1.toml
 
 .PHONY: help run test verify soak bench evidence docs setup lock clean
@@ -29,11 +31,10 @@ run:
 
 test:
 	@$(SETUP) test
-	$(PYTEST) -m "not slow and not bench and not soak"
+	$(PYTEST) $(SPREAD) -m "not slow and not bench and not soak"
 
-verify:
-	@$(SETUP) test
-	$(PYTEST) -m "not bench and not soak"
+verify: test
+	$(PYTEST) -m "slow and not bench and not soak"
 
 soak:
 	@$(SETUP) test

@@ -10,7 +10,7 @@ import pytest
 DECLARED_SKIPS: dict[str, str] = {
     "tests/agreement/": "libRoadRunner",
 }
-_skipped: list[tuple[str, str]] = []
+_skipped: dict[tuple[str, str], None] = {}  # (name, reason), in order, each once
 
 
 def pytest_configure(config):
@@ -41,7 +41,7 @@ def _block_network() -> None:
 def _note(report) -> None:
     if report.skipped and not hasattr(report, "wasxfail"):
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        _skipped.append((report.nodeid, reason.removeprefix("Skipped: ")))
+        _skipped[report.nodeid, reason.removeprefix("Skipped: ")] = None
 
 
 def pytest_runtest_logreport(report):
@@ -54,6 +54,12 @@ def pytest_collectreport(report):
     _note(report)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Take over what one of several test processes has skipped; whole files are told in no other way."""
+    _skipped.update(dict.fromkeys(map(tuple, getattr(node, "workeroutput", {}).get("skipped", ()))))
+
+
 def undeclared(skips, declared) -> list[tuple[str, str]]:
     """Skips that no entry of `declared` allows."""
     return [
@@ -64,7 +70,10 @@ def undeclared(skips, declared) -> list[tuple[str, str]]:
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """Fail a session with a skip that nobody declared."""
+    """Fail a session with a skip that nobody declared; one of several test processes hands its skips on."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["skipped"] = list(_skipped)
+        return
     if exitstatus == 0 and undeclared(_skipped, DECLARED_SKIPS):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -154,13 +154,16 @@ def test_undeclared_skips_are_found():
     assert undeclared(skips, {"tests/a.py": "printer", "tests/b.py::y": "scanner"}) == [skips[0]]
 
 
-def test_an_undeclared_skip_fails_the_session_and_is_printed(tmp_path):
+@pytest.mark.parametrize("more", [[], ["-n", "2"]], ids=["one process", "two processes"])
+def test_an_undeclared_skip_fails_the_session_and_is_printed(tmp_path, more):
     (tmp_path / "conftest.py").write_text((ROOT / "tests" / "conftest.py").read_text())
     (tmp_path / "test_one.py").write_text("import pytest\ndef test_a(): pytest.skip('no reason at all')\n")
-    command = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "."]
+    (tmp_path / "test_two.py").write_text("import pytest\npytest.skip('nor here', allow_module_level=True)\n")
+    command = ["python", "-m", "pytest", "-q", "-p", "no:cacheprovider", *more, "."]
     env = {**os.environ, "PATH": f"{Path(os.sys.executable).parent}:{os.environ['PATH']}"}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 1 and "UNDECLARED SKIP: test_one.py::test_a: no reason at all" in done.stdout
+    assert "UNDECLARED SKIP: test_two.py: nor here" in done.stdout and "2 skipped, 2 of them" in done.stdout
 
 
 def test_no_test_can_reach_the_network():
