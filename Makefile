@@ -54,6 +54,7 @@ evidence:
 docs:
 	@$(SETUP) docs
 	$(RUN) sphinx -W -b html docs docs/_build/html
+	$(VENV)/bin/python docs/check_site.py docs/_build/html
 
 lock:
 	./requirements/lock.sh

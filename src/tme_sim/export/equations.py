@@ -77,7 +77,7 @@ class _Book:
         return "\n".join([*head, *(x for m in self.network.mechanisms for x in self.chapter(m))]).rstrip() + "\n"
 
     def chapter(self, m: Mechanism) -> list[str]:
-        out = [f"## {m.name}", "", *[p.rstrip() for p in m.text.strip().splitlines()], ""]
+        out = [f"## {m.name}", "", *[p.rstrip() for p in prose(m.text).splitlines()], ""]
         sections = (
             ("States", self.states(m)), ("Inputs that events change", self.held(m)), ("Processes", self.processes(m)),
             ("Arrows", self.modulations(m)), ("Signals", self.signals(m)), ("Solved before treatment", self.solved(m)),
@@ -229,6 +229,12 @@ def _is_sum(text: str) -> bool:
         if depth == 0 and i and c in "+-":
             return True
     return False
+
+
+def prose(text: str) -> str:
+    """The text of a mechanism as Markdown: roles of its docstring as code, the word that opens a paragraph in bold."""
+    text = re.sub(r":(?:mod|func|class|data|attr|meth):`~?([^`]+)`", r"`\1`", text.strip())
+    return re.sub(r"^(Biology|Simplified|Not included|Use)\. +", r"**\1.** ", text, flags=re.MULTILINE)
 
 
 def doc(law) -> str:
