@@ -39,15 +39,20 @@ def section(mechanism: str) -> str:
     out = [f"## Evidence on {mechanism}", ""]
     if not rows:
         return "\n".join([*out, "No row of the [evidence board](../evidence.md) rests on it first.", ""])
-    out += ["Rows of the [evidence board](../evidence.md) that it decides about first, as last written. Fitted rows and input "
-            "checks are no evidence; a row that is not met stays.", "",
-            "| observed | tolerance | the model gives | unit | role | met | source |", "|---|---|---|---|---|---|---|"]  # fmt: skip
+    out += [
+        "Rows of the [evidence board](../evidence.md) that it decides about first, as last written. Fitted rows and input",
+        "checks are no evidence; a row that is not met stays.",
+        "",
+        "| observed | tolerance | the model gives | unit | role | met | source |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for row in rows:
         found = figures.get(row.name, {})
         figure = found.get("figure")
         told = "-" if figure is None else f"{figure:.3g}"
         met = {True: "met", False: "**not met**"}.get(found.get("met"), "not run")
         choice = "".join(f" ({slot} = {c})" for slot, c in row.hypotheses.items())
-        out.append(f"| {row.observation}{choice}: {row.observed} | {row.low:g} to {row.high:g} | {told} | {row.unit} | "
-                   f"{row.role} | {met} | {row.source} |")  # fmt: skip
+        cells = (f"{row.observation}{choice}: {row.observed}", f"{row.low:g} to {row.high:g}", told, row.unit, row.role,
+                 met, row.source)  # fmt: skip
+        out.append(f"| {' | '.join(cells)} |")
     return "\n".join([*out, ""])

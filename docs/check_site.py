@@ -1,6 +1,6 @@
 """Check a built site: every link inside it leads somewhere, and no page loads anything from elsewhere.
 
-``python docs/check_site.py docs/_build/html`` prints what is wrong and exits with 1; `make docs` runs it after the build.
+``python docs/check_site.py docs/_build/html`` prints what is wrong and exits with 1; `make docs` runs it at its end.
 """
 
 from __future__ import annotations

@@ -36,12 +36,12 @@ suppress_warnings = ["myst.xref_missing", "misc.highlighting_failure"]  # links 
 
 def write_model_pages(_app) -> None:
     """Pages of the model, made anew at every build: an overview, a page per mechanism, the ODD description."""
+    from board import section
+
     from tme_sim.catalogue import load_catalogue
     from tme_sim.export.equations import mechanism_pages
     from tme_sim.export.odd import odd_document
     from tme_sim.network import compose
-
-    from board import section
 
     folder = HERE / "model"
     folder.mkdir(exist_ok=True)

@@ -1,7 +1,7 @@
 """Formulas of the site as MathML, which browsers draw themselves: no script, and nothing from any network.
 
-Docutils translates the LaTeX.  Names of several letters (``\\mathrm{...}``) become words rather than rows of letters, which is
-smaller, and what a screen reader expects.
+Docutils translates the LaTeX.  Names of several letters (``\\mathrm{...}``) become words rather than rows of letters: that
+is smaller, and what a screen reader expects.
 """
 
 from __future__ import annotations
