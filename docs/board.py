@@ -40,8 +40,8 @@ def section(mechanism: str) -> str:
     if not rows:
         return "\n".join([*out, "No row of the [evidence board](../evidence.md) rests on it first.", ""])
     out += [
-        "Rows of the [evidence board](../evidence.md) that it decides about first, as last written. Fitted rows and input",
-        "checks are no evidence; a row that is not met stays.",
+        "Rows of the [evidence board](../evidence.md) that it decides about first, as last written. Fitted rows",
+        "and input checks are no evidence; a row that is not met stays.",
         "",
         "| observed | tolerance | the model gives | unit | role | met | source |",
         "|---|---|---|---|---|---|---|",

@@ -1,6 +1,6 @@
 """Formulas of the site as MathML, which browsers draw themselves: no script, and nothing from any network.
 
-Docutils translates the LaTeX.  Names of several letters (``\\mathrm{...}``) become words rather than rows of letters: that
+Docutils translates the LaTeX.  Names of several letters (``\\mathrm{...}``) become words, no rows of letters: that
 is smaller, and what a screen reader expects.
 """
 
