@@ -12,6 +12,7 @@ from tme_sim.tissue.piece import CELLS, DYING, VIABLE, WALKERS, view
 from tme_sim.tissue.step import DT, chances, live, struck_by, walkers, which
 
 REPEATS = 40
+NOWHERE = np.empty(0, dtype=np.int64)  # no margin
 
 
 def mixed(oxygen: float = 6.0):
@@ -152,8 +153,23 @@ def test_a_daughter_pushes_cells_into_the_free_place(dimension):
     mother, free = cell.size // 2, cell.size // 2 + 3
     cell[mother], cell[free], lineage[free] = 2, 0, 0
     kinds = np.zeros((2, len(CELLS)), dtype=np.int64)
-    kernels.place_daughters(np.array([mother]), cell, lineage, 1000, kinds, 5, np.uint64(1), np.uint64(0), np.uint64(0),
+    kernels.place_daughters(np.array([mother]), cell, lineage, np.zeros(cell.size, dtype=bool), NOWHERE, 1000, kinds, 5, np.uint64(1), np.uint64(0), np.uint64(0),
                             np.uint64(27), *shape)  # fmt: skip
     assert (cell > 0).all() and kinds[1].sum() == 0 and kinds[0, 2] == 1
     assert cell[mother] == cell[mother + 1] == 2 and lineage[mother + 1] == 1000
     assert np.unique(lineage).size == cell.size  # nobody was lost or doubled
+
+
+def test_a_daughter_goes_to_every_side_as_often():
+    """Four free sides, 4000 mothers: within four standard errors of a quarter each."""
+    shape, middle, sides = (1, 9, 9), 40, np.zeros(81)
+    for k in range(4000):
+        cell, lineage = np.zeros(81, dtype=np.int8), np.zeros(81, dtype=np.uint64)
+        cell[middle], lineage[middle] = 1, k + 1
+        kernels.place_daughters(np.array([middle]), cell, lineage, np.zeros(81, dtype=bool), NOWHERE, 10_000,
+                                np.zeros((2, len(CELLS)), dtype=np.int64), 4, np.uint64(1), np.uint64(0), np.uint64(0),
+                                np.uint64(27), *shape)  # fmt: skip
+        sides += cell
+    assert sides[middle] == 4000
+    for v in (middle - 1, middle + 1, middle - 9, middle + 9):
+        assert abs(sides[v] - 1000) <= 4.0 * (4000 * 0.25 * 0.75) ** 0.5

@@ -11,7 +11,7 @@ from tme_sim.tissue.snapshots import FIELD_UNITS, Snapshot
 
 __all__ = ["FIELDS", "film_frame", "side_by_side", "snapshot_sheet", "write_film"]
 
-PAPER = "#FAF8F4"
+PAPER, LIVER = "#FAF8F4", "#E9DED9"
 TUMOUR = {
     "cycling": ("#EBC9A8", "cycling"), "quiescent": ("#CFA27E", "quiescent"),
     "cycling_resistant": ("#E39C63", "drug-resistant"), "quiescent_resistant": ("#C77A3E", ""),
@@ -106,13 +106,18 @@ def _middle(shot: Snapshot, name: str) -> np.ndarray:
     return array[array.shape[0] // 2]
 
 
+def _lesion(shot: Snapshot) -> np.ndarray:
+    """Where the section is no liver."""
+    return _middle(shot, "liver") == 0 if "liver" in shot.arrays else np.ones(shot.shape[1:], dtype=bool)
+
+
 def _limits(row: str, snapshots: list[Snapshot]) -> tuple[float, float]:
     if row == "cells":
         return 0.0, 1.0
     low, high = FIELDS[row][2]
     if row in ("oxygen", "quality", "doxorubicin"):
         return low, high
-    most = max(float(np.quantile(_middle(s, row), 0.999)) for s in snapshots)
+    most = max(float(np.quantile(_middle(s, row)[_lesion(s)], 0.999)) for s in snapshots)
     for step in (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0):
         if most <= step:
             return 0.0, step
@@ -155,6 +160,8 @@ def _cells(axes: Any, shot: Snapshot) -> None:
     for k, name in enumerate(shot.cell_names):
         if name in TUMOUR:
             image[cell == k] = to_rgb(TUMOUR[name][0])
+    if "liver" in shot.arrays:
+        image[_middle(shot, "liver") > 0] = to_rgb(LIVER)
     rng = np.random.default_rng(0)
     image *= 1.0 - 0.05 * rng.random((*cell.shape, 1))  # a little grain, so that cells can be told apart
     axes.imshow(image, extent=_extent(shot), interpolation="nearest")
@@ -180,6 +187,11 @@ def _dot(axes: Any, shot: Snapshot, of_voxel: float) -> float:
 def _vessels(axes: Any, shot: Snapshot, small: bool = False, quality: bool = False) -> None:
     """Dots: open red (or coloured by quality), embolised black, without flow white; mature ones larger."""
     vessel, flowing, closed = (_middle(shot, n) for n in ("vessel", "flowing", "occluded"))
+    y, x = np.nonzero((vessel > 0) & ~_lesion(shot))
+    if y.size and not small and not quality:  # sinusoids, as background
+        axes.scatter((x + 0.5) * shot.edge, (y + 0.5) * shot.edge, s=_dot(axes, shot, 0.5), c="#C9A59C", linewidths=0,
+                     zorder=2)  # fmt: skip
+    vessel = vessel * _lesion(shot)
     for chosen, colour, size in (
         ((vessel > 0) & (flowing == 0) & (closed == 0), STILL, 0.55),
         ((vessel > 0) & (closed > 0), CLOSED, 0.8),
@@ -246,6 +258,9 @@ def _legend(figure: Any, x: float, y: float, snapshots: list[Snapshot], all_kind
     first = [Patch(facecolor=c, edgecolor=MUTED, lw=0.3, label=label)
              for name, (c, label) in TUMOUR.items() if label and (all_kinds or name in there)]  # fmt: skip
     first.append(Patch(facecolor=PAPER, edgecolor=MUTED, lw=0.3, label="cleared"))
+    around = any(s.arrays["liver"].any() for s in snapshots if "liver" in s.arrays)
+    if around:
+        first.append(Patch(facecolor=LIVER, edgecolor=MUTED, lw=0.3, label="liver"))
     first += [Line2D([], [], marker="o", ls="", ms=3.6, mfc=c, mec=e, mew=0.4, label=label) for c, e, label in (
         (OPEN, "#5A0A12", "vessel, open"), (STILL, "#444444", "without flow"), (CLOSED, "#444444", "embolised"))]
     if all_kinds:  # a narrow picture: vessels with the immune cells
@@ -254,6 +269,8 @@ def _legend(figure: Any, x: float, y: float, snapshots: list[Snapshot], all_kind
         vessels = []
     second = [Line2D([], [], marker="^" if n in ("MDSC", "Treg") else "o", ls="", ms=3.6, mfc=c, mec="white", mew=0.2,
                      label=label) for n, (c, label) in IMMUNE.items()]  # fmt: skip
+    if around and not all_kinds:  # the first line is long already
+        second, first = [*first[-3:], *second], first[:-3]
     inches = figure.get_size_inches()[1]
     for keys, at in ((first, y), (vessels or second, y - 0.17 / inches), (second, y - 0.34 / inches)):
         if keys is second and not vessels and at < y - 0.2 / inches:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from tme_sim.compiler.model import CompiledModel
+from tme_sim.diagnostics import InputError, Problem
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.mechanisms.closure import OXYGEN_EDGES
 from tme_sim.tissue import kernels
@@ -34,11 +35,13 @@ from tme_sim.tissue.piece import (
     draw_count,
     is_viable,
     lesion_cells,
+    nodule_radius,
     purpose,
+    quality_of,
     start,
     view,
 )
-from tme_sim.tissue.settings import VALUE, VOXEL_UM, Tissue
+from tme_sim.tissue.settings import VALUE, VOXEL_UM, Tissue, too_wide
 from tme_sim.tissue.step import carries_blood, crowds, step
 from tme_sim.tissue.table import read_cells
 
@@ -64,9 +67,10 @@ class Coupling:
                       if n.partition(".")[2] in ("", "1")}  # fmt: skip
         shape = piece.shape
         D = th[model.index("theta", "D_O2")] / EDGE**2
-        core = core_of(shape, th[model.index("theta", "core_share")])
+        core = core_of(shape, th[model.index("theta", "core_share")])  # of a nodule: see lay
         self.frame = Frame(shape, Laws(model, LOCAL), np.uint64(seed), np.uint64(patient), core,
-                           {"oxygen": Multigrid(shape, D, periodic=True)}, piece.ticks, threads)  # fmt: skip
+                           {"oxygen": Multigrid(shape, D, periodic=True)}, piece.ticks, threads,
+                           piece.mode == "nodule")  # fmt: skip
         self.exchange_ticks = EXCHANGE_STEPS * piece.ticks
         self.state: State | None = None
         self.piece = piece
@@ -77,8 +81,22 @@ class Coupling:
         self.model.observe(np.maximum(y, 0.0), u, self.th, self.nodes)
         return self.scalars.set(self.th, self.nodes, u, np.maximum(y, 0.0))
 
+    def lay(self, y: np.ndarray, u: np.ndarray) -> None:
+        """Where the vessels of a nodule are of the core class, by its size at the start.
+
+        Raises:
+            InputError: the nodule does not fit into the piece.
+        """
+        scalars = self.read(y, u)
+        if self.frame.nodule:
+            size, radius = self.frame.shape[2] * EDGE, nodule_radius(scalars)
+            if told := too_wide(size, 2.0 * radius):
+                raise InputError(Problem("piece.size", "", told))
+            self.frame.core[:] = core_of(self.frame.shape, scalars["core_share"], radius)
+
     def begin(self, y: np.ndarray, u: np.ndarray) -> None:
         """Make the untreated piece and let its pattern settle while the body is held as it is."""
+        self.lay(y, u)
         scalars = self.read(y, u)
         whole = lesion_cells(scalars)
         piece, shape = self.piece, self.frame.shape
@@ -91,6 +109,8 @@ class Coupling:
                 self.balance()
         self.state.scale = whole / (cell_weight(scalars) * max(1, np.count_nonzero(self.state.cell)))
         self.state.told = {"measured_step": float(self.state.step)}
+        if self.frame.nodule:
+            self.state.told |= {"scale_start": self.state.scale, "extent_start": float(self.inside)}
         self.before = {n: y[self.place[n]] for n in (*OCCLUSION, "depot_fast", "depot_slow")}
 
     def balance(self) -> None:
@@ -129,24 +149,31 @@ class Coupling:
             step(self.frame, s, scalars)
         days = EXCHANGE_STEPS * self.frame.dt
         starved = self.flux(s.told.get("necrosis_all", 0.0) - before, days)
-        alarming = starved + scalars["w_apop"] * s.local["apoptosis_flux"].mean()
+        alarming = starved + scalars["w_apop"] * s.local["apoptosis_flux"][~s.liver].mean()
         made, lost = alarming + scalars["release_floor"], scalars["k_debris"]
         kept = float(exp(-lost * days))
         s.told["debris"] = s.told.get("debris", scalars["debris"]) * kept + made / lost * (1.0 - kept)
 
+    @property
+    def inside(self) -> int:
+        """Voxels of the lesion: those that are no liver."""
+        return int(np.count_nonzero(~self.state.liver))
+
     def flux(self, events: float, days: float) -> float:
         """Events of the piece as a flux of the lesion, cells per volume and day."""
-        return events * cell_weight(self.scalars) / (self.frame.volume * days)
+        return events * cell_weight(self.scalars) / (self.inside * EDGE**3 * days)
 
     def described(self) -> str:
         """The piece in words."""
         nz, ny, nx = self.frame.shape
         edges = f"{ny * EDGE:g} x {nx * EDGE:g} mm" + (f" x {nz * EDGE:g} mm" if nz > 1 else ", one cell thick")
+        if self.frame.nodule:
+            return f"the first lesion as a nodule in a piece of liver of {edges} ({self.frame.voxels} places)"
         return f"the first lesion as a piece of tissue of {edges} ({self.frame.voxels} places)"
 
     def snapshot(self, day: float, label: str) -> bytes:
         """A snapshot of now."""
-        quality = np.broadcast_to(view(self.frame, self.state, self.scalars).value("vessel_quality"), self.frame.voxels)
+        quality = quality_of(self.frame, self.state, self.scalars)
         return snapshot_bytes(self.state, self.frame.shape, day, label, quality, self.frame.core)
 
     def told(self, scalars: Scalars) -> dict[str, float]:
@@ -154,18 +181,19 @@ class Coupling:
         s, f = self.state, self.frame
         counts = np.bincount(s.cell, minlength=len(CELLS))
         out = {n: s.scale * cell_weight(scalars) * counts[k] for k, n in enumerate(CELLS) if n}
-        here = np.bincount(s.kind, minlength=len(WALKERS))
-        out |= {n: here[k] / f.volume for k, n in enumerate(WALKERS)}
-        area = f.voxels * EDGE**2
-        out["immature_vessels"] = np.count_nonzero(s.vessel == IMMATURE) / area
-        out["mature_vessels"] = np.count_nonzero(s.vessel == MATURE) / area
-        alive, vessel = is_viable(s), s.vessel > 0
+        inside, voxels = ~s.liver, self.inside
+        here = np.bincount(s.kind[inside[s.where]], minlength=len(WALKERS))
+        out |= {n: here[k] / (voxels * EDGE**3) for k, n in enumerate(WALKERS)}
+        area = voxels * EDGE**2
+        out["immature_vessels"] = np.count_nonzero((s.vessel == IMMATURE) & inside) / area
+        out["mature_vessels"] = np.count_nonzero((s.vessel == MATURE) & inside) / area
+        alive, vessel = is_viable(s), (s.vessel > 0) & inside
         among = alive if alive.any() else np.ones(f.voxels, dtype=bool)
         out |= {n: float(s.local[n][among].mean()) for n in (*TRAITS, *FIELDS)}
         for name in ("normalisation", "adaptation", "escape"):
             if vessel.any():
                 out[name] = float(s.local[name][vessel].mean())
-        for name, place in zip(OCCLUSION, (f.core, ~f.core), strict=True):
+        for name, place in zip(OCCLUSION, (f.core & inside, ~f.core & inside), strict=True):
             of = np.count_nonzero(vessel & place)
             out[name] = np.count_nonzero(s.occluded & place) / of if of else 0.0
         out["debris"] = s.told.get("debris", scalars["debris"])
@@ -182,9 +210,9 @@ class Coupling:
         for name in f.laws.signals:
             if f.laws.is_local(name):
                 out[name] = float(np.broadcast_to(here.value(name), f.voxels)[among].mean())
-        oxygen = s.local["oxygen"]
+        oxygen, inside = s.local["oxygen"], ~s.liver
         for i, edge in enumerate(OXYGEN_EDGES):
-            out[f"tissue_below_{i}"] = float((oxygen < edge).mean())
+            out[f"tissue_below_{i}"] = float((oxygen[inside] < edge).mean())
             out[f"viable_below_{i}"] = float((oxygen[among] < edge).mean())
         below = [0.0, *(out[f"viable_below_{i}"] for i in range(len(OXYGEN_EDGES))), 1.0]
         out |= {f"oxygen_share_{i}": b - a for i, (a, b) in enumerate(zip(below[:-1], below[1:], strict=True))}
@@ -196,13 +224,13 @@ class Coupling:
         out["necrosis_flux"] = self.flux(deaths, max(1, steps) * f.dt)
         s.told["measured_step"], s.told["measured_deaths"] = float(s.step), s.told.get("necrosis_all", 0.0)
         for name in ("apoptosis_flux", "killing_flux"):
-            out[name] = float(s.local[name].mean())
-        open_ = carries_blood(s)
-        quality = here.value("vessel_quality")
-        out["perfused_density"] = np.count_nonzero(open_) / (f.voxels * EDGE**2)
-        out["perfusion_now"] = float(quality[open_].sum()) / (f.voxels * EDGE**2)
+            out[name] = float(s.local[name][inside].mean())
+        open_, area = carries_blood(s) & inside, self.inside * EDGE**2
+        quality, vessel = quality_of(f, s, self.scalars), (s.vessel > 0) & inside
+        out["perfused_density"] = np.count_nonzero(open_) / area
+        out["perfusion_now"] = float(quality[open_].sum()) / area
         out["perfusion"] = out["perfusion_now"] / self.scalars["perfusion_start"]
-        out["vessel_quality"] = float(quality[s.vessel > 0].mean()) if s.vessel.any() else float(quality.mean())
+        out["vessel_quality"] = float(quality[vessel].mean()) if vessel.any() else float(quality.mean())
         return out
 
 
@@ -219,7 +247,7 @@ def embolise(frame: Frame, state: State, scalars: Scalars, before: dict, after: 
     """Close vessels of each class until its share is as the session says, and leave drug at some of them."""
     closed = []
     for name, place in zip(OCCLUSION, (frame.core, ~frame.core), strict=True):
-        free = np.flatnonzero((state.vessel > 0) & ~state.occluded & place)
+        free = np.flatnonzero((state.vessel > 0) & ~state.occluded & ~state.liver & place)
         share = (after[name] - before[name]) / max(1e-12, 1.0 - before[name])
         luck = frame.draws(state.vessel_id[free], state.step, "tace_response", 0)
         number = draw_count(max(0.0, min(1.0, share)) * free.size, 0.5)
@@ -238,7 +266,7 @@ def load(frame: Frame, state: State, sites: np.ndarray, rise: dict) -> None:
     reach = VALUE["drug_reach"] / 1000.0
     flat = frame.shape[0] == 1
     covered = np.pi * reach**2 if flat else 4.0 / 3.0 * np.pi * reach**3
-    size = frame.voxels * (EDGE**2 if flat else EDGE**3)
+    size = np.count_nonzero(~state.liver) * (EDGE**2 if flat else EDGE**3)
     luck = kernels.draws(frame.seed, frame.patient, np.zeros(1, dtype=np.uint64), np.uint64(state.step),
                          purpose("tace_technique"), np.uint64(0))[0]  # fmt: skip
     number = min(sites.size, draw_count(-np.log(1.0 - REACH.value) / covered * size, luck))

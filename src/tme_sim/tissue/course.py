@@ -214,6 +214,7 @@ class Course:
         self.run, c.state, c.th[:], self.film = run, state, arrays["own"], film
         self.row, self.tick = row, tick
         self.record.files = {n[5:]: a.tobytes() for n, a in arrays.items() if n.startswith("file_")}
+        c.lay(self.ready.y0, self.ready.u0)
         c.resume(self.run.y, self.run.u, arrays["before"])
         c.advance()
 

@@ -53,6 +53,8 @@ def snapshot_bytes(
     fields = {n: to_display(state.local[n], FIELD_UNITS[n]).astype(np.float32).reshape(shape) for n in SNAPSHOT_FIELDS}
     fields["quality"] = quality.astype(np.float32).reshape(shape)
     fields["core"] = core.astype(np.uint8).reshape(shape)
+    if state.liver.any():
+        fields["liver"] = state.liver.astype(np.uint8).reshape(shape)
     order = np.argsort(state.walker, kind="stable")
     return array_bytes({
         "day": np.array([day]), "edge": np.array([VOXEL_UM]), "scale": np.array([state.scale]),
@@ -79,7 +81,7 @@ class Film:
         nz, ny, nx = self.shape
         section = slice((nz // 2) * ny * nx, (nz // 2 + 1) * ny * nx)
         packed = state.vessel.astype(np.uint8) | (state.flowing.astype(np.uint8) << 2)
-        packed |= state.occluded.astype(np.uint8) << 3
+        packed |= (state.occluded.astype(np.uint8) << 3) | (state.liver.astype(np.uint8) << 4)
         self.days.append(day)
         self.frames["cell"].append(state.cell[section].astype(np.uint8))
         self.frames["vessels"].append(packed[section])

@@ -116,41 +116,75 @@ def walk(where, heading, ids, guide, stall, crowd, seed, patient, step, purpose,
 
 
 @njit(**OPTIONS)
-def nearest_empty(m, cell, start, reach, nz, ny, nx):
-    """Offset (dz, dy, dx) of the nearest empty voxel within `reach` of `m`, and whether there is one.
+def nearest_empty(m, cell, liver, luck, reach, nz, ny, nx):
+    """Offset (dz, dy, dx) of the nearest empty voxel (no liver) within `reach` of `m`, and whether there is one.
 
-    Of equally near ones the first in an order that `start` turns, so that no direction is preferred.
+    Of equally near ones `luck` (0 to 1) takes any with the same chance, so that no direction is preferred.
     """
     side = 2 * reach + 1
-    deep = side if nz > 1 else 1
-    total = deep * side * side
-    best, bz, by, bx = 1 << 30, 0, 0, 0
-    for k in range(total):
-        o = (start + k) % total
-        dz = o // (side * side) - reach if nz > 1 else 0
-        dy, dx = (o // side) % side - reach, o % side - reach
-        far = dz * dz + dy * dy + dx * dx
-        if 0 < far < best and far <= reach * reach and cell[shifted(m, dz, dy, dx, nz, ny, nx)] == 0:
-            best, bz, by, bx = far, dz, dy, dx
-    return bz, by, bx, best < 1 << 30
+    total = (side if nz > 1 else 1) * side * side
+    best, ties, wanted = 1 << 30, 0, 0
+    for look in range(2):  # how near, and how many; then the one
+        if look == 1:
+            wanted = int(luck * ties)
+        for o in range(total):
+            dz = o // (side * side) - reach if nz > 1 else 0
+            dy, dx = (o // side) % side - reach, o % side - reach
+            far = dz * dz + dy * dy + dx * dx
+            if not 0 < far <= min(best, reach * reach):
+                continue
+            v = shifted(m, dz, dy, dx, nz, ny, nx)
+            if cell[v] != 0 or liver[v]:
+                continue
+            if look == 0:
+                ties = ties + 1 if far == best else 1
+                best = far
+            elif wanted == 0:
+                return dz, dy, dx, True
+            else:
+                wanted -= 1
+        if ties == 0:
+            break
+    return 0, 0, 0, False
 
 
 @njit(**OPTIONS)
-def place_daughters(mothers, cell, lineage, next_id, kinds, reach, seed, patient, step, purpose, nz, ny, nx):
+def way_out(m, at, liver, nz, ny, nx):
+    """Offset from `m` to the liver at `at`, or, where cells have taken that since, to liver beside it; and whether."""
+    dx, dy, dz = at % nx - m % nx, (at // nx) % ny - (m // nx) % ny, at // (nx * ny) - m // (nx * ny)
+    for around in range(8):
+        deep = around if nz > 1 else 0
+        best, bz, by, bx = 1 << 30, 0, 0, 0
+        for gz in range(-deep, deep + 1):
+            for gy in range(-around, around + 1):
+                for gx in range(-around, around + 1):
+                    far = (dz + gz) ** 2 + (dy + gy) ** 2 + (dx + gx) ** 2
+                    if 0 < far < best and liver[shifted(m, dz + gz, dy + gy, dx + gx, nz, ny, nx)]:
+                        best, bz, by, bx = far, dz + gz, dy + gy, dx + gx
+        if best < 1 << 30:
+            return bz, by, bx, True
+    return 0, 0, 0, False
+
+
+@njit(**OPTIONS)
+def place_daughters(mothers, cell, lineage, liver, margin, next_id, kinds, reach, seed, patient, step, purpose, nz, ny,
+                    nx):
     """Put a daughter beside each mother: cells between her and the nearest empty voxel within `reach` are pushed on;
     where all is full, the daughter takes the place of a random neighbour, which crowding pushes out of the piece.
+    With a `margin` (the nearest voxel of liver for each voxel; empty: none) cells are pushed on to the margin instead,
+    and the liver there gives way.
 
     `kinds` [2, cell kinds] is counted up: row 0 placed, row 1 pushed out by kind.  Returns the next free number and how
     many were pushed out.
     """
     pushed = 0
-    deep = 2 * reach + 1 if nz > 1 else 1
-    total = deep * (2 * reach + 1) * (2 * reach + 1)
     for i in range(mothers.size):
         m = mothers[i]
         kind, key = cell[m], np.uint64(lineage[m])
         luck = uniform(seed, patient, key, step, purpose, np.uint64(0))
-        dz, dy, dx, found = nearest_empty(m, cell, int(luck * total), reach, nz, ny, nx)
+        dz, dy, dx, found = nearest_empty(m, cell, liver, luck, reach, nz, ny, nx)
+        if not found and margin.size > 0:
+            dz, dy, dx, found = way_out(m, margin[m], liver, nz, ny, nx)
         if found:
             steps = max(abs(dz), max(abs(dy), abs(dx)))
             to = shifted(m, dz, dy, dx, nz, ny, nx)
@@ -158,13 +192,14 @@ def place_daughters(mothers, cell, lineage, next_id, kinds, reach, seed, patient
                 oz, oy, ox = round(dz * k / steps), round(dy * k / steps), round(dx * k / steps)
                 of = shifted(m, oz, oy, ox, nz, ny, nx)
                 cell[to], lineage[to] = cell[of], lineage[of]
+                liver[to] = False
                 to = of
         else:
             pushed += 1
             o = int(uniform(seed, patient, key, step, purpose, np.uint64(1)) * (6 if nz > 1 else 4))
             to = neighbour(m, o, nz, ny, nx)
             kinds[1, cell[to]] += 1
-        cell[to] = kind
+        cell[to], liver[to] = kind, False
         kinds[0, kind] += 1
         lineage[to] = next_id
         next_id += 1
@@ -172,7 +207,7 @@ def place_daughters(mothers, cell, lineage, next_id, kinds, reach, seed, patient
 
 
 @njit(**OPTIONS)
-def place_sprouts(parents, vessel, ids, new_id, guide, seed, patient, step, purpose, reach, gap, nz, ny, nx):
+def place_sprouts(parents, vessel, ids, liver, new_id, guide, seed, patient, step, purpose, reach, gap, nz, ny, nx):
     """End a sprout of each parent at the place with the highest `guide` among COMPARED free ones within `reach`
     voxels; free: no vessel within `gap` voxels.
 
@@ -189,7 +224,7 @@ def place_sprouts(parents, vessel, ids, new_id, guide, seed, patient, step, purp
             dy = int(uniform(seed, patient, key, step, purpose, np.uint64(3 * trial + 1)) * (2 * reach + 1)) - reach
             dz = int(uniform(seed, patient, key, step, purpose, np.uint64(3 * trial + 2)) * (2 * deep + 1)) - deep
             v = shifted(parent, dz, dy, dx, nz, ny, nx)
-            free = vessel[v] == 0
+            free = vessel[v] == 0 and not liver[v]
             for gz in range(-gap if nz > 1 else 0, (gap if nz > 1 else 0) + 1):
                 for gy in range(-gap, gap + 1):
                     for gx in range(-gap, gap + 1):

@@ -49,28 +49,29 @@ def measures(shot: Snapshot) -> dict[str, float]:
     shape, edge = shot.shape, shot.edge
     viable, vessel = shot.is_kind(*VIABLE), shot.arrays["vessel"] > 0
     open_ = vessel & (shot.arrays["flowing"] > 0) & (shot.arrays["occluded"] == 0)
-    necrotic, free = shot.is_kind("necrotic"), shot.arrays["cell"] == 0
+    lesion = shot.arrays.get("liver", np.zeros(shape)) == 0  # counted is the lesion, not the liver around a nodule
+    vessel, open_, core = vessel & lesion, open_ & lesion, shot.arrays.get("core", np.ones(shape)) > 0
+    necrotic, free, rim = shot.is_kind("necrotic"), (shot.arrays["cell"] == 0) & lesion, ~core & lesion
     oxygen, cubic_mm = shot.arrays["oxygen"], (edge / 1000.0) ** 3
     at = {n: shot.immune[shot.immune[:, 3] == k, :3] for k, n in enumerate(shot.immune_names)}
     cd8 = np.concatenate([at[n] for n in CD8])
-    core = shot.arrays.get("core", np.ones(shape)) > 0
 
     def density(cells: np.ndarray, places: np.ndarray) -> float | None:
         inside = np.count_nonzero(places[tuple(cells.T)]) if len(cells) else 0
         return inside / (places.sum() * cubic_mm) if places.any() else None
 
-    everywhere = np.ones(shape, dtype=bool)
     vessels, tumour = np.argwhere(open_), np.argwhere(viable)
     out = {
-        "hypoxic": _share(oxygen[viable] < HYPOXIC), "anoxic": _share(oxygen < ANOXIC), "necrotic": _share(necrotic),
-        "cleared": _share(free), "vessels": vessel.sum() / (vessel.size * (edge / 1000.0) ** 2),
+        "hypoxic": _share(oxygen[viable] < HYPOXIC), "anoxic": _share(oxygen[lesion] < ANOXIC),
+        "necrotic": _share(necrotic[lesion]), "cleared": _share(free[lesion]),
+        "vessels": vessel.sum() / (lesion.sum() * (edge / 1000.0) ** 2),
         "open_vessels": _share(open_[vessel]),
         "perfused": _share(distances(tumour, vessels, shape, edge) <= REACH) if len(vessels) else 0.0,
         "quality": float(shot.arrays["quality"][open_].mean()) if open_.any() and "quality" in shot.arrays else None,
-        "cd8": density(cd8, everywhere), "cd8_core": density(cd8, core), "cd8_rim": density(cd8, ~core),
+        "cd8": density(cd8, lesion), "cd8_core": density(cd8, core & lesion), "cd8_rim": density(cd8, rim),
         "cd8_in_tumour": density(cd8, viable), "cd8_in_necrosis": density(cd8, necrotic),
-        "cd8_in_stroma": density(cd8, free), "mdsc": density(at["MDSC"], everywhere),
-        "treg": density(at["Treg"], everywhere), "cd8_to_tumour": _median(distances(cd8, tumour, shape, edge)),
+        "cd8_in_stroma": density(cd8, free), "mdsc": density(at["MDSC"], lesion),
+        "treg": density(at["Treg"], lesion), "cd8_to_tumour": _median(distances(cd8, tumour, shape, edge)),
         "cd8_to_mdsc": _median(distances(cd8, at["MDSC"], shape, edge)),
         "cd8_to_vessel": _median(distances(cd8, vessels, shape, edge)),
         "cd8_near_mdsc": pairs_over_random(cd8, at["MDSC"], shape, edge, REACH),

@@ -12,7 +12,7 @@ from tme_sim.engine.rng import PURPOSES
 from tme_sim.mechanisms.closure import LOG_REACH, VESSEL_RADIUS_UM, vessel_conductance
 from tme_sim.tissue import kernels
 from tme_sim.tissue.laws import Here, Laws, Scalars, anoxic_here
-from tme_sim.tissue.settings import STEP_TICKS, VOXEL_UM
+from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM
 
 CELLS = ("", "cycling", "quiescent", "cycling_resistant", "quiescent_resistant", "cycling_unseen", "quiescent_unseen",
          "dying", "necrotic")  # fmt: skip
@@ -43,9 +43,9 @@ class State:
     """All arrays of a piece; a copy is a checkpoint.
 
     Per voxel (z, y, x flattened): `cell` (index in CELLS), `lineage` (number of the cell), `vessel` (0, IMMATURE,
-    MATURE), `vessel_id`, `flowing`, `occluded`, and the float fields in `local`.  Per walker: `where`, `heading`,
-    `walker` (its number), `kind` (index in WALKERS).  `scale` is how many pieces make the lesion, `counters` the next
-    free number and the step.
+    MATURE), `vessel_id`, `flowing`, `occluded`, `liver` (around a nodule), and the float fields in `local`.  Per
+    walker: `where`, `heading`, `walker` (its number), `kind` (index in WALKERS).  `scale` is how many pieces make the
+    lesion, `counters` the next free number and the step.
     """
 
     cell: np.ndarray
@@ -59,14 +59,16 @@ class State:
     heading: np.ndarray
     walker: np.ndarray
     kind: np.ndarray
+    liver: np.ndarray
     scale: float = 1.0
     next_id: int = 1
     step: int = 0
     told: dict[str, float] = field(default_factory=dict)
 
-    ARRAYS = ("cell", "lineage", "vessel", "vessel_id", "flowing", "occluded", "where", "heading", "walker", "kind")
+    ARRAYS = ("cell", "lineage", "vessel", "vessel_id", "flowing", "occluded", "where", "heading", "walker", "kind",
+              "liver")  # fmt: skip
 
-    FLAGS = ("flowing", "occluded")
+    FLAGS = ("flowing", "occluded", "liver")
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything by name, numbers included, ready to be stored."""
@@ -108,6 +110,7 @@ class Frame:
     grid: dict  # working arrays of fields, and values between two looks at them
     ticks: int = STEP_TICKS  # minutes of a step
     threads: int = 1  # they change no bit
+    nodule: bool = False  # a whole lesion with liver around it, instead of a piece from inside one
 
     @cached_property
     def voxels(self) -> int:
@@ -141,7 +144,7 @@ class Frame:
 
     @property
     def volume(self) -> float:
-        """Volume of the piece, mm^3."""
+        """Volume of the piece, liver included, mm^3."""
         return self.voxels * EDGE**3
 
     def draws(self, ids: np.ndarray, step: int, what: str, draw: int) -> np.ndarray:
@@ -149,12 +152,24 @@ class Frame:
         return kernels.draws(self.seed, self.patient, ids, np.uint64(step), purpose(what), np.uint64(draw))
 
 
-def core_of(shape: tuple[int, int, int], share: float) -> np.ndarray:
-    """The middle of the piece that holds `share` of its area (or volume): vessels there are of the core class."""
+def from_middle(shape: tuple[int, int, int]) -> np.ndarray:
+    """Distance of every voxel from the middle of the piece, in voxels."""
+    z, y, x = np.meshgrid(*(np.arange(n) + 0.5 - n / 2 if n > 1 else np.zeros(1) for n in shape), indexing="ij")
+    return np.sqrt(x * x + y * y + z * z).ravel()
+
+
+def nodule_radius(scalars: Scalars) -> float:
+    """Radius of the lesion as a ball of full tissue, mm."""
+    return float(np.cbrt(lesion_cells(scalars) / scalars["rho_cell"] * 0.75 / np.pi))
+
+
+def core_of(shape: tuple[int, int, int], share: float, radius: float | None = None) -> np.ndarray:
+    """The middle of the piece, or of a nodule of `radius` (mm), that holds `share` of its area (or volume): vessels
+    there are of the core class."""
     nz, ny, nx = shape
-    z, y, x = np.meshgrid(*(np.abs(np.arange(n) + 0.5 - n / 2) / (n / 2) if n > 1 else np.zeros(1) for n in shape),
-                          indexing="ij")  # fmt: skip
-    distance = np.sqrt(x * x + y * y + z * z).ravel()
+    distance = from_middle(shape)
+    if radius is not None:
+        return distance * EDGE < radius * share ** (1.0 / (2 if nz == 1 else 3))
     order = np.argsort(distance, kind="stable")
     core = np.zeros(nz * ny * nx, dtype=bool)
     core[order[: round(share * core.size)]] = True
@@ -187,21 +202,26 @@ def start(
     local["killing_flux"] = np.full(n, scalars["killing_flux"])
     local["viable_density"] = np.full(n, scalars["viable_density"])
     local["oxygen"] = np.full(n, 20.0)
+    liver = from_middle(frame.shape) * EDGE > nodule_radius(scalars) if frame.nodule else np.zeros(n, dtype=bool)
+    inside = np.flatnonzero(~liver)
     density, vessel = scalars["immature_vessels"] + scalars["mature_vessels"], np.zeros(n, dtype=np.int8)
     chosen = _lines(frame, round(density * EDGE**2 * n), luck[0]) if vessels is None else vessels["vessel"]
+    chosen = chosen[~liver[chosen]]
     vessel[chosen] = np.where(luck[1][chosen] < scalars["mature_vessels"] / density, MATURE, IMMATURE)
     if vessels is not None:
         vessel[vessels["immature_vessel"]], vessel[vessels["mature_vessel"]] = IMMATURE, MATURE
-    flowing = (luck[2] < scalars["perfused_share"]) & (vessel > 0)
-    walkers = [(k, round(_start_of(scalars, name) * frame.volume)) for k, name in enumerate(WALKERS)]
+    sinusoids = _lines(frame, round(VALUE["liver_vessels"] * EDGE**2 * n), luck[1])
+    vessel[sinusoids[liver[sinusoids]]] = MATURE
+    flowing = (liver | (luck[2] < scalars["perfused_share"])) & (vessel > 0)
+    walkers = [(k, round(_start_of(scalars, name) * inside.size * EDGE**3)) for k, name in enumerate(WALKERS)]
     kind = np.repeat([k for k, _ in walkers], [c for _, c in walkers]).astype(np.int8)
     numbers = np.arange(2 * n + 1, 2 * n + 1 + kind.size, dtype=np.uint64)
     state = State(
-        cell=np.ones(n, dtype=np.int8), lineage=ids, vessel=vessel,
+        cell=np.where(liver, 0, 1).astype(np.int8), lineage=np.where(liver, np.uint64(0), ids), vessel=vessel,
         vessel_id=np.where(vessel > 0, ids + np.uint64(n), np.uint64(0)), flowing=flowing,
         occluded=np.zeros(n, dtype=bool), local=local,
-        where=(frame.draws(numbers, 0, "placement", 0) * n).astype(np.int64),
-        heading=(frame.draws(numbers, 0, "placement", 1) * 4).astype(np.int64), walker=numbers, kind=kind,
+        where=inside[(frame.draws(numbers, 0, "placement", 0) * inside.size).astype(np.int64)],
+        heading=(frame.draws(numbers, 0, "placement", 1) * 4).astype(np.int64), walker=numbers, kind=kind, liver=liver,
         next_id=int(2 * n + 1 + kind.size),
     )  # fmt: skip
     breathe(frame, state, scalars, tolerance=1e-4)
@@ -228,7 +248,7 @@ def take_table(frame: Frame, state: State, table: dict[str, np.ndarray], luck: n
         for v in table[name]:
             at = v
             if state.cell[v] != 0:
-                dz, dy, dx, found = kernels.nearest_empty(v, state.cell, 0, reach, *frame.shape)
+                dz, dy, dx, found = kernels.nearest_empty(v, state.cell, state.liver, 0.0, reach, *frame.shape)
                 if not found:
                     continue
                 at = kernels.shifted(v, dz, dy, dx, *frame.shape)
@@ -273,9 +293,9 @@ def _lines(frame: Frame, count: int, luck: np.ndarray) -> np.ndarray:
 
 def _place_cells(frame: Frame, state: State, scalars: Scalars, luck: list[np.ndarray]) -> None:
     """Necrotic cells where oxygen is lowest; the others cycling or quiescent by their place, clones at random."""
-    n, oxygen = frame.voxels, state.local["oxygen"]
-    total = sum(scalars[name] for name in CELLS[1:])
-    order = np.argsort(oxygen + 1e-9 * luck[0], kind="stable")
+    oxygen, inside = state.local["oxygen"], np.flatnonzero(~state.liver)
+    total, n = sum(scalars[name] for name in CELLS[1:]), inside.size
+    order = inside[np.argsort(oxygen[inside] + 1e-9 * luck[0][inside], kind="stable")]
     necrotic = round(n * scalars["necrotic"] / total)
     state.cell[order[:necrotic]] = NECROTIC
     rest = order[necrotic:]
@@ -318,6 +338,12 @@ def view(frame: Frame, state: State, scalars: Scalars) -> Here:
     return Here(frame.laws, scalars, state.local)
 
 
+def quality_of(frame: Frame, state: State, scalars: Scalars) -> np.ndarray:
+    """Quality of the vessels at every voxel; sinusoids of the liver are whole."""
+    quality = np.broadcast_to(view(frame, state, scalars).value("vessel_quality"), frame.voxels)
+    return np.where(state.liver, 1.0, quality) if frame.nodule else quality
+
+
 def breathe(frame: Frame, state: State, scalars: Scalars, tolerance: float = 0.02) -> None:
     """Solve oxygen: tissue takes it up, living or not, as in the closure; open vessels that carry blood bring it.
 
@@ -328,18 +354,22 @@ def breathe(frame: Frame, state: State, scalars: Scalars, tolerance: float = 0.0
 
     D = scalars["D_O2"]
     lead = np.log(0.2 * VOXEL_UM / VESSEL_RADIUS_UM)  # a source one voxel wide is seen at a fifth of its edge
-    open_ = np.flatnonzero((state.vessel > 0) & state.flowing & ~state.occluded)
-    quality = view(frame, state, scalars).at(open_).value("vessel_quality")
+    open_, liver = np.flatnonzero((state.vessel > 0) & state.flowing & ~state.occluded), state.liver
+    quality = quality_of(frame, state, scalars)[open_]
     resistance = 1.0 / (quality * vessel_conductance(scalars["g_wall"], D)) + (lead - LOG_REACH) / (2.0 * np.pi * D)
     supply = np.zeros(frame.voxels)
     supply[open_] = 1.0 / (resistance * EDGE**2)
     uptake = np.where(state.cell > 0, scalars["Vmax_tum"], 0.0)
+    blood = scalars["p_v"]
+    if frame.nodule:
+        uptake[liver] = VALUE["liver_uptake"] * 86400.0
+        blood = np.where(liver, VALUE["liver_oxygen_in"], blood).reshape(frame.shape)
     oxygen = state.local["oxygen"].reshape(frame.shape)
     if not supply.any():
         oxygen[...] = 0.0
     else:
         steady_oxygen(oxygen, uptake.reshape(frame.shape), scalars["Km_tum"], supply.reshape(frame.shape),
-                      scalars["p_v"], D / EDGE**2, tolerance, periodic=True, grid=frame.grid["oxygen"],
+                      blood, D / EDGE**2, tolerance, periodic=True, grid=frame.grid["oxygen"],
                       threads=frame.within)  # fmt: skip
     state.local["oxygen"] = np.maximum(oxygen, 0.0).ravel()
     state.local["anoxic_viable"] = anoxic_here(state.local["oxygen"])

@@ -33,6 +33,13 @@ MECHANICS = (
     Parameter("drug_reach", 200.0, "um", "DOI 10.1016/j.jhep.2011.03.024 as cited by the TACE mechanism: 0.2-1.2 mm; "
               "the low end, so that a piece of a millimetre or two holds several depots", "low", 200.0, 1200.0,
               "distance over which doxorubicin falls by a factor e around a depot"),
+    Parameter("liver_vessels", 400.0, "1/mm^2", f"{NO_SOURCE}: sinusoids 50 um apart", "assumed", 200.0, 1500.0,
+              "sinusoids per section area of the liver around a nodule; all carry blood"),
+    Parameter("liver_oxygen_in", 47.0, "mmHg", "mean of periportal 65 and perivenous 30: "
+              "https://pmc.ncbi.nlm.nih.gov/articles/PMC3753504 (figure 2, as cited by the science notes)", "low", 30.0,
+              65.0, "oxygen in the sinusoids around a nodule"),
+    Parameter("liver_uptake", 13.0, "mmHg/s", "set so that the liver around a nodule has about 30 mmHg", "low", 5.0,
+              40.0, "largest oxygen uptake of the liver around a nodule"),
     Parameter("sprout_reach", 80.0, "um", NO_SOURCE, "assumed", 40.0, 200.0, "how far from its parent a sprout ends"),
     Parameter("sprout_exclusion", 20.0, "um", NO_SOURCE, "assumed", 20.0, 60.0,
               "no sprout ends this close to another vessel"),
@@ -45,9 +52,10 @@ class Tissue(Model):
 
     size: measured("mm", "edge of the piece", least=0.2, most=50, example="1 mm") = Quantity(1.0, "mm")
     dimension: Literal[2, 3] = Field(2, description="a section one cell thick (2), or a cube (3)")
-    mode: Literal["representative"] = Field(
-        "representative", description="periodic piece from inside a lesion; growth leaves it as crowding outflow"
-    )
+    mode: Literal["representative", "nodule"] = Field(
+        "representative", description="a piece from inside the lesion, which growth leaves as crowding outflow; or the "
+        "whole lesion, a nodule with its margin in the liver around it"
+    )  # fmt: skip
     memory: int = Field(2048, ge=16, le=1_000_000, description="largest memory of the piece, in MiB")
     checkpoint_every: measured("day", "interval of checkpoints", above=0, most=36525, example="30 day") = Quantity(
         30.0, "day"
@@ -118,6 +126,32 @@ def anchor(raw: dict, folder: Path) -> None:
             piece[key] = str((folder / piece[key]).resolve())
 
 
+MARGIN_MM = 0.2  # of liver on every side of a nodule, at least: oxygen of one does not reach the next
+
+
+def too_wide(size: float, diameter: float) -> str:
+    """What to tell when a nodule does not fit into a piece (mm), or ""."""
+    needed = diameter + 2.0 * MARGIN_MM
+    if needed <= size * (1.0 + 1e-9):
+        return ""
+    return (f"is {size:g} mm, and the first lesion, {diameter:.4g} mm, needs {needed:.4g} mm with {MARGIN_MM:g} mm of "
+            "liver on every side; make it larger, or the lesion smaller")  # fmt: skip
+
+
+def check_nodule(piece: Tissue, patient, problems: Problems) -> None:
+    """Note a nodule that does not fit into its piece."""
+    if piece.mode != "nodule":
+        return
+    diameter = patient.lesion[0].parameters.get("diameter") if patient is not None and patient.lesion else None
+    if diameter is not None:
+        told = too_wide(float(internal(*piece.size)), float(internal(*diameter)))
+        if told:
+            problems.add(("piece", "size"), told)
+    for key in ("cells", "vessels"):
+        if getattr(piece, key):
+            problems.add(("piece", key), 'is for mode = "representative"; a nodule is drawn')
+
+
 def check_files(piece: Tissue, problems: Problems) -> None:
     """Note what is wrong with the table of cells and the map of vessels of a piece."""
     from tme_sim.tissue.maps import read_vessels
@@ -161,6 +195,8 @@ def check_piece(raw, head, biology, patient, problems: Problems) -> Tissue | Non
     if piece is not None and (piece.ticks % WALK_TICKS or 1440 % piece.ticks):
         told = f"is {piece.ticks} min; must be a multiple of {WALK_TICKS} min that divides a day"
         problems.add(("piece", "step"), told)
+    if piece is not None:
+        check_nodule(piece, patient, problems)
     for name in biology.off if biology is not None else ():
         if name in NEEDED:
             problems.add(("biology", "off"), f'"{name}" is part of the agent tissue and cannot be switched off in it')

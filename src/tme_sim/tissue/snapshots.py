@@ -118,7 +118,8 @@ def film_of(folder: str | Path) -> list[Snapshot]:
             packed, begin = arrays["vessels"][i][None], int(end)
             grids = {
                 "cell": arrays["cell"][i][None], "vessel": packed & 3, "flowing": packed >> 2 & 1,
-                "occluded": packed >> 3 & 1, "oxygen": arrays["oxygen"][i][None] / np.float32(2.0),
+                "occluded": packed >> 3 & 1, "liver": packed >> 4,
+                "oxygen": arrays["oxygen"][i][None] / np.float32(2.0),
             }  # fmt: skip
             immune = np.column_stack([np.zeros_like(at), at // nx, at % nx, kind])
             day = float(arrays["day"][i])

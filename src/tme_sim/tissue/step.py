@@ -32,6 +32,7 @@ from tme_sim.tissue.piece import (
     cell_weight,
     is_viable,
     purpose,
+    quality_of,
     view,
 )
 from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM, WALK_TICKS
@@ -74,7 +75,7 @@ def crowds(frame: Frame, state: State, scalars: Scalars) -> None:
     counts = {name: np.bincount(state.where[state.kind == k], minlength=frame.voxels)
               for k, name in enumerate(WALKERS)}  # fmt: skip
     counts["CD8_total"] = counts["CD8"] + counts["CD8_exhausted"] + counts["CD8_stem"]
-    quality = view(frame, state, scalars).value("vessel_quality")
+    quality = quality_of(frame, state, scalars)
     what = {name: counts[name] * per_voxel for name in CROWDS}
     what["viable_density"] = is_viable(state) * (cell_weight(scalars) * per_voxel)
     what["perfusion"] = np.where(carries_blood(state), quality, 0.0) / (EDGE**2 * scalars["perfusion_start"])
@@ -105,7 +106,7 @@ def rates_of(frame: Frame, here: Here, name: str):
 def signal(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     """Traits relax, each voxel for itself; fields are made and lost in living tissue, and diffuse."""
     local, alive, dt = state.local, is_viable(state).astype(np.float64), FIELD_STEPS * frame.dt
-    new = {}
+    new, taken = {}, alive + state.liver  # liver takes up what it does not make
     for name in TRAITS:
         made, lost = rates_of(frame, here, name)
         kept = exp(-np.asarray(lost) * dt)
@@ -113,7 +114,7 @@ def signal(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     work = []
     for name in FIELDS:
         made, lost = rates_of(frame, here, name)
-        work.append(partial(_spread, frame, name, local[name], made * alive, lost * alive, dt))
+        work.append(partial(_spread, frame, name, local[name], made * alive, lost * taken, dt))
     new.update(zip(FIELDS, frame.together(work), strict=True))
     local.update(new)
     local["motility"] = motility(here)
@@ -230,17 +231,41 @@ def fates(frame: Frame, here: Here) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def divide(frame: Frame, state: State, mothers: np.ndarray) -> None:
     """Daughters beside their mothers; where all is full, a neighbour is pushed out and the lesion is so much larger."""
-    kinds = np.zeros((2, len(CELLS)), dtype=np.int64)
+    kinds, margin = np.zeros((2, len(CELLS)), dtype=np.int64), np.empty(0, dtype=np.int64)
+    if frame.nodule and state.liver.any():
+        margin = nearest_liver(frame, state)
     occupied = np.count_nonzero(state.cell)
     order = mothers[np.argsort(state.lineage[mothers], kind="stable")]
     reach = max(1, round(VALUE["push_reach"] / VOXEL_UM))
     state.next_id, pushed = kernels.place_daughters(
-        order, state.cell, state.lineage, state.next_id, kinds, reach, frame.seed, frame.patient, np.uint64(state.step),
-        purpose("placement"), *frame.shape,
+        order, state.cell, state.lineage, state.liver, margin, state.next_id, kinds, reach, frame.seed, frame.patient,
+        np.uint64(state.step), purpose("placement"), *frame.shape,
     )  # fmt: skip
-    whole = occupied + len(mothers) - pushed
-    state.scale *= (whole + pushed) / whole
+    if frame.nodule:
+        state.scale = state.told.get("scale_start", 1.0) * growth_of_section(frame, state)
+    else:
+        whole = occupied + len(mothers) - pushed
+        state.scale *= (whole + pushed) / whole
     count(state, "division", len(mothers))
+
+
+def nearest_liver(frame: Frame, state: State) -> np.ndarray:
+    """For every voxel the nearest one of liver."""
+    from scipy.ndimage import distance_transform_edt
+
+    inside = ~state.liver.reshape(frame.shape)
+    at = distance_transform_edt(inside, return_distances=False, return_indices=True)
+    return np.ravel_multi_index(tuple(at), frame.shape).ravel()
+
+
+def growth_of_section(frame: Frame, state: State) -> float:
+    """A section through the middle of a ball of radius r stands for 4/3 r times its area: r over r at the start.
+
+    A cube holds the ball itself: 1.
+    """
+    if frame.shape[0] > 1 or "extent_start" not in state.told:
+        return 1.0
+    return float(np.sqrt(np.count_nonzero(~state.liver) / state.told["extent_start"]))
 
 
 def count(state: State, what: str, number: int) -> None:
@@ -299,16 +324,17 @@ def arrivals(frame: Frame, state: State, here: Here, scalars: Scalars) -> list[t
 
 def _expected(frame: Frame, state: State, here: Here, scalars: Scalars):
     """Vessels, and of every kind of immune cell (with a number for its luck) how many come through each in a step."""
-    sites, means = np.flatnonzero(state.vessel > 0), {}
+    sites, means = np.flatnonzero((state.vessel > 0) & ~state.liver), {}
+    voxels = np.count_nonzero(~state.liver)
     flow = np.where(carries_blood(state)[sites], here.at(sites).value("vessel_quality"), 0.0)
-    share = flow / (EDGE**2 * frame.voxels * scalars["perfusion_start"])  # of the untreated perfusion of the piece
+    share = flow / (EDGE**2 * voxels * scalars["perfusion_start"])  # of the untreated perfusion of the piece
     place = here.at(sites, {"perfusion": share})
     for k, name in enumerate(WALKERS):
         for process in frame.laws.by_species[name]:
             if frame.laws.processes[process].kind != "arrival" or not sites.size:
                 continue
             by_flow = "perfusion" in frame.laws.reads[process]
-            rate = np.broadcast_to(place.rate(process), sites.shape) * (frame.volume * frame.dt)
+            rate = np.broadcast_to(place.rate(process), sites.shape) * (voxels * EDGE**3 * frame.dt)
             mean = rate if by_flow else rate / sites.size
             means[k, k + (8 if "stem" in process else 0)] = np.maximum(mean, 0.0)
     return sites, means
@@ -354,7 +380,7 @@ def vessels(frame: Frame, state: State, here: Here) -> None:
     """Vessels sprout, mature, are lost, and open again after an embolisation."""
     step_, before = state.step, state.vessel.copy()
     for kind, name in ((IMMATURE, "immature_vessels"), (MATURE, "mature_vessels")):
-        at = np.flatnonzero(before == kind)
+        at = np.flatnonzero((before == kind) & ~state.liver)
         if not at.size:
             continue
         names = frame.laws.by_species[name]
@@ -383,8 +409,8 @@ def _sprout(frame: Frame, state: State, here: Here, parents: np.ndarray) -> None
     reach, gap = (max(1, round(VALUE[n] / VOXEL_UM)) for n in ("sprout_reach", "sprout_exclusion"))
     parents = parents[np.argsort(state.vessel_id[parents], kind="stable")]
     ends, state.next_id = kernels.place_sprouts(
-        parents, state.vessel, state.vessel_id, state.next_id, here.value("VEGF"), frame.seed, frame.patient,
-        np.uint64(state.step), purpose("mutation"), reach, gap, *frame.shape,
+        parents, state.vessel, state.vessel_id, state.liver, state.next_id, here.value("VEGF"), frame.seed,
+        frame.patient, np.uint64(state.step), purpose("mutation"), reach, gap, *frame.shape,
     )  # fmt: skip
     made = ends >= 0
     at, of = ends[made], parents[made]
