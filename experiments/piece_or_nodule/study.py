@@ -39,8 +39,8 @@ KINDS = {
     "density": ("", "densities"),
 }
 CELLS = ("cycling", "quiescent", "cycling_resistant", "quiescent_resistant", "cycling_unseen", "quiescent_unseen")
-SHOWN = {"viable": "viable cells, day 0 = 1", "hypoxic": "viable cells below 12 mmHg", "perfusion": "perfusion, untreated = 1",
-         "cd8": "CD8 per mm³"}  # fmt: skip
+SHOWN = {"viable": "viable cells, day 0 = 1", "hypoxic": "viable cells below 12 mmHg",
+         "perfusion": "perfusion, untreated = 1", "cd8": "CD8 per mm³"}  # fmt: skip
 
 
 def run(kind: str, seed: int) -> tuple[dict[str, np.ndarray], dict[str, bytes]]:
@@ -63,7 +63,8 @@ def study() -> None:
             out |= {f"{kind}_{seed}_{n}": a for n, a in courses.items()}
             print(kind, seed, {n: round(float(a[-1]), 3) for n, a in courses.items()}, flush=True)
             if seed == SEEDS[0]:
-                out |= {f"shot_{kind}_{i}": np.frombuffer(files[n], dtype=np.uint8) for i, n in enumerate(sorted(files))}
+                out |= {f"shot_{kind}_{i}": np.frombuffer(files[name], dtype=np.uint8)
+                        for i, name in enumerate(sorted(files))}  # fmt: skip
     np.savez_compressed(HERE / "results.npz", **out)
 
 
