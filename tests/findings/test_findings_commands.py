@@ -128,3 +128,40 @@ def test_mistakes_of_optimise_are_told_before_any_run(folder, old, new, said):
     (folder / "study.toml").write_text((folder / "study.toml").read_text().replace(old, new))
     assert said in call("optimise", "study.toml", code=2)
     assert not (folder / "quick_best.toml").exists()
+
+
+def test_what_is_stopped_keeps_its_runs_and_the_same_command_goes_on(folder, monkeypatch):
+    from tme_sim.study import execute, open_store
+    from tme_sim.study.runner import Runner
+
+    made, real = [], Runner.rows
+
+    def rows(self, points, threads=1):
+        if len(made) == 1:
+            made.append("stop")
+            raise KeyboardInterrupt
+        made.append(len(points))
+        return real(self, points, threads)
+
+    monkeypatch.setattr(Runner, "rows", rows)
+    monkeypatch.setattr(execute, "BATCH", 3)
+    asked = ("sensitivity", "arms.toml", "--method", "tornado", "--parameters", "k_T_exh", "--arm", "before")
+    said = call(*asked, code=130)
+    (store,) = folder.glob("runs/*.store")
+    assert f"runs are kept in {store.relative_to(folder)}" in said and "the same command goes on" in said
+    with open_store(store) as kept:
+        assert len(kept) == 3
+    assert "written to runs/" in call(*asked)
+    whole = sum(n for n in made if n != "stop")
+    with open_store(store) as kept:
+        assert len(kept) == whole  # none was made twice
+    call(*asked)
+    assert sum(n for n in made if n != "stop") == whole
+
+
+def test_a_large_number_of_runs_asks_for_yes(folder, monkeypatch):
+    from tme_sim.study import execute
+
+    monkeypatch.setattr(execute, "MANY", 3)
+    said = call("sensitivity", "arms.toml", "--method", "morris", "--parameters", "k_T_exh", code=2)
+    assert "go on with --yes" in said and not list(folder.glob("runs/*.store"))

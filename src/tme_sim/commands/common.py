@@ -50,6 +50,10 @@ def _told(error: Exception) -> Failure:
     names = {c.__name__ for c in type(error).__mro__}
     if names & {"InputError", "NetworkError", "BaselineError", "QuantityError", "DrugFileError"}:
         return Failure(str(error), BAD_INPUT)
+    if names & {"Interrupted"}:
+        return Failure(str(error), INTERRUPTED)
+    if names & {"StoreError"}:
+        return Failure(str(error), FAILED)
     if names & {"SimulationError"}:
         return Failure(f"the run failed: {error}", FAILED)
     if isinstance(error, OSError):

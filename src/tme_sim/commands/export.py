@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, FAILED, Failure, folders, force_file, guarded, load, output_file
+from tme_sim.commands.common import BAD_INPUT, Failure, folders, force_file, guarded, load, output_file
 from tme_sim.export import KINDS
 
 RUN_KINDS = ("csv", "parquet", "xarray")
@@ -33,14 +33,11 @@ def export(kind: str, source: str, out: str, force: bool, mechanisms: tuple[str,
     """
     output_file(out, force=force)
     if kind in RUN_KINDS and _is_store(source):
-        from tme_sim.study.store import StoreError, open_store
+        from tme_sim.study.store import open_store
         from tme_sim.study.tables import export_table
 
-        try:
-            with open_store(source) as store:
-                export_table(kind, store, out)
-        except StoreError as error:
-            raise Failure(str(error), FAILED) from error
+        with open_store(source) as store:
+            export_table(kind, store, out)
     elif kind in TISSUE_KINDS:
         from tme_sim.tissue import export as tissue
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from tme_sim.commands.common import announce, folders, guarded
+from tme_sim.commands.common import INTERRUPTED, Failure, announce, folders, guarded
 
 METHODS = ("morris", "sobol", "prcc", "local", "tornado", "flips", "knockouts")
 
-_store = click.option("--store", metavar="STORE", help="Keep the runs in this store, and reuse those it holds.")
+_store = click.option("--store", metavar="STORE",
+                      help="Where runs are kept and those made before are found; default runs/<study>-<model>.store.")
+_jobs = click.option("--jobs", type=click.IntRange(0, 4096),
+                     help="Processes; by default one for each core if many runs are missing.")
+_yes = click.option("--yes", is_flag=True, help="Go on with a large number of runs.")
 _outcome = click.option("--outcome", metavar="ENDPOINT", help="Endpoint; the first of the study by default.")
 _better = click.option("--better", type=click.Choice(["higher", "lower"]), help="Which way is better, if not known.")
 _out = click.option("--out", metavar="DIR", help="Folder to write; default runs/<study>-<what>-<n>.")
@@ -21,7 +26,7 @@ _arm = click.option("--arm", "arms", multiple=True, metavar="NAME", help="Only t
 
 def _asks(command: Callable) -> Callable:
     """Options of every command that asks a study: which arm and outcome, where runs and findings go."""
-    for option in reversed((_arm, _outcome, _better, _store, _out, _force, folders)):
+    for option in reversed((_arm, _outcome, _better, _store, _jobs, _yes, _out, _force, folders)):
         command = option(command)
     return command
 
@@ -34,6 +39,22 @@ def _study(path: str, mechanisms: Sequence[str], arms: Sequence[str] = ()) -> An
     for warning in study.warnings:
         announce(f"warning: {warning}")
     return arms_of(study, arms)
+
+
+@contextmanager
+def _keeping(study: Any, store: str | None, jobs: int | None, yes: bool) -> Iterator[dict[str, Any]]:
+    """Where runs go and how they are made, for :class:`tme_sim.findings.runs.Runs`; a stop says how to go on."""
+    from pathlib import Path
+
+    from tme_sim.study.execute import Interrupted
+
+    folder = Path(store) if store else Path("runs") / f"{study.name}-{study.model_digest[:8]}.store"
+    if store is None:
+        announce(f"runs are kept in {folder}")
+    try:
+        yield {"store": folder, "jobs": jobs, "yes": yes, "progress": announce}
+    except (KeyboardInterrupt, Interrupted):
+        raise Failure(f"stopped; the runs made so far are in {folder}; the same command goes on", INTERRUPTED) from None
 
 
 def _target(study: Any, what: str, out: str | None, force: bool) -> Any:
@@ -69,8 +90,8 @@ def _write(target: Any, files: Mapping[str, bytes], lines: Sequence[str], study:
 @guarded
 def sensitivity(
     study: str, method: str, parameters: tuple[str, ...], arrows: tuple[str, ...], n: int | None, seed: int,
-    arms: tuple[str, ...], outcome: str | None, better: str | None, store: str | None, out: str | None, force: bool,
-    mechanisms: tuple[str, ...],
+    arms: tuple[str, ...], outcome: str | None, better: str | None, store: str | None, jobs: int | None, yes: bool,
+    out: str | None, force: bool, mechanisms: tuple[str, ...],
 ) -> None:  # fmt: skip
     """What decides the outcome, and what flips the order.
 
@@ -92,17 +113,18 @@ def sensitivity(
 
     made = _study(study, mechanisms, arms)
     target = _target(made, method, out, force)
-    common = {"outcome": outcome, "better": better, "progress": announce, "store": store}
-    if method == "flips":
-        found = drive.flip(made, parameters=parameters, **common)
-        files, lines = told.flips_told(found, made)
-        files["runs.csv"] = told.table_bytes(found.table)
-    elif method == "knockouts":
-        cut, table = drive.cut(made, arrows=arrows, **common)
-        files, lines = told.knockouts_told(cut, table, made)
-    else:
-        result = drive.sensitivity(made, method, parameters=parameters, n=n or 0, seed=seed, **common)
-        files, lines = told.sensitivity_told(result, made)
+    with _keeping(made, store, jobs, yes) as running:
+        common = {"outcome": outcome, "better": better, **running}
+        if method == "flips":
+            found = drive.flip(made, parameters=parameters, **common)
+            files, lines = told.flips_told(found, made)
+            files["runs.csv"] = told.table_bytes(found.table)
+        elif method == "knockouts":
+            cut, table = drive.cut(made, arrows=arrows, **common)
+            files, lines = told.knockouts_told(cut, table, made)
+        else:
+            result = drive.sensitivity(made, method, parameters=parameters, n=n or 0, seed=seed, **common)
+            files, lines = told.sensitivity_told(result, made)
     _write(target, files, lines, made, {"method": method, "outcome": drive.outcome_name(made, outcome)}, force)
 
 
@@ -111,24 +133,24 @@ def sensitivity(
 @click.option("--x", "x", metavar="FACTOR", help="Along x; by default the first date of the study.")
 @click.option("--y", "y", metavar="FACTOR", help="Along y; by default the second date.")
 @click.option("--order", "orders", multiple=True, metavar="NAME=X,Y", help="Mark an order and tell its regret.")
-@click.option("--jobs", type=click.IntRange(0), help="Processes, if runs are missing; all cores by default.")
 @_asks
 @guarded
 def surface(
-    study: str, x: str | None, y: str | None, orders: tuple[str, ...], jobs: int | None, arms: tuple[str, ...],
-    outcome: str | None, better: str | None, store: str | None, out: str | None, force: bool,
-    mechanisms: tuple[str, ...],
+    study: str, x: str | None, y: str | None, orders: tuple[str, ...], arms: tuple[str, ...],
+    outcome: str | None, better: str | None, store: str | None, jobs: int | None, yes: bool,
+    out: str | None, force: bool, mechanisms: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Draw the outcome over two start dates, with the near-best window and the regret of orders.
 
-    The study needs a grid over two dates.  With --store, the runs of `tme-sim sweep` are read and only missing ones are
-    made.  Everything else that varies (patients, draws) makes up the members, over which means and bands are taken.
+    The study needs a grid over two dates.  With the store of `tme-sim sweep`, its runs are read and only missing ones
+    are made.  Everything else that varies (patients, draws) makes up the members, over which means and bands are taken.
 
     \b
     tme-sim surface experiments/timing_window --store stores/timing
     tme-sim surface experiments/timing_window --outcome survival_d730 --order "as published=42,7"
     """
     from tme_sim.findings import drive, told
+    from tme_sim.findings.runs import Runs
     from tme_sim.findings.sections import surface_section
     from tme_sim.findings.surface import surface_of
     from tme_sim.study.outcomes import better_of
@@ -144,7 +166,8 @@ def surface(
         raise InputError(Problem(made.path, "arm", f"a surface is of one arm; choose one with --arm: {names}"))
     points = {**section.orders, **dict(_order(text) for text in orders)}
     target = _target(made, "surface", out, force)
-    table = _runs(made, store, jobs)
+    with _keeping(made, store, jobs, yes) as running:
+        table = Runs(made, **running).table(made.points())
     member = [f.name for f in made.all_factors if f.name not in (x, y)] + ["replicate"]
     found = surface_of(table, outcome, x, y, member=member, better=better or section.better or better_of(made, outcome))
     axes = tuple(f"{made.factor(name).title} ({made.factor(name).unit})" for name in (x, y))
@@ -177,21 +200,6 @@ def _order(text: str) -> tuple[str, tuple[float, float]]:
     return name.strip(), (x, y)
 
 
-def _runs(study: Any, store: str | None, jobs: int | None) -> Mapping[str, Any]:
-    """The table of a study: from its store, made complete, or run in memory."""
-    from dataclasses import replace
-
-    from tme_sim.findings.runs import Runs
-
-    if store is None:
-        return Runs(study, progress=announce).table(study.points())
-    from tme_sim.study import run_study
-
-    study = replace(study, outputs=replace(study.outputs, endpoints=()))
-    with run_study(study, store, jobs=jobs, yes=True) as opened:
-        return opened.table(study)
-
-
 @click.command()
 @click.argument("study")
 @click.option("--out", metavar="FILE.toml", help="The protocol file; default <study>_best.toml.")
@@ -202,12 +210,15 @@ def _runs(study: Any, store: str | None, jobs: int | None) -> Mapping[str, Any]:
 @_outcome
 @_better
 @_store
+@_jobs
+@_yes
 @_force
 @folders
 @guarded
 def optimise(
     study: str, out: str | None, aim: str | None, budget: int | None, seed: int | None, arms: tuple[str, ...],
-    outcome: str | None, better: str | None, store: str | None, force: bool, mechanisms: tuple[str, ...],
+    outcome: str | None, better: str | None, store: str | None, jobs: int | None, yes: bool, force: bool,
+    mechanisms: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Search the best protocol within constraints, robust over the patients of the study.
 
@@ -235,10 +246,11 @@ def optimise(
             raise InputError(Problem(str(one), "", "exists; choose another --out, or replace it with --force"))
     outcome = drive.outcome_name(made, outcome or section.outcome)
     chosen_aim = aim or section.aim
-    found, names = protocols.best_protocol(
-        made, outcome=outcome, better=better or section.better, aim=chosen_aim, constraints=section.constraints,
-        budget=budget or section.budget, seed=section.seed if seed is None else seed, progress=announce, store=store,
-    )  # fmt: skip
+    with _keeping(made, store, jobs, yes) as running:
+        found, names = protocols.best_protocol(
+            made, outcome=outcome, better=better or section.better, aim=chosen_aim, constraints=section.constraints,
+            budget=budget or section.budget, seed=section.seed if seed is None else seed, **running,
+        )  # fmt: skip
     texts = best_told.protocol_texts(made, names, found, outcome, chosen_aim)
     for file, text in zip((path, second), texts, strict=False):
         write_file(file, text.encode())
@@ -295,12 +307,15 @@ def new(name: str, base: str, claim: str) -> None:
 @click.argument("card")
 @click.option("--out", metavar="FILE.html", help="The page; default <name of the card>.html.")
 @click.option("--force", is_flag=True, help="Replace the page in --out.")
-@click.option("--jobs", type=click.IntRange(0), help="Processes, with --store; all cores by default.")
 @_store
+@_jobs
+@_yes
 @folders
 @guarded
-def run_card(card: str, out: str | None, force: bool, jobs: int | None, store: str | None, mechanisms: tuple[str, ...]
-             ) -> None:  # fmt: skip
+def run_card(
+    card: str, out: str | None, force: bool, store: str | None, jobs: int | None, yes: bool,
+    mechanisms: tuple[str, ...],
+) -> None:  # fmt: skip
     """Run the study of a card and write a page with the verdict and the figure.
 
     \b
@@ -311,6 +326,7 @@ def run_card(card: str, out: str | None, force: bool, jobs: int | None, store: s
     from tme_sim.diagnostics import InputError, Problem
     from tme_sim.findings import cards
     from tme_sim.findings.card_page import card_html, card_lines
+    from tme_sim.findings.runs import Runs
     from tme_sim.results import write_file
     from tme_sim.study.outcomes import outcomes_of
 
@@ -320,7 +336,8 @@ def run_card(card: str, out: str | None, force: bool, jobs: int | None, store: s
     page = Path(out or f"{loaded.name}.html")
     if page.exists() and not force:
         raise InputError(Problem(str(page), "", "exists; choose another --out, or replace it with --force"))
-    table = _runs(study, store, jobs)
+    with _keeping(study, store, jobs, yes) as running:
+        table = Runs(study, **running).table(study.points())
     member = [f.name for f in study.all_factors] + ["replicate"]
     judged, missing = cards.judge(loaded, table, member)
     html = card_html(loaded, study, table, judged, missing, member)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, FAILED, INTERRUPTED, Failure, announce, folders, guarded
+from tme_sim.commands.common import BAD_INPUT, FAILED, Failure, announce, folders, guarded
 
 REFRESH = 0.2  # seconds between two drawings of the progress line
 WORDS = 10.0  # seconds between two lines of progress where there is no terminal
@@ -38,8 +38,7 @@ def sweep(
     tme-sim sweep my/study.toml --out stores/part2 --shard 2/8
     """
     from tme_sim.study import load_study, run_study
-    from tme_sim.study.execute import Interrupted, cores, estimate
-    from tme_sim.study.store import StoreError
+    from tme_sim.study.execute import cores, estimate
 
     made = load_study(study, mechanisms=mechanisms)
     for warning in made.warnings:
@@ -53,13 +52,8 @@ def sweep(
         return
     if expected.large and not yes:
         raise Failure("this is a large study; go on with --yes, or make it smaller (levels, n, count)", BAD_INPUT)
-    try:
-        with _Shown() as shown:
-            store = run_study(made, out, jobs, True, shown, shard=part, retry=retry, engine=runner)
-    except Interrupted as stop:
-        raise Failure(str(stop), INTERRUPTED) from None
-    except StoreError as error:
-        raise Failure(str(error), FAILED) from error
+    with _Shown() as shown:
+        store = run_study(made, out, jobs, True, shown, shard=part, retry=retry, engine=runner)
     with store:
         _finish(store, made.plan_table, ordinals)
 
@@ -167,16 +161,13 @@ def merge(out: str, parts: tuple[str, ...]) -> None:
     tme-sim merge stores/whole stores/part1 stores/part2
     """
     from tme_sim.study.mend import merge_stores
-    from tme_sim.study.store import StoreError, open_store
+    from tme_sim.study.store import open_store
 
-    try:
-        count = merge_stores(out, parts)
-        click.echo(f"{count} rows in {out}")
-        with open_store(out) as store:
-            if store.plans():
-                _finish(store, store.plan(), None)
-    except StoreError as error:
-        raise Failure(str(error), FAILED) from error
+    count = merge_stores(out, parts)
+    click.echo(f"{count} rows in {out}")
+    with open_store(out) as store:
+        if store.plans():
+            _finish(store, store.plan(), None)
 
 
 @click.group()
@@ -200,24 +191,21 @@ def store_status(folder: str) -> None:
     """
     from tme_sim.study.execute import told_size
     from tme_sim.study.keys import model_digest
-    from tme_sim.study.store import FILE, StoreError, open_store
+    from tme_sim.study.store import FILE, open_store
 
-    try:
-        with open_store(folder) as found:
-            size = told_size((Path(folder) / FILE).stat().st_size)
-            same = "this model" if found.model_digest == model_digest() else "another model than this one"
-            click.echo(f"{len(found)} rows, {size}, model {found.model_digest[:12]} ({same})")
-            for status, count in found.status().items():
-                click.echo(f"  {status:<12}{count:>9}")
-            for plan in found.plans():
-                if not plan["sound"]:
-                    click.echo(f"plan {plan['number']} is damaged; tme-sim store repair {folder}")
-                    continue
-                left = len(found.missing(found.plan(plan["number"])))
-                state = "complete" if not left else f"{left} runs missing"
-                click.echo(f"plan {plan['number']}: {plan['name']}, {plan['size']} points of {plan['made']}, {state}")
-    except StoreError as error:
-        raise Failure(str(error), FAILED) from error
+    with open_store(folder) as found:
+        size = told_size((Path(folder) / FILE).stat().st_size)
+        same = "this model" if found.model_digest == model_digest() else "another model than this one"
+        click.echo(f"{len(found)} rows, {size}, model {found.model_digest[:12]} ({same})")
+        for status, count in found.status().items():
+            click.echo(f"  {status:<12}{count:>9}")
+        for plan in found.plans():
+            if not plan["sound"]:
+                click.echo(f"plan {plan['number']} is damaged; tme-sim store repair {folder}")
+                continue
+            left = len(found.missing(found.plan(plan["number"])))
+            state = "complete" if not left else f"{left} runs missing"
+            click.echo(f"plan {plan['number']}: {plan['name']}, {plan['size']} points of {plan['made']}, {state}")
 
 
 @store.command("verify")
@@ -250,12 +238,8 @@ def store_repair(folder: str) -> None:
     tme-sim store repair stores/timing
     """
     from tme_sim.study.mend import repair_store
-    from tme_sim.study.store import StoreError
 
-    try:
-        found, damaged = repair_store(folder)
-    except StoreError as error:
-        raise Failure(str(error), FAILED) from error
+    found, damaged = repair_store(folder)
     if damaged is None:
         click.echo(f"{found.rows} rows, all sound; nothing to repair")
         return

@@ -163,7 +163,7 @@ def _targets(study: Study, outcomes: np.ndarray, at: np.ndarray, sense: int) -> 
 
 def sensitivity(
     study: Study, method: str, *, outcome: str | None = None, parameters: Sequence[str] = (), n: int = 0,
-    better: str | None = None, seed: int = 0, progress: Told = None, store: Any = None,
+    better: str | None = None, seed: int = 0, progress: Told = None, store: Any = None, **running: Any,
 ) -> Sensitivity:
     """Sensitivity of an outcome in every arm, and of the lead of the best order.
 
@@ -188,7 +188,7 @@ def sensitivity(
             for f, u, m in zip(factors, row, middle, strict=True):
                 if u == m:
                     del one[f.name]
-    table = Runs(study, progress=progress, store=store).table(_points(study, values))
+    table = Runs(study, progress=progress, store=store, **running).table(_points(study, values))
     outcomes = _outcomes(study, table, outcome)
     targets = _targets(study, outcomes[:-1], outcomes[-1], sense)
     at = {name: float(v[0]) for name, v in _targets(study, outcomes[-1:], outcomes[-1], sense).items()}
@@ -249,7 +249,7 @@ def _analysed(method: str, cube: np.ndarray, y: np.ndarray, names, middle: np.nd
 
 def flip(
     study: Study, *, outcome: str | None = None, parameters: Sequence[str] = (), better: str | None = None,
-    fine: int = FINE, progress: Told = None, store: Any = None,
+    fine: int = FINE, progress: Told = None, store: Any = None, **running: Any,
 ) -> Flips:
     """Which parameters, within their evidence range, change which arm is best, and at what value.
 
@@ -264,7 +264,7 @@ def flip(
         raise InputError(Problem(study.path, "arms", "an order needs at least two arms; give them in [[arm]]"))
     study, factors = chosen_factors(study, parameters)
     names = tuple(a.name for a in study.arms)
-    runs = Runs(study, progress=progress, store=store)
+    runs = Runs(study, progress=progress, store=store, **running)
     plain = runs.table(_points(study, [{}]))
     base = _outcomes(study, plain, outcome)[0]
     if not np.isfinite(base).all():
@@ -308,7 +308,7 @@ def _inside(factor: Factor, value: float | None) -> float:
 
 def cut(
     study: Study, *, outcome: str | None = None, arrows: Sequence[str] = (), better: str | None = None,
-    progress: Told = None, store: Any = None,
+    progress: Told = None, store: Any = None, **running: Any,
 ) -> tuple[Knockouts, Mapping[str, np.ndarray]]:
     """What each arrow carries of the gap between the best and the worst arm; all arrows of the loop by default.
 
@@ -321,7 +321,7 @@ def cut(
     known = study.base.catalogue.arrows
     arrows = list(known) if list(arrows) == ["*"] else list(arrows) or [a for a in LOOP if a in known]
     wider, meaning = cut_arms(plain_study(study), arrows)
-    table = Runs(wider, progress=progress, store=store).table(_points(wider, [{}]))
+    table = Runs(wider, progress=progress, store=store, **running).table(_points(wider, [{}]))
     pairs = [meaning[str(name)] for name in table["arm"]]
     table["arrow"], table["arm"] = (np.array([p[k] for p in pairs], dtype=object) for k in (0, 1))
     return knockouts_of(table, outcome, better=better), table

@@ -37,7 +37,7 @@ class _Arm:
 def best_protocol(
     study: Study, *, outcome: str | None = None, better: str | None = None, aim: str = "mean",
     constraints: Sequence[Constraint] = (), budget: int = 200, seed: int = 0,
-    progress: Callable[[str], None] | None = None, store: Any = None,
+    progress: Callable[[str], None] | None = None, store: Any = None, **running: Any,
 ) -> tuple[Optimum, tuple[str, ...]]:
     """Search the factors of a study (and its arms, if several) for the best protocol; and the names of what is chosen.
 
@@ -58,7 +58,7 @@ def best_protocol(
     for constraint in constraints:
         outcome_name(study, constraint.endpoint)
     wanted = tuple(dict.fromkeys((outcome, *(c.endpoint for c in constraints))))
-    runs = Runs(plain_study(study), store=store)
+    runs = Runs(plain_study(study), store=store, **running)
 
     def evaluate(candidates: Sequence[tuple], which: str) -> list[dict[str, np.ndarray]]:
         points = []

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["LOOP", "Runs", "cut_arms", "evidence_factors", "nominal_of", "number_factors", "plain_study"]
 
 CHUNK = 512  # runs between two words of progress
+EVERY = 5.0  # seconds between them, where runs are kept
+FEW = 1000  # runs for which worker processes would not pay for their start, again and again
 DRUGS = ("kinetics", "drug_effects")  # mechanisms whose parameters a drug file sets
 NOT_BIOLOGY = (  # numbers of the method: floors and widths that keep laws smooth, units, definitions
     "*_floor", "*_width", "few_*", "one_cell", "mmHg", "*_unit", "present", "extrahepatic", "fate_*", "albi_reference",
@@ -38,13 +40,20 @@ LOOP = (
 class Runs:
     """Runs points of a study, remembering what is compiled and dated between calls.
 
-    With `store` (a path) the runs are kept there, and those it holds already are not made again.
+    With `store` (a path) the runs are kept there, and those it holds already are not made again; `jobs` processes make
+    the others (None: this one, or as many as there are cores where many are missing), and a large number of them asks
+    for `yes`.
     """
 
-    def __init__(self, study: Study, *, progress: Callable[[str], None] | None = None, store: Any = None):
+    def __init__(
+        self, study: Study, *, progress: Callable[[str], None] | None = None, store: Any = None,
+        jobs: int | None = None, yes: bool = False,
+    ):  # fmt: skip
         outputs = replace(study.outputs, endpoints=())  # any endpoint may be asked for
         self.study, self.progress, self.store = replace(study, outputs=outputs), progress, store
+        self.jobs, self.yes = jobs, yes
         self._runner: Any = None
+        self._last = 0.0
 
     def table(self, points: Sequence[tuple]) -> dict[str, np.ndarray]:
         """Factors, arm, replicate, status, message, endpoints and trajectories of points (values by factor name, arm,
@@ -52,10 +61,7 @@ class Runs:
         """
         asked = self.study.with_points(points)
         if self.store is not None:
-            from tme_sim.study import run_study
-
-            with run_study(asked, self.store, yes=True) as kept:
-                return dict(kept.table(asked))
+            return self._kept(asked)
         from tme_sim.ensemble import Row
         from tme_sim.study.store import table_of_rows
 
@@ -66,6 +72,24 @@ class Runs:
             if self.progress is not None and len(points) > CHUNK:
                 self.progress(f"{len(rows)} of {len(points)} runs done")
         return table_of_rows(asked.plan_table, rows)
+
+    def _kept(self, asked: Study) -> dict[str, np.ndarray]:
+        """The table of points whose runs are kept in the store."""
+        from tme_sim.study import run_study
+        from tme_sim.study.execute import in_process
+
+        few = self.jobs is None and len(asked) < FEW and not asked.outputs.runs
+        engine = in_process(self.runner) if few or self.jobs == 0 else None
+        with run_study(asked, self.store, self.jobs, self.yes, self._told, engine=engine) as kept:
+            return dict(kept.table(asked))
+
+    def _told(self, progress: Any) -> None:
+        """A word of progress, at most every few seconds."""
+        from time import monotonic
+
+        if self.progress is not None and progress.done < progress.total and monotonic() - self._last > EVERY:
+            self._last = monotonic()
+            self.progress(f"{progress.done} of {progress.total} runs done")
 
     @property
     def runner(self) -> Any:

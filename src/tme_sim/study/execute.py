@@ -25,10 +25,11 @@ from tme_sim.study.task import Task
 
 if TYPE_CHECKING:
     from tme_sim.study.definition import Study
+    from tme_sim.study.runner import Runner
 
 __all__ = [
-    "CRASHED", "TIMEOUT", "Estimate", "Interrupted", "Progress", "cores", "estimate", "run_study", "run_table",
-    "told_size", "told_time",
+    "CRASHED", "TIMEOUT", "Estimate", "Interrupted", "Progress", "cores", "estimate", "in_process", "run_study",
+    "run_table", "told_size", "told_time",
 ]  # fmt: skip
 
 TIMEOUT = "timeout"
@@ -301,7 +302,15 @@ def _here(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> None:
     from tme_sim.study.runner import Runner
 
     arms = {arm.name: study.scenario_of_arm(arm.name) for arm in study.arms}
-    runner = Runner(arms, study.outputs, lambda text: sink.tell(text))
+    in_process(Runner(arms, study.outputs, lambda text: sink.tell(text)))(study, tasks, sink, jobs)
+
+
+def in_process(runner: Runner) -> Callable[..., None]:
+    """An engine that runs everything here with a runner that is kept, and with it what it has compiled and dated."""
+    return lambda study, tasks, sink, jobs: _run_here(runner, study, tasks, sink)
+
+
+def _run_here(runner: Runner, study: Study, tasks: Sequence[Task], sink: _Sink) -> None:
     try:
         for task in tasks:
             sink.started()
