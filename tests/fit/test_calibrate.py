@@ -1,17 +1,23 @@
 """The whole calibration on a model that is known: choice, recovery, board, refusals and going on after a stop."""
 
 import json
+import os
+import signal
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tme_sim.diagnostics import InputError
 from tme_sim.fit.calibrate import calibrate, tempered
+from tme_sim.fit.checks import converged
 from tme_sim.fit.choose import choose
 from tme_sim.fit.design import Rows
 from tme_sim.fit.emulator import fit_emulator
 from tme_sim.fit.posterior import load_posterior, model_digest, posterior_text
+from tme_sim.fit.report import report_text
 from tme_sim.fit.sampler import Priors, effective_size, generator
 from tme_sim.fit.targets import ArmTable, FitProblem, Settings, Target, patient_value
 
@@ -61,6 +67,70 @@ def test_parameters_are_recovered_and_the_uninformed_keep_their_priors():
     recovery = result.data["diagnostics"]["recovery"]
     assert 0.65 < recovery["held_by_80"] < 0.93
     assert min(recovery["correlation"][f"p{i}"] for i in range(3)) > 0.6
+
+
+def rows_of(cohort, scenario, vectors, patients, settings, *, threads=None):
+    """Stands for the model: each share follows its parameters."""
+    out = []
+    for vector, patient in zip(vectors, patients, strict=True):
+        z = np.log(list(vector.values())) / (np.log(5.0) / 2.0)
+        y = generator(int(patient) + 3).random(3) < [share(z, i)[0] for i in range(3)]
+        out.append({"message": "", "summary": {f"e{i}": float(v) for i, v in enumerate(y)}, "values": {},
+                    "number": int(patient)})  # fmt: skip
+    return out
+
+
+def on_disk(monkeypatch) -> FitProblem:
+    problem = problem_for(np.array([0.9, -0.8, 0.5, 0.0, 0.0, 0.0]), pairs=160, later=64, waves=2, patients=2,
+                          particles=100, recoveries=4)  # fmt: skip
+    like = SimpleNamespace(digest="same", own={})
+    monkeypatch.setattr("tme_sim.fit.design.run_redrawn", rows_of)
+    return replace(problem, cohorts={"none.toml": like}, scenarios={"arm": like}, catalogue=like)
+
+
+def test_a_fit_that_is_killed_goes_on_and_ends_the_same(tmp_path, monkeypatch):
+    """From first run to posterior without a step by hand; SIGKILL in the prior's wave and among the members."""
+    problem = on_disk(monkeypatch)
+    whole = calibrate(problem, tmp_path / "whole")
+    for at in ("prior arm: 64", "members arm: 32"):
+        child = os.fork()
+        if child == 0:
+            calibrate(problem, tmp_path / "cut",
+                      announce=lambda text, at=at: os.kill(os.getpid(), signal.SIGKILL) if text.startswith(at) else None)
+            os._exit(0)
+        assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+        assert not (tmp_path / "cut" / "posterior.json").exists()
+    told = []
+    calibrate(problem, tmp_path / "cut", announce=told.append)
+    assert told and not any(t.startswith("prior") for t in told)  # what was committed is not simulated again
+    assert (tmp_path / "cut" / "posterior.json").read_bytes() == (tmp_path / "whole" / "posterior.json").read_bytes()
+    told_of = whole.data["diagnostics"]["converged"]
+    verdict = "**Converged**" if told_of["all"] else "**Not converged**: " + "; ".join(told_of["against"])
+    assert verdict in report_text(whole.data)
+    told.clear()
+    more = replace(problem, settings=problem.settings.model_copy(update={"pairs": 192}))
+    calibrate(more, tmp_path / "cut", announce=told.append)
+    assert "has changed since" in told[0] and sum("prior" in t for t in told) == 1  # 160 of 192 are there already
+
+
+def test_a_folder_of_another_fit_is_refused(tmp_path, monkeypatch):
+    problem = on_disk(monkeypatch)
+    (tmp_path / "calibration.json").write_text('{"name": "other"}')
+    with pytest.raises(InputError, match="another file or model"):
+        calibrate(problem, tmp_path)
+    (tmp_path / "calibration.json").unlink()
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(InputError, match="is not empty and holds no calibration"):
+        calibrate(problem, tmp_path)
+
+
+def test_convergence_tells_each_reason_against_it():
+    good = {"held_by_80": 0.8}
+    assert converged({"a": 1.01}, {"members": 40, "effective": 30}, good, [{"t": 0.4}]) == {"all": True, "against": []}
+    told = converged({"a": 1.3}, {"members": 40, "effective": 3.0}, {"held_by_80": 0.4}, [{"t": 0.1}, {"t": 4.0}])
+    assert not told["all"] and len(told["against"]) == 4
+    for word in ("R-hat 1.30", "3.0 of 40", "hold 40 %", "4.0 errors off"):
+        assert any(word in reason for reason in told["against"])
 
 
 def test_what_cannot_be_fitted_is_shown():

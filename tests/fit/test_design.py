@@ -1,5 +1,6 @@
 """Calibration files are checked, and paired runs are those of the model, kept and found again."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from tme_sim.diagnostics import InputError
 from tme_sim.fit.design import simulate_pairs, values_of
 from tme_sim.fit.posterior import model_digest
+from tme_sim.fit.runs import RunStore
 from tme_sim.fit.targets import load_problem, session_numbers
 from tme_sim.therapies.session import Session, lesion_changes
 
@@ -58,6 +60,19 @@ def test_the_shipped_file_keeps_its_promises(shipped):
             assert low >= p.low_internal - slack and high <= p.high_internal + slack
 
 
+def test_targets_name_their_rows_of_the_board(shipped):
+    """What the board holds as fitted or predicted by the declared values is told of every target that shares it."""
+    from tests.evidence.rows import ROWS
+
+    rows = {row.name: row for row in ROWS}
+    named = [t for t in shipped.targets if t.board]
+    assert len(named) >= 8 and {t.board for t in named} <= rows.keys()
+    for target in named:  # the same figure, as share or logarithm of a ratio
+        row, value = rows[target.board], target.value
+        figure = 100 * math.exp(value) if target.statistic == "mean_log" and row.unit == "% of start" else 100 * value
+        assert row.met(figure) or row.met(100 - figure), target.name
+
+
 def read(tmp_path, text):
     (tmp_path / "fit.toml").write_text(text)
     return load_problem(tmp_path / "fit.toml")
@@ -106,20 +121,21 @@ def test_pairs_feel_their_parameters_and_are_kept(tmp_path, monkeypatch):
     problem = read(tmp_path, ONE)
     low, high = problem.priors.bounds()
     scores = np.array([[low[0], 0.0], [high[0], 0.0]])
-    folder = tmp_path / "runs"
-    folder.mkdir()
     told = []
-    rows = simulate_pairs(problem, "one", scores, [5, 5], folder=folder, label="w", announce=told.append)
+    with RunStore(tmp_path / "runs") as store:
+        rows = simulate_pairs(problem, "one", scores, [5, 5], store=store, label="w", announce=told.append)
     assert rows.good.all() and len(told) == 1
     left = [s["viable_fraction_d28"] for s in rows.summaries]
     assert left[1] < 0.7 * left[0]  # the drug reaches most cells, or hardly any, in the same patient
     monkeypatch.setattr("tme_sim.fit.design.run_redrawn", None)  # nothing is simulated again
-    again = simulate_pairs(problem, "one", scores, [5, 5], folder=folder, label="w")
-    assert again.summaries == rows.summaries
-    cut = next(folder.glob("*.json"))
-    cut.write_bytes(cut.read_bytes()[:-20])
-    with pytest.raises(TypeError):  # a chunk that was cut is not believed
-        simulate_pairs(problem, "one", scores, [5, 5], folder=folder, label="w")
+    with RunStore(tmp_path / "runs") as store:
+        again = simulate_pairs(problem, "one", scores, [5, 5], store=store, label="w")
+        assert (again.y == rows.y).all() and again.summaries[0].keys() == rows.summaries[0].keys()
+        with pytest.raises(TypeError):  # another patient is another run
+            simulate_pairs(problem, "one", scores, [5, 6], store=store, label="w")
+        store._store._db.execute("UPDATE run SET data = zeroblob(length(data))")
+        with pytest.raises(TypeError):  # a row that was damaged is not believed
+            simulate_pairs(problem, "one", scores, [5, 5], store=store, label="w")
     assert values_of(problem.priors, scores)[1]["reach"] == pytest.approx(0.8)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, Failure, announce, guarded
+from tme_sim.commands.common import BAD_INPUT, FAILED, INTERRUPTED, Failure, announce, guarded
 
 
 @click.command()
@@ -19,8 +19,9 @@ def calibrate(file: str, out: str, jobs: int, dry: bool) -> None:
     """Fit parameters to what the parts do alone: an ensemble with its diagnostics.
 
     FILE names arms, targets and candidate parameters.  DIR/posterior.json is the ensemble, DIR/report.md compares every
-    target with it and says which target informed which parameter.  Runs are kept as they come: the same command goes on
-    where it was stopped.  Outcomes of arms that give a drug with embolisation are refused.
+    target with it and says which target informed which parameter.  Runs are kept in a store, DIR/runs, as they come:
+    the same command goes on where it was stopped or killed.  Outcomes of arms that give a drug with embolisation are
+    refused.
 
     \b
     tme-sim calibrate configs/calibration/default.toml --out fits/default
@@ -34,24 +35,29 @@ def calibrate(file: str, out: str, jobs: int, dry: bool) -> None:
     fitted = sum(t.role == "fit" for t in problem.targets)
     click.echo(
         f"{problem.name}: {len(problem.arms)} arms, {fitted} targets and {len(problem.targets) - fitted} checks, "
-        f"{len(problem.priors.names)} candidates, {per_arm * len(problem.arms)} runs"
+        f"{len(problem.priors.names)} candidates, at most {per_arm * len(problem.arms)} runs"
     )
     if dry:
         return
     from tme_sim.fit.calibrate import calibrate as fit
     from tme_sim.fit.report import report_text
     from tme_sim.results import write_file
+    from tme_sim.study.store import StoreError
 
     try:
         result = fit(problem, out, announce=announce, threads=jobs)
     except KeyboardInterrupt:
-        raise Failure(f"interrupted; the same command goes on with what stands in {out}", 130) from None
+        raise Failure(f"interrupted; the same command goes on with what stands in {out}", INTERRUPTED) from None
+    except StoreError as error:
+        raise Failure(str(error), FAILED) from error
     write_file(Path(out) / "report.md", report_text(result.data).encode())
     missed = [t["name"] for t in result.data["targets"] if t["role"] == "fit" and not t["within_2"]]
     names = ", ".join(problem.priors.names[i] for i in result.choice.places)
     click.echo(f"{len(result.choice.places)} parameters fitted: {names}")
     told = f"; missed: {', '.join(missed)}" if missed else ""
     click.echo(f"{fitted - len(missed)} of {fitted} targets within 2 sd{told}")
+    against = result.data["diagnostics"]["converged"]["against"]
+    click.echo("converged" if not against else f"not converged: {'; '.join(against)}")
     click.echo(f"written to {Path(out) / 'posterior.json'} and {Path(out) / 'report.md'}")
 
 

@@ -2,31 +2,27 @@
 
 A cohort simulated at one parameter vector tells of that vector alone.  Where every run has another vector, regressions
 over the runs recover what cohorts would show at any of them, from far fewer runs.  Runs with the same number have the
-same patient number and vector in every arm.  Chunks of rows are files that appear whole or not at all, so a fit that
-was killed goes on where it stopped.
+same patient number and vector in every arm: common random numbers.  Rows go to a studies' store chunk by chunk, so a
+fit that was killed goes on where it stopped.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tme_sim.fit.runs import RunStore, run_keys
 from tme_sim.fit.sampler import Priors
 from tme_sim.fit.targets import FitProblem, patient_value, session_numbers
-from tme_sim.results import json_text, write_file
 
 __all__ = ["CHUNK", "Rows", "changed_cohort", "plan_with", "run_redrawn", "simulate_pairs", "values_of"]  # fmt: skip
 
 CHUNK = 32
 REDRAWN = 4  # times that a patient who cannot exist is drawn again
 AGAIN = 20_000_000  # distance of patient numbers between draws
-KEPT = ("pfs", "pfs_event", "ttp", "ttp_event", "os", "os_event", "first_pd", "n_tace", "depth", "dor", "orr_recist11",
-        "orr_mrecist", "cr_recist11", "cr_mrecist", "pd_recist11", "pd_mrecist", "sd_recist11")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -73,32 +69,32 @@ def simulate_pairs(
     scores: np.ndarray,
     patients: Sequence[int],
     *,
-    folder: Path | None = None,
+    store: RunStore | None = None,
     label: str = "",
     announce: Callable[[str], None] | None = None,
     threads: int | None = 1,
 ) -> Rows:
     """Simulate run i with parameters `scores` [n, k] row i on patient number `patients[i]`.
 
-    With a folder, chunks that are there already (of the same arm, runs and parameters) are read.
+    Rows that a store holds are read; those it lacks are simulated and committed chunk by chunk.
     """
     table = next(a for a in problem.arms if a.name == arm)
     cohort, scenario = problem.cohorts[table.cohort], problem.scenarios[arm]
-    vectors = values_of(problem.priors, scores)
-    rows: list[dict] = []
-    for begin in range(0, len(vectors), CHUNK):
-        part = slice(begin, begin + CHUNK)
-        key = {"problem": problem.digest, "arm": arm, "patients": list(map(int, patients[part])),
-               "scores": np.asarray(scores[part]).round(12).tolist()}  # fmt: skip
-        path = None if folder is None else folder / f"{label}-{arm}-{begin:06d}.json"
-        found = _read(path, key)
-        if found is None:
-            found = _chunk(problem, cohort, scenario, vectors[part], patients[part], threads)
-            if path is not None:
-                write_file(path, json_text(key | {"rows": found}).encode())
-            if announce is not None:
-                announce(f"{label} {arm}: {begin + len(found)} of {len(vectors)} runs")
-        rows += found
+    vectors = values_of(problem.priors, np.asarray(scores).round(12))
+    keys = run_keys(cohort.digest, scenario.digest, problem.settings.model_dump(), patients, vectors)
+    rows = [None] * len(keys) if store is None else store.get(keys)
+    missing = [i for i, row in enumerate(rows) if row is None]
+    for begin in range(0, len(missing), CHUNK):
+        part = missing[begin : begin + CHUNK]
+        found = run_redrawn(cohort, scenario, [vectors[i] for i in part], [patients[i] for i in part],
+                            problem.settings, threads=threads)  # fmt: skip
+        if store is not None:
+            store.put([keys[i] for i in part], found)
+        for i, row in zip(part, found, strict=True):
+            rows[i] = row
+        if announce is not None:
+            done = len(keys) - len(missing) + begin + len(part)
+            announce(f"{label} {arm}: {done} of {len(keys)} runs")
     targets = [problem.targets[i] for i in problem.of_arm(arm)]
     y = np.array([[_of(t, row) for t in targets] for row in rows]).reshape(len(rows), len(targets))
     return Rows(y, tuple(r["summary"] for r in rows), tuple(r["message"] for r in rows))
@@ -106,17 +102,6 @@ def simulate_pairs(
 
 def _of(target: Any, row: Mapping[str, Any]) -> float:
     return float("nan") if not row["summary"] else patient_value(target, row["summary"], row["values"])
-
-
-def _chunk(problem, cohort, scenario, vectors, patients, threads) -> list[dict]:
-    wanted = {t.of for t in problem.targets} | {f"{t.of}_event" for t in problem.targets} | set(KEPT)
-    asked = {n for t in problem.targets for n in t.where}
-    out = []
-    for row in run_redrawn(cohort, scenario, vectors, patients, problem.settings, threads=threads):
-        row["summary"] = {n: v for n, v in row["summary"].items() if n in wanted}
-        row["values"] = {n: row["values"][n] for n in asked if n in row["values"]}
-        out.append(row)
-    return out
 
 
 def run_redrawn(cohort, scenario, vectors, patients, settings, *, threads: int | None = 1) -> list[dict]:
@@ -153,16 +138,3 @@ def run_redrawn(cohort, scenario, vectors, patients, settings, *, threads: int |
         if not open_:
             break
     return out
-
-
-def _read(path: Path | None, key: Mapping[str, Any]) -> list[dict] | None:
-    """Rows of a chunk, if the file is whole and of these runs."""
-    if path is None or not path.exists():
-        return None
-    try:
-        data = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    if not isinstance(data, dict) or any(data.get(n) != v for n, v in json.loads(json_text(key)).items()):
-        return None
-    return data["rows"]

@@ -32,7 +32,7 @@ class Emulator:
         """Mean and standard deviation (n, n) of the target at scores [n, k]."""
         x = _terms(scores, self.squares)
         eta = x @ self.weights
-        sd = np.sqrt(np.einsum("ij,jk,ik->i", x, self.covariance, x))
+        sd = np.sqrt(np.maximum(((x @ self.covariance) * x).sum(axis=1), 0.0))
         if not self.logit:
             return eta, sd
         p = 1.0 / (1.0 + np.exp(-eta))

@@ -14,6 +14,21 @@ def _number(value: Any) -> str:
     return "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
+def _span(target: Mapping[str, Any]) -> str:
+    return " to ".join(_number(v) for v in target.get("predictive_5_95", (None, None)))
+
+
+def _verdict(d: Mapping[str, Any]) -> str:
+    """Whether the fit has converged, in a sentence."""
+    told = d.get("converged")
+    if told is None:
+        return "Convergence was not judged."
+    if told["all"]:
+        return ("**Converged**: samplers agree, regressions foretold the members' own runs, synthetic data are "
+                "recovered.")  # fmt: skip
+    return "**Not converged**: " + "; ".join(told["against"]) + "."
+
+
 def report_text(data: Mapping[str, Any]) -> str:
     """The report of a posterior file's content."""
     size, d = data["size"], data["diagnostics"]
@@ -27,21 +42,29 @@ def report_text(data: Mapping[str, Any]) -> str:
         "of every arm. "
         f"{len(fitted)} of {len(data['parameters'])} candidates are fitted, the rest keep their priors.",
         "",
+        _verdict(d),
+        "",
         "## Targets",
         "",
         "Shares, or logarithms for VEGF. `posterior` is the mean over the members' own runs, not of a regression; z is "
-        "the gap over all its uncertainty (observation, discrepancy, simulation, parameters).",
+        "the gap over all its uncertainty (observation, discrepancy, simulation, parameters); `nine of ten` is where "
+        "nine of ten trials of that size would lie.",
         "",
-        "| block | target | observed | prior | posterior | error of simulation | z | role |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| block | target | observed | prior | posterior | error of simulation | nine of ten | z | role |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for t in data["targets"]:
         mark = "" if t["within_2"] else " **missed**"
         lines.append(
             f"| {ORDERS.get(t['order'], t['order'])} | {t['name']} | {_number(t['observed'])} ± "
             f"{_number(t['observed_sd'])} | {_number(t['prior'])} | {_number(t['posterior'])} | "
-            f"{_number(t['simulation_error'])} | {_number(t['z'])}{mark} | {t['role']} |"
+            f"{_number(t['simulation_error'])} | {_span(t)} | {_number(t['z'])}{mark} | {t['role']} |"
         )
+    shared = [t for t in data["targets"] if t.get("board") and t["role"] == "fit"]
+    if shared:
+        lines += ["", "The evidence board holds these observations too, against the declared values, where some count "
+                  "as predicted. **Under this posterior they are fitted, and agreement is no evidence**: "
+                  + ", ".join(f"{t['board']} ({t['name']})" for t in shared) + "."]  # fmt: skip
     lines += ["", "## Parameters fitted", "",
               "| parameter | unit | prior 5, 50, 95 % | posterior 5, 50, 95 % | sd over prior's | recovery |",
               "| --- | --- | --- | --- | --- | --- |"]  # fmt: skip

@@ -146,6 +146,7 @@ def smc(
     seed: int = 1,
     keep: float = 0.5,
     sweeps: int = 10,
+    settle: int = 0,
     most: int = 200,
 ) -> Sample:
     """Draw from prior times likelihood, warming the likelihood up in steps that keep the share `keep` of the draws.
@@ -153,6 +154,8 @@ def smc(
     Args:
         log_likelihood: of scores [n, k], vectorised, gives (n); may be minus infinity.
         sweeps: random-walk moves of every draw at each temperature, scaled to the draws' own covariance.
+        settle: moves more at the last temperature, the walk fitted anew to the draws every `sweeps` of them, so that
+            draws forget which of the first ones they descend from.
 
     Raises:
         ValueError: no draw of the prior has a likelihood above 0, or the temperature does not reach 1.
@@ -176,9 +179,11 @@ def smc(
         beta = 1.0 if beta + step > 1.0 - 1e-12 else beta + step
         at = systematic(np.exp(weights - top), n, rng)
         x, fit, prior = x[at], fit[at], prior[at]
-        factor = _factor(x)
+        last = beta == 1.0
         taken, apart = 0.0, np.zeros(n, dtype=bool)
-        for _ in range(sweeps):
+        for k in range(sweeps + (settle if last else 0)):
+            if k % sweeps == 0:
+                factor = _factor(x)
             new = x + scale * rng.standard_normal(x.shape) @ factor.T
             new_prior = priors.log_density(new)
             inside = np.isfinite(new_prior)
@@ -189,8 +194,9 @@ def smc(
                 gain = beta * (new_fit - fit) + new_prior - prior
             take = np.log(rng.random(n)) < np.where(np.isfinite(new_fit), gain, -np.inf)
             x[take], fit[take], prior[take] = new[take], new_fit[take], new_prior[take]
-            taken += take.mean() / sweeps
+            taken += take.mean()
             apart |= take
+        taken /= sweeps + (settle if last else 0)
         scale *= float(np.exp(taken - 0.25))
         temperatures.append(beta)
         accepted.append(float(taken))

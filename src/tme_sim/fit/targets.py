@@ -37,7 +37,7 @@ class Settings(Model):
     seed: int = Field(1, ge=0, lt=2**31)
     pairs: int = Field(256, ge=8, le=100_000, description="runs of each arm with parameters from the prior")
     later: int = Field(128, ge=1, le=100_000, description="runs of each arm in each later wave, from the fit so far")
-    waves: int = Field(1, ge=0, le=10, description="later waves")
+    waves: int = Field(1, ge=0, le=10, description="later waves at most; no more once the regressions foretell a wave")
     draws: int = Field(64, ge=4, le=10_000, description="members of the posterior ensemble")
     patients: int = Field(2, ge=1, le=1000, description="patients of each arm on which each member is simulated again")
     most: int = Field(15, ge=1, le=40, description="parameters fitted at most")
@@ -84,6 +84,7 @@ class Target(Model):
     role: Literal["fit", "check"] = Field("fit", description="checks are shown beside the fit and do not enter it")
     source: str = Field(min_length=3, max_length=600)
     grade: Grade
+    board: str = Field("", max_length=120, description="row of the evidence board with the same observation")
     note: str = Field("", max_length=600)
 
     @property
@@ -127,7 +128,7 @@ class FitProblem:
         data = {
             "settings": self.settings.model_dump(),
             "arms": [a.model_dump(mode="json") for a in self.arms],
-            "targets": [t.model_dump(mode="json", exclude={"source", "note", "grade"}) for t in self.targets],
+            "targets": [t.model_dump(mode="json", exclude={"source", "note", "grade", "board"}) for t in self.targets],
             "priors": [self.priors.names, self.priors.centre.tolist(), self.priors.low.tolist(),
                        self.priors.high.tolist(), self.priors.log.tolist()],
             "cohorts": {n: c.digest for n, c in sorted(self.cohorts.items())},
