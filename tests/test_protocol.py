@@ -148,7 +148,8 @@ def test_holds_skip_daily_doses_and_delay_infusions():
 def test_overlapping_holds_join_so_that_a_delayed_dose_never_lands_in_the_next():
     hold = '[{ around = "tace", before = "20 day", after = "10 day", policy = "delay" }]'
     assert days(TACE + drug(start="day 5", every="1 day", times=2, hold=hold), "drug") == [66]
-    (warning,) = scenario(TACE + drug(start="day 5", every="1 day", times=2, hold=hold)).warnings
+    loaded = TACE + 'drug_load = "50 mg"\n'
+    (warning,) = scenario(loaded + drug(start="day 5", every="1 day", times=2, hold=hold)).warnings
     assert "are given once" in warning
 
 

@@ -44,6 +44,7 @@ k_loss = "0.1 1/h"
 
 [[protocol.treatment]]
 kind = "tace"
+drug_load = "50 mg"
 start = "day 0"
 targets = ["main"]
 
@@ -120,7 +121,7 @@ def test_every_value_knows_its_origin():
     assert scenario.origin(("patient", "weight")) == "--set"
     assert scenario.origin(("patient", "albumin")) == "case.toml:8"
     assert scenario.origin(("patient", "height")) == "default"
-    assert scenario.origin(("protocol", "treatment", 1, "dose")) == "case.toml:34"
+    assert scenario.origin(("protocol", "treatment", 1, "dose")) == "case.toml:35"
     assert scenario.origin(("protocol", "treatment", 1, "hold")) == "default"
 
 

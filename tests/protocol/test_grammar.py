@@ -144,6 +144,24 @@ def test_a_protocol_with_a_rule_separates_what_is_certain():
         (SCAN + '[[protocol.treatment]]\nkind = "sbrt"\nstart = "day 0"\ndose = "500 Gy"\n', "must be at most 100 Gy"),
         (SCAN + '[[protocol.treatment]]\nkind = "ablate"\nstart = "day 0"\n', 'did you mean "ablation"'),
         ("[protocol]\nphase = 3\n", "write [[phase]] with double brackets"),
+        (SCAN + TACE + TABLET + 'times = 3\nuntil = "progression"\nhold = [{ around = "tace", after = "4 day" }]\n',
+         'treatment[2].hold: leaves no day on which "lenvatinib" is given; shorten the hold or move the start'),
+        (SCAN + TACE + 'every = "28 day"\ntimes = 4\n' + TABLET + 'times = 80\nuntil = "progression"\nhold = [{ around = "tace", '
+         'after = "15 day" }, { around = "tace", before = "13 day" }]\n', "leaves no day on which"),
+        (SCAN + phase("a", start="day 0", end="day 60", until="progression") + phase("b", follows="a") + phase("c", start="day 200"),
+         'phase[3]: "c" starts on day 200, but "b" has no end date: two phases overlap; write follows = "b"'),
+        (SCAN + phase("a", start="day 0", end="day 60", until="progression") + phase("b", follows="a", end="150 day after start of b")
+         + phase("c", start="day 200"), '"b" may last until day 210: two phases overlap'),
+        (phase("a", start="day 5", end="day 60") + DRUG + 'phase = "a"\nat = ["day 10", "day 70"]\n',
+         'treatment[1].at: day 70 lies after its phase "a" ends; move it or change the phase'),
+        (phase("a", start="day 5", end="day 60") + DRUG + 'phase = "a"\nat = ["day 1", "day 20"]\n',
+         'day 1 lies before its phase "a" starts'),
+        (DRUG + 'start = "day 0"\nevery = "3 weeks"\ntimes = 2\nloading = [{ dose = "1000 mg", times = 3 }]\n',
+         'loading: has 3 loading doses, but "durvalumab" is given 2 times; give fewer'),
+        (SCAN + TACE + DEMAND + "maximum = 2\nmaximum_per_lesion = 5\n",
+         "maximum_per_lesion: 5 sessions of one lesion are never reached: there are at most 2 in all; lower it"),
+        (TACE + 'drug = "doxorubicn"\n', 'drug: "doxorubicn" is not a drug that a session carries here, did you mean "doxorubicin"?'),
+        (TACE + 'drug = "durvalumab"\n', 'write drug = "doxorubicin" with a load that does as much'),
     ],
 )  # fmt: skip
 def test_rules_that_cannot_work_are_refused_with_place_and_repair(text, says):
@@ -157,6 +175,21 @@ def test_all_mistakes_are_told_at_once():
     with pytest.raises(InputError) as caught:
         scenario(text)
     assert len(caught.value.problems) == 2
+
+
+def test_phases_that_meet_or_leave_a_gap_do_not_overlap():
+    text = phase("a", start="day 0", end="day 60", until="progression") + phase("c", start="day 200")
+    assert scenario(SCAN + text + phase("b", follows="a", end="140 day after start of b")).calendar.phases
+
+
+def test_what_may_be_meant_but_can_hardly_be_is_a_warning():
+    often = DEMAND + 'minimum_interval = "28 day"\nmaximum = 4\n'
+    text = TACE + often + TABLET + 'until = "progression"\nhold = [{ around = "tace", before = "10 day", after = "30 day" }]\n'
+    found = scenario(SCAN + text).calendar.warnings
+    assert any("as long as its minimum interval, which leaves no dosing day" in w for w in found)
+    assert any('tace: carries no drug; give it drug_load = "50 mg"' in w for w in found)
+    for carrying in ('drug_load = "50 mg"\n', 'technique = "bland"\n'):
+        assert not any("carries no drug" in w for w in scenario(TACE + carrying).calendar.warnings)
 
 
 def test_what_is_odd_is_a_warning():

@@ -8,7 +8,7 @@ from tme_sim.diagnostics import Key, quoted
 from tme_sim.protocol.calendar import Stretch
 from tme_sim.protocol.conditions import Condition
 from tme_sim.protocol.dating import Dating, Refused
-from tme_sim.protocol.tables import DrugTreatment, Given, Tace
+from tme_sim.protocol.tables import DrugTreatment, Given, Procedure, Tace
 
 REPAIRS = {
     "scan": 'give scans: [[scan]] with start = "day 0" and every = "8 weeks"',
@@ -21,9 +21,14 @@ def check_rules(dating: Dating, phases: Sequence[Stretch], warnings: list[str]) 
     for place, condition, key in _conditions(dating):
         _seen(dating, place, condition, key, warnings)
         _reachable(dating, condition, key)
-    for item, key in zip(dating.items, dating.keys, strict=True):
+    for number, (item, key) in enumerate(zip(dating.items, dating.keys, strict=True)):
         if isinstance(item, Given):
             _contradicting(dating, item, key)
+        if isinstance(item, DrugTreatment):
+            _held_away(dating, number, item, key)
+            _only_loading(dating, number, item, key)
+        if isinstance(item, Procedure):
+            _limited(dating, item, key)
     for phase, stretch, key in zip(dating.phases, phases, dating.phase_keys, strict=True):
         if not any(item.in_phase.lower() == phase.name.lower() for item in dating.items):
             warnings.append(f"phase {stretch.name}: nothing belongs to it")
@@ -87,6 +92,43 @@ def _reachable(dating: Dating, condition: Condition, key: Key) -> None:
     if most < condition.bound or (condition.side == "above" and most == condition.bound):
         dating.problems.add(
             key, f"{quoted(condition.text)} is never reached: there are at most {most:g} sessions of TACE; lower it"
+        )
+
+
+def _held_away(dating: Dating, number: int, item: DrugTreatment, key: Key) -> None:
+    """Holds around sessions of known dates that leave no dose of a ruled treatment (others are refused when dated)."""
+    dates = dating.done.get(number)
+    if dates is None or number not in dating.ruled or not item.hold:
+        return
+    ticks = dates.ticks
+    for hold in item.hold:
+        around = [dating.done[i] for i in dating.named(hold.around) if dating.done.get(i) is not None]
+        anchors = sorted(t for d in around if d.base == dates.base for t in d.ticks)
+        ticks = dating.kept(item, ticks, hold, anchors) if anchors else ticks
+    if not ticks:
+        dating.problems.add(
+            (*key, "hold"), f"leaves no day on which {quoted(item.name)} is given; shorten the hold or move the start"
+        )
+
+
+def _only_loading(dating: Dating, number: int, item: DrugTreatment, key: Key) -> None:
+    """More loading doses than doses."""
+    dates, loading = dating.done.get(number), sum(load.times for load in item.loading)
+    if dates is not None and not dates.open and loading > len(dates.ticks):
+        dating.problems.add(
+            (*key, "loading"),
+            f"has {loading} loading doses, but {quoted(item.name)} is given {len(dates.ticks)} times; give fewer",
+        )
+
+
+def _limited(dating: Dating, item: Procedure, key: Key) -> None:
+    """A limit per lesion that the one for all lesions keeps out of reach."""
+    demand = item.on_demand
+    if demand and demand.maximum and demand.maximum_per_lesion and demand.maximum_per_lesion > demand.maximum:
+        dating.problems.add(
+            (*key, "on_demand", "maximum_per_lesion"),
+            f"{demand.maximum_per_lesion} sessions of one lesion are never reached: there are at most "
+            f"{demand.maximum} in all; lower it",
         )
 
 

@@ -274,6 +274,7 @@ class Dating:
                 self.problems.add((*key, "at"), "names the same date twice")
                 raise Refused
             dates = Dates(sorted(given), False, base)
+            self.within(item, dates, key, phase)
         else:
             dates = self.train(item, key, phase, base)
         for tick in (dates.ticks[0], dates.ticks[-1]):
@@ -285,6 +286,21 @@ class Dating:
         if isinstance(item, DrugTreatment) and item.hold:
             dates = self.held(item, index, dates, key)
         return dates
+
+    def within(self, item: Timed, dates: Dates, key: Key, phase: int) -> None:
+        """Refuse dates of a list that lie outside the phase it belongs to."""
+        begin = 0 if phase < 0 or dates.base >= 0 else self.phase_start(phase)
+        end = self.until(item, key, phase, dates.base)
+        for tick in dates.ticks if phase >= 0 else ():
+            if tick < begin or (end is not None and tick >= end):
+                side = "before" if tick < begin else "after"
+                where = "starts" if tick < begin else "ends"
+                self.problems.add(
+                    (*key, "at"),
+                    f"day {tick / TICKS_PER_DAY:g} lies {side} its phase {quoted(item.in_phase)} {where}; move it or "
+                    "change the phase",
+                )
+                raise Refused
 
     def train(self, item: Timed, key: Key, phase: int, base: int) -> Dates:
         """Dates of one date, or of a train with "every"."""
@@ -379,13 +395,20 @@ class Dating:
                 raise Refused
             spacing = around.on_demand.minimum_interval if around.on_demand else around.every
             length = to_ticks(hold.before, "before") + to_ticks(hold.after, "after")
-            if spacing is not None and around.every is not None and length >= to_ticks(spacing, "every"):
-                self.problems.add(
-                    at,
-                    f"lasts as long as the time between two of {quoted(around.name)}, which leaves no dosing day; "
-                    "shorten it",
+            if spacing is None or length < to_ticks(spacing, "every"):
+                continue
+            if around.on_demand:  # sessions may well be further apart
+                self.warnings.append(
+                    f"{around.name}: a hold around it lasts as long as its minimum interval, which leaves no dosing "
+                    "day while sessions follow as closely as that; shorten the hold"
                 )
-                raise Refused
+                continue
+            self.problems.add(
+                at,
+                f"lasts as long as the time between two of {quoted(around.name)}, which leaves no dosing day; "
+                "shorten it",
+            )
+            raise Refused
 
     def kept(self, item: DrugTreatment, ticks: Sequence[int], hold: Hold, anchors: Sequence[int]) -> list[int]:
         """Ticks that a hold around `anchors` leaves, or delays to its end."""

@@ -15,6 +15,7 @@ from tme_sim.therapies.drug import Drug, Regimen
 
 # doses in use, from memory: fractions from conventional to single-dose, mean dose of a tumour by microspheres
 RANGES = {"sbrt": (1.8, 30.0, "a fraction"), "radioembolisation": (60.0, 600.0, "in the tumour")}
+CARRIED = "doxorubicin"  # the drug whose release from emboli is known here (`session`)
 
 
 class Giving:
@@ -129,9 +130,24 @@ class Giving:
         if isinstance(item, DrugTreatment):
             return self.drug_entries(item, ticks, key)
         data = procedure_data(item)
+        self._check_carried(item, data, key)
         self._note_dose(item, data)
         kind = "planning" if getattr(item, "planning", False) else item.kind
         return [Entry(t, ORDER[kind], kind, item.name, n, data) for n, t in enumerate(ticks, 1)]
+
+    def _check_carried(self, item: Timed, data: dict, key: Key) -> None:
+        """Refuse a session with another drug than the one whose release is known; warn of one that carries none."""
+        if not isinstance(item, Tace) or item.technique == "bland":
+            return
+        if item.drug is not None and self.dating.drug(item.drug) != self.dating.drug(CARRIED):
+            self.problems.add(
+                (*key, "drug"),
+                f"{quoted(item.drug)} is not a drug that a session carries here{nearest(item.drug, [CARRIED])}; write "
+                f'drug = "{CARRIED}" with a load that does as much, and say so in "source"',
+            )
+        warning = f'{item.name}: carries no drug; give it drug_load = "50 mg", or technique = "bland"'
+        if not data["drug_load"] and warning not in self.warnings:
+            self.warnings.append(warning)
 
     def _note_dose(self, item: Timed, data: dict) -> None:
         """Warn of a dose of radiation far from those in use (RANGES); the same treatment warns once."""

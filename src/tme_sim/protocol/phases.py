@@ -117,6 +117,20 @@ def _overlaps(dating: Dating, made: Mapping[int, Stretch]) -> None:
                 f"{quoted(made[b].name)} starts on day {after / TICKS_PER_DAY:g}, but {quoted(made[a].name)} "
                 f'{until}: two phases overlap; write follows = "{made[a].name}", or end that one before'
             )  # fmt: skip
+    for i, stretch in made.items():
+        if stretch.start is not None:
+            continue
+        end, root = _latest_end(made, i), i
+        while made[root].start is None:
+            root = made[root].follows
+        later = [b for start, b in fixed if start > made[root].start and (end is None or start < end)]
+        for b in later[:1]:
+            until = "has no end date" if end is None else f"may last until day {end / TICKS_PER_DAY:g}"
+            dating.problems.add(
+                dating.phase_keys[b],
+                f"{quoted(made[b].name)} starts on day {made[b].start / TICKS_PER_DAY:g}, but {quoted(stretch.name)} "
+                f'{until}: two phases overlap; write follows = "{stretch.name}", or end that one before'
+            )  # fmt: skip
     taken: dict[int, int] = {}
     for i, stretch in made.items():
         if stretch.follows >= 0 and stretch.follows in taken:
@@ -126,3 +140,12 @@ def _overlaps(dating: Dating, made: Mapping[int, Stretch]) -> None:
                 f"{quoted(made[stretch.follows].name)}, so they overlap; let one follow the other, or join them"
             )  # fmt: skip
         taken[stretch.follows] = i
+
+
+def _latest_end(made: Mapping[int, Stretch], number: int) -> int | None:
+    """Tick by which a phase is over whatever visits see; None if only a visit ends it or one before it."""
+    phase = made[number]
+    begin = phase.start if phase.start is not None else _latest_end(made, phase.follows)
+    if begin is None or phase.length is None:
+        return None
+    return max(begin + max(phase.offset, 0), phase.tick or begin) + phase.length
