@@ -146,14 +146,16 @@ def _run(
         threads=threads,
         wall_seconds=plan.wall_seconds,
     )
-    reached = np.flatnonzero((result.code == codes.OK) | _dead(model, chosen, seen, result.out_y[:, at]))
+    whole = len(seen) == len(ticks)
+    y, nodes = (x if whole else x[:, at] for x in (result.out_y, result.out_obs))
+    reached = np.flatnonzero((result.code == codes.OK) | _dead(model, chosen, seen, y))
     summaries: dict[int, dict] = {}
     if reached.size:
         told = [with_sessions(chosen[r], result.memory[r]) for r in reached]
-        columns, _ = observe.endpoints_of_batch(
-            model, told, th[reached], seen, result.out_y[reached][:, at], result.out_obs[reached][:, at])
+        pick = slice(None) if len(reached) == len(part) else reached
+        columns, _ = observe.endpoints_of_batch(model, told, th[pick], seen, y[pick], nodes[pick])
         if series is not None:
-            columns = columns | _series_columns(model, series, ticks, result.out_y[reached], result.out_obs[reached])
+            columns = columns | _series_columns(model, series, ticks, result.out_y[pick], result.out_obs[pick])
         summaries = dict(zip(reached.tolist(), observe.rows_of(columns), strict=True))
     rows = []
     for r in range(len(part)):
@@ -200,23 +202,27 @@ def _joined(ready: Sequence[SetUp]) -> tuple[tuple[np.ndarray, ...], np.ndarray,
     """One table of jumps for all calendars, and each patient's queue (N, capacity + 1, columns) and memory (N, places)
     pointing into it.
     """
-    tables = [one.jumps.arrays() for one in ready]
     room = max(len(one.queue) for one in ready)
     queues = np.zeros((len(ready), room, q.COLUMNS), dtype=np.int64)
     memory = np.zeros((len(ready), max(one.memory.size for one in ready)))
-    ends, rows, groups = [], 0, 0
-    for i, (one, (end, _, _)) in enumerate(zip(ready, tables, strict=True)):
+    tables, first = [], {}  # patients with the same calendar share its groups
+    rows, groups = 0, 0
+    for i, one in enumerate(ready):
+        if id(one.jumps) not in first:
+            first[id(one.jumps)] = groups
+            end, places, values = one.jumps.arrays()
+            tables.append((end + rows, places, values))
+            rows += len(places)
+            groups += len(end)
+        at = first[id(one.jumps)]
         queues[i, : len(one.queue)] = one.queue
         used = queues[i, 1 : one.queue[0, q.H_COUNT] + 1]
-        used[used[:, q.ACTION] == q.JUMP, q.REF] += groups
+        used[used[:, q.ACTION] == q.JUMP, q.REF] += at
         memory[i, : one.memory.size] = one.memory
         if one.memory.size > 1:
-            shift_groups(memory[i], groups)
-        ends.append(end + rows)
-        rows += int(end[-1]) if len(end) else 0
-        groups += len(end)
-    places, values = (np.concatenate([t[k] for t in tables]) for k in (1, 2))
-    return (np.concatenate(ends), places, values), queues, memory
+            shift_groups(memory[i], at)
+    ends, places, values = (np.concatenate([t[k] for t in tables]) for k in range(3))
+    return (ends, places, values), queues, memory
 
 
 def _ended(model: CompiledModel, result, row: int) -> str:

@@ -29,14 +29,26 @@ class CalendarBuilder:
         self.events: list[dict] = []
         self.place = {n: i for i, n in enumerate(model.state_names)}
         self.place |= {n: len(model.state_names) + i for i, n in enumerate(model.held_names)}
+        self.read: dict[tuple[str, int], float] = {}  # what the calendar took from the patient so far
+        self.known: list[int] | None = None
 
     def value(self, name: str) -> float:
         """A body parameter of the working vector."""
-        return float(self.th[self.model.index("theta", name)])
+        return self._kept(name, 0)
 
     def of_lesion(self, name: str, lesion: int) -> float:
         """A lesion parameter of the working vector; lesions count from 1."""
-        return float(self.th[self.model.index("theta", name, lesion - 1)])
+        return self._kept(name, lesion)
+
+    def _kept(self, name: str, lesion: int) -> float:
+        if (name, lesion) not in self.read:
+            self.read[name, lesion] = _value(self.model, self.th, name, lesion)
+        return self.read[name, lesion]
+
+    def fits(self, th: np.ndarray) -> bool:
+        """Whether the patient with this working vector gets the calendar that has been built, to the last bit."""
+        return all(_value(self.model, th, *where) == value for where, value in self.read.items()) and (
+            self.known is None or _known_lesions(self.model, th) == self.known)
 
     def fed(self, lesion: int) -> float:
         """How much of a session reaches a lesion: what the artery feeds, less what an invaded portal vein costs."""
@@ -48,11 +60,9 @@ class CalendarBuilder:
     @property
     def known_lesions(self) -> list[int]:
         """Lesions in the liver that imaging shows at entry: what a session without named targets treats."""
-        return [
-            b for b in range(1, self.model.layout.n_lesions + 1)
-            if self.of_lesion("present", b) > 0.0 and self.of_lesion("extrahepatic", b) == 0.0
-            and self.of_lesion("diameter", b) >= DETECT
-        ]  # fmt: skip
+        if self.known is None:
+            self.known = _known_lesions(self.model, self.th)
+        return self.known
 
     def rows(self, changes, lesion: int = 0):
         """Engine rows (dest, src, coef, const) of named changes; names of a lesion get its number."""
@@ -65,6 +75,11 @@ class CalendarBuilder:
 
     def _index(self, name: str, lesion: int) -> int:
         return self.place[f"{name}.{lesion}" if lesion else name]
+
+    def add_all(self, groups) -> None:
+        """Queue jump groups (tick, order, rows)."""
+        for tick, order, rows in groups:
+            self.add(tick, order, rows)
 
     def add(self, tick: int, order: int, rows) -> None:
         """Queue one jump group."""
@@ -126,6 +141,19 @@ class CalendarBuilder:
             if tick <= plan.stop:
                 queue_module.append(queue, tick, order, queue_module.JUMP, group)
         return self.jumps, queue, sorted(self.events, key=lambda e: (e["tick"], e["kind"] != "tace"))
+
+
+def _value(model: CompiledModel, th: np.ndarray, name: str, lesion: int) -> float:
+    """A value of the working vector; lesions count from 1, values of the body have lesion 0."""
+    return float(th[model.index("theta", name, max(lesion - 1, 0))])
+
+
+def _known_lesions(model: CompiledModel, th: np.ndarray) -> list[int]:
+    return [
+        b for b in range(1, model.layout.n_lesions + 1)
+        if _value(model, th, "present", b) > 0.0 and _value(model, th, "extrahepatic", b) == 0.0
+        and _value(model, th, "diameter", b) >= DETECT
+    ]  # fmt: skip
 
 
 def _session(entry, numbers: Mapping[str, float]) -> session.Session:

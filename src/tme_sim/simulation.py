@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SLOTS = (1, 3, 6, 12)  # numbers of lesions for which a model is compiled
+CALENDARS = 512  # sets of dated entries whose doses are remembered
+VARIANTS = 4  # calendars of one such set that are remembered, for patients who differ in what a session reads
 
 PHASES = (
     ("compose", "join the mechanisms, leave out those switched off, choose hypotheses"),
@@ -74,7 +76,8 @@ def set_up(plan: Plan, *, announce: Callable[[str], None] | None = None) -> SetU
 def structures(announce: Callable[[str], None] | None = None) -> Callable[[Plan], SetUp]:
     """A :func:`set_up` for many plans: what is composed and compiled for one serves all of the same structure."""
     known: dict[tuple, tuple[Network, CompiledModel]] = {}
-    shared: dict[tuple, tuple] = {}
+    shared: dict[tuple, tuple[dict, dict[str, Parameter], _Filler]] = {}
+    calendars: dict[str, Calendars] = {}
 
     def make(plan: Plan) -> SetUp:
         timings = {"compose": 0.0, "compile": 0.0}
@@ -85,10 +88,12 @@ def structures(announce: Callable[[str], None] | None = None) -> Callable[[Plan]
             known[key] = network, _timed(timings, "compile", compile_model, network, slots, announce)
         network, model = known[key]
         if key not in shared or shared[key][0] is not plan.drugs:  # variants of one scenario share its table of drugs
-            shared[key] = plan.drugs, *_declared(plan, network, model)
-        _, parameters, usual = shared[key]
-        par, (y0, u0, th) = _timed(timings, "patient", _patient, plan, model, usual)
-        jumps, queue, events, memory = _timed(timings, "calendar", _calendar, plan, model, th)
+            parameters, usual = _declared(plan, network, model)
+            shared[key] = plan.drugs, parameters, _Filler(model, usual)
+            calendars.setdefault(model.digest, Calendars(model))
+        _, parameters, filler = shared[key]
+        par, (y0, u0, th) = _timed(timings, "patient", filler.patient, plan)
+        jumps, queue, events, memory = _timed(timings, "calendar", calendars[model.digest].of, plan, th)
         decide = _timed(timings, "decisions", deciding.decide_for, model) if plan.calendar.ruled else no_decision
         return SetUp(model, parameters, par, y0, u0, th, jumps, queue, events, memory, decide, timings)
 
@@ -175,27 +180,106 @@ def _declared(plan: Plan, network: Network, model: CompiledModel) -> tuple[dict[
     return declared, np.array([declared[name.split(".")[0]].internal for name in model.parameter_names])
 
 
-def _patient(plan: Plan, model: CompiledModel, usual: np.ndarray):
-    """Parameter vector of a plan, from the `usual` one, and its untreated baseline."""
-    par = usual.copy()
-    for i, name in enumerate(model.parameter_names):
-        base, _, lesion = name.partition(".")
-        if base in plan.values:
-            par[i] = plan.values[base]
-        if lesion and int(lesion) <= len(plan.lesions) and base in plan.lesions[int(lesion) - 1]:
-            par[i] = plan.lesions[int(lesion) - 1][base]
-        if base == "present" and int(lesion) > len(plan.lesions):
-            par[i] = 0.0
-    return par, model.start(par)
+class _Filler:
+    """Parameter vectors of plans on one model."""
+
+    def __init__(self, model: CompiledModel, usual: np.ndarray):
+        self.model, self.usual = model, usual
+        self.places: dict[str, list[int]] = {}  # of a name on its own: for the body, or for all lesions alike
+        self.of_lesion: dict[tuple[str, int], int] = {}
+        self.absent: list[int] = []  # where `present` of each lesion stands
+        for i, name in enumerate(model.parameter_names):
+            base, _, lesion = name.partition(".")
+            self.places.setdefault(base, []).append(i)
+            if lesion:
+                self.of_lesion[base, int(lesion)] = i
+                if base == "present":
+                    self.absent.append(i)
+
+    def patient(self, plan: Plan):
+        """Parameter vector of a plan, and its untreated baseline."""
+        par = self.usual.copy()
+        for name, value in plan.values.items():
+            for i in self.places.get(name, ()):
+                par[i] = value
+        for lesion, given in enumerate(plan.lesions, 1):
+            for name, value in given.items():
+                at = self.of_lesion.get((name, lesion))
+                if at is not None:
+                    par[at] = value
+        par[self.absent[len(plan.lesions):]] = 0.0
+        return par, self.model.start(par)
 
 
-def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
-    """Jump groups and queue of the dated entries; events are what a reader of the run is told."""
-    builder = CalendarBuilder(model, th, plan.session)
+class Calendars:
+    """Calendars of plans on one model; plans of the same entries and drugs share what no patient changes."""
+
+    def __init__(self, model: CompiledModel):
+        self.model = model
+        self.known: dict[tuple, tuple[tuple, _Doses, list]] = {}
+
+    def of(self, plan: Plan, th: np.ndarray):
+        """Jump groups, queue, events that a reader of the run is told, and the memory of decisions.
+
+        The jump groups may be those of another patient as well.
+        """
+        shared = (plan.entries, plan.drugs, plan.session)
+        key = (*map(id, shared), plan.oral, plan.stop)
+        if key not in self.known:
+            while len(self.known) >= CALENDARS:
+                self.known.pop(next(iter(self.known)))
+            self.known[key] = shared, _doses(plan, self.model), []  # `shared` keeps the ids from being used again
+        _, doses, made = self.known[key]
+        builder, found = next((one for one in made if one[0].fits(th)), (None, None))
+        if builder is None or plan.calendar.ruled:
+            builder = CalendarBuilder(self.model, th, plan.session)
+            found = _calendar(plan, builder, doses)
+            if plan.calendar.ruled:
+                return found
+            made[VARIANTS - 1 :] = []
+            made.insert(0, (builder, found))
+        jumps, queue, events, memory = found
+        return jumps, queue.copy(), list(events), memory.copy()
+
+
+@dataclass(frozen=True)
+class _Doses:
+    """Of a plan's drugs: kinetics by slot, (slot, drug) by name, and the jump groups (tick, order, rows) of each entry
+    (none of those that dose no drug).
+    """
+
+    kinetics: dict
+    by_name: dict
+    groups: list[list[tuple[int, int, list]]]
+
+
+def _doses(plan: Plan, model: CompiledModel) -> _Doses:
+    builder = CalendarBuilder(model, np.empty(0))
     kinetics = {slot: drug.kinetics(covariates) for slot, (drug, covariates) in plan.drugs.items()}
     by_name = {drug.name: (slot, drug) for slot, (drug, _) in plan.drugs.items()}
     averaged = _daily_oral(plan) if plan.oral == "averaged" else {}
+    out: list[list[tuple[int, int, list]]] = []
     for entry in plan.entries:
+        jumps = []
+        if entry.kind == "drug" and entry.tick <= plan.stop:
+            slot, drug = by_name[entry.data["drug"]]
+            data = entry.data
+            if id(entry) in averaged:
+                if averaged[id(entry)]:
+                    jumps = dosing.averaged(drug, kinetics[slot], data["dose"], *averaged[id(entry)])
+            else:
+                route = {"arterial": "hepatic_artery"}.get(data["route"], data["route"])
+                length = data["duration"] / TICKS_PER_DAY
+                jumps = dosing.dose(drug, kinetics[slot], data["dose"], entry.tick, route=route,
+                                    infusion=0.0 if route == "oral" else length)
+        out.append([(jump.tick, jump.order, builder.rows(jump.rows)) for jump in jumps])
+    return _Doses(kinetics, by_name, out)
+
+
+def _calendar(plan: Plan, builder: CalendarBuilder, doses: _Doses):
+    """What :meth:`Calendars.of` returns, from the doses of the plan's entries and the patient of the builder."""
+    model, th, kinetics, by_name = builder.model, builder.th, doses.kinetics, doses.by_name
+    for entry, groups in zip(plan.entries, doses.groups, strict=True):
         if entry.tick > plan.stop:
             continue
         told = {"tick": entry.tick, "day": entry.tick / TICKS_PER_DAY, "kind": entry.kind, "treatment": entry.treatment,
@@ -206,19 +290,7 @@ def _calendar(plan: Plan, model: CompiledModel, th: np.ndarray):
             told |= {"what": _words(entry)}
         elif entry.kind == "drug":
             slot, drug = by_name[data["drug"]]
-            if id(entry) in averaged:
-                span = averaged[id(entry)]
-                if span:
-                    for jump in dosing.averaged(drug, kinetics[slot], data["dose"], *span):
-                        builder.add(jump.tick, jump.order, builder.rows(jump.rows))
-                builder.events.append(told | {"what": f"{drug.name} {data['dose']:g} mg", "drug": drug.name,
-                                              "slot": slot})
-                continue
-            length = data["duration"] / TICKS_PER_DAY
-            route = {"arterial": "hepatic_artery"}.get(data["route"], data["route"])
-            for jump in dosing.dose(drug, kinetics[slot], data["dose"], entry.tick, route=route,
-                                    infusion=0.0 if route == "oral" else length):
-                builder.add(jump.tick, jump.order, builder.rows(jump.rows))
+            builder.add_all(groups)
             told |= {"what": f"{drug.name} {data['dose']:g} mg", "drug": drug.name, "slot": slot}
         else:
             told |= {"what": data.get("method", entry.kind)}

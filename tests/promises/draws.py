@@ -91,7 +91,7 @@ def begin(of: Case, par: np.ndarray):
         ValueError: (BaselineError too) this patient cannot exist, or cannot be treated as planned.
     """
     start = of.model.start(par)
-    jumps, queue, *_ = simulation._calendar(of.plan, of.model, start[2])
+    jumps, queue, *_ = simulation.Calendars(of.model).of(of.plan, start[2])
     return start, jumps.arrays(), queue
 
 

@@ -127,13 +127,25 @@ class CompiledModel:
         Raises:
             KeyError: with the nearest known names.
         """
+        found = self._places.get((vector, name))
+        if found is not None:
+            return found[0] + lesion * found[1]
         table = getattr(self.layout, vector)
         try:
-            return self.layout.index(table, name, lesion)
+            first = self.layout.index(table, name)
+            # a name of the body stands once, whichever lesion is asked for
+            step = 0 if name in table["body"] else len(table["lesion"])
+            self._places[vector, name] = first, step
+            return first + lesion * step
         except ValueError:
             from tme_sim.diagnostics import nearest
 
             raise KeyError(f'"{name}" is not in {vector}{nearest(name, table["body"] + table["lesion"])}') from None
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """What :meth:`index` has found: place in the first block, and how far it is to that of the next lesion."""
+        return {}
 
     def start(self, par: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Solve the untreated baseline: returns (y0, u0, th).
@@ -155,16 +167,25 @@ class CompiledModel:
             out.append(names[f"{base}_start" + (f".{lesion}" if lesion else "")])
         return np.array(out)
 
-    def _held_at_start(self, par: np.ndarray) -> np.ndarray:
+    @cached_property
+    def _held_from(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Held inputs at the start: their values, and which of them (places) take which parameters (places)."""
         declared = {h.name: h for h in self.network.held}
-        out = np.zeros(len(self.held_names))
+        values, places, sources = np.zeros(len(self.held_names)), [], []
         for i, name in enumerate(self.held_names):
             base, _, lesion = name.partition(".")
             initial = declared[base].initial
             if isinstance(initial, str):
-                out[i] = par[self.index("parameters", initial, int(lesion) - 1 if lesion else 0)]
+                places.append(i)
+                sources.append(self.index("parameters", initial, int(lesion) - 1 if lesion else 0))
             else:
-                out[i] = internal(initial, declared[base].unit)
+                values[i] = internal(initial, declared[base].unit)
+        return values, np.array(places, dtype=np.int64), np.array(sources, dtype=np.int64)
+
+    def _held_at_start(self, par: np.ndarray) -> np.ndarray:
+        values, places, sources = self._held_from
+        out = values.copy()
+        out[places] = par[sources]
         return out
 
     @cached_property
@@ -178,7 +199,16 @@ class CompiledModel:
                 out.append((i, name, *floors[base]))
         return out
 
+    @cached_property
+    def _floors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Places of what :attr:`_limits` bounds, and the bounds."""
+        return np.array([x[0] for x in self._limits], dtype=np.int64), np.array([x[4] for x in self._limits])
+
     def _check_baseline(self, th: np.ndarray) -> None:
+        places, floors = self._floors
+        finite = np.isfinite(th)
+        if finite.all() and (th[places] >= floors).all():
+            return
         for i, name, label, unit, minimum in self._limits:
             lesion = name.partition(".")[2]
             if lesion and th[self.index("theta", "present", int(lesion) - 1)] == 0.0:
@@ -190,8 +220,8 @@ class CompiledModel:
                     f"cell_loss_factor or doubling rate, or lower what removes these cells untreated "
                     f"(tme-sim describe {name.split('.')[0]} shows what it balances)."
                 )
-        if not np.isfinite(th).all():
-            bad = self.theta_names[int(np.flatnonzero(~np.isfinite(th))[0])]
+        if not finite.all():
+            bad = self.theta_names[int(np.flatnonzero(~finite)[0])]
             raise BaselineError(f"the untreated baseline is not finite at {bad}; check the parameters it is made of")
 
 

@@ -23,6 +23,7 @@ NUMBERS = ir.VectorType(NUMBER, LANES)
 WHOLE = ir.IntType(64)
 INLINE = {"error_model": "numpy", "forceinline": True}
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+PART = 200  # operations of one LLVM function; fewer make code that runs no slower but compiles no faster
 
 # the same source as the scalar functions, put into the loops below so that these become vector code
 exp_here = njit("float64(float64)", **INLINE)(exp.py_func)
@@ -110,15 +111,18 @@ LANE_CALLS = {
 
 
 class Emitter:
-    """Writes operations of a tape as LLVM instructions on `kind` (one number or LANES of them).
+    """Writes operations of a tape as LLVM instructions on `kind` (one number or LANES of them), in parts.
 
-    outputs: {(array, index): value}. address(array, index) gives the pointer to an element. A result is stored once it
-    is known, unless its array is read too: then after everything has been read.
+    outputs: {(array, index): value}. units: the operations as lists, each of plain ones or of one elementary function.
+    A result is stored once it is known, unless its array is read too: then after everything has been read.
+
+    LLVM takes more than twice the time for twice the code in one piece, so it gets functions of at most PART operations
+    each. What one of them computes and a later one needs goes through memory (`scratch`), which changes no bit.
     """
 
-    def __init__(self, builder, tape, outputs, kind, address):
-        self.builder, self.tape, self.kind, self.address = builder, tape, kind, address
-        self.done, self.early, self.late = {}, {}, []
+    def __init__(self, context, builder, tape, outputs, kind, values, address):
+        self.context, self.caller, self.tape, self.kind, self.address = context, builder, tape, kind, address
+        self.values, self.late, self.early = values, [], {}
         both = {kind[1] for kind in tape.kinds if kind[0] == "input"}
         for place, value in outputs.items():
             if place[0] in both or not tape.is_operation(value):
@@ -126,30 +130,71 @@ class Emitter:
             else:
                 self.early.setdefault(value, []).append(place)
 
+    def write(self, units, elementary):
+        """Write all of it; `elementary(emitter, unit)` writes a unit of an elementary function."""
+        parts = _parts(units)
+        self.slots, size = _slots(self.tape, parts, {value for _, value in self.late})
+        scratch = cgutils.alloca_once(self.caller, self.kind, size=max(size, 1))
+        for number, part in enumerate(parts):
+            self._open(scratch)
+            for unit in part:
+                if self.tape.kinds[unit[0]][0] in t.ELEMENTARY:
+                    elementary(self, unit)
+                else:
+                    for value in unit:
+                        self.compute(value)
+            if number == len(parts) - 1:
+                for _, value in self.late:
+                    self.read(value)
+                for place, value in self.late:
+                    self.store(value, *place)
+            self.builder.ret_void()
+
+    def _open(self, scratch):
+        """Begin the function of a part, and call it."""
+        arguments = [*self.values, scratch]
+        module = self.caller.module
+        name = module.get_unique_name("tape_part")
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [a.type for a in arguments]), name)
+        function.linkage = "internal"
+        function.attributes.add("noinline")
+        self.caller.call(function, arguments)
+        self.builder = ir.IRBuilder(function.append_basic_block("entry"))
+        *self.arrays, self.scratch = function.args
+        self.done = {}
+        self.data = None
+
     def read(self, value):
-        """Return the LLVM value of a recorded value, loading it where it is an input."""
+        """Return the LLVM value of a recorded value, loading it where it is an input or was computed before."""
         if value not in self.done:
             what, *where = self.tape.kinds[value]
             if what == "constant":
                 number = where[0]
                 self.done[value] = ir.Constant(self.kind, number if self.kind is NUMBER else [number] * LANES)
-            else:
+            elif what == "input":
                 self.done[value] = self.load(*where)
+            else:
+                self.done[value] = self.builder.load(self._place(value))
         return self.done[value]
+
+    def _place(self, value):
+        return self.builder.gep(self.scratch, [ir.Constant(WHOLE, self.slots[value])])
 
     def load(self, array, index):
         """Return the element of an array."""
-        found = self.builder.load(self.address(array, index))
+        found = self.builder.load(self.address(self, array, index))
         found.align = 8
         return found
 
     def store(self, value, array, index):
         """Store a recorded value."""
-        self.builder.store(self.read(value), self.address(array, index)).align = 8
+        self.builder.store(self.read(value), self.address(self, array, index)).align = 8
 
     def finish(self, value, result):
         """Keep the result of an operation and store it where it is asked for."""
         self.done[value] = result
+        if value in self.slots:
+            self.builder.store(result, self._place(value))
         for place in self.early.get(value, ()):
             self.store(value, *place)
 
@@ -170,16 +215,55 @@ class Emitter:
         }
         self.finish(value, emit[operation]())
 
+    def call(self, function, signature, arguments):
+        """Call a compiled plain function, which raises nothing, and return its LLVM value."""
+        compiled = self.context.compile_subroutine(self.builder, function, signature)
+        _, result = self.context.call_internal_no_propagate(self.builder, compiled.fndesc, signature, arguments)
+        return result
+
     def _square_root(self):
         name = "llvm.sqrt.f64" if self.kind is NUMBER else f"llvm.sqrt.v{LANES}f64"
         return cgutils.get_or_insert_function(self.builder.module, ir.FunctionType(self.kind, [self.kind]), name)
 
-    def end(self):
-        """Store what had to wait."""
-        for _, value in self.late:
-            self.read(value)
-        for place, value in self.late:
-            self.store(value, *place)
+
+def _parts(units):
+    """Lists of units of about PART operations; a unit of plain operations may be cut."""
+    parts, room = [[]], PART
+    for unit in units:
+        while unit:
+            if room <= 0:
+                parts.append([])
+                room = PART
+            head, unit = unit[:room], unit[room:]
+            parts[-1].append(head)
+            room -= len(head)
+    return parts
+
+
+def _slots(tape, parts, kept):
+    """{value: scratch slot} of what a part computes and a later one reads (the last one reads `kept`), and the number
+    of slots.
+    """
+    made = {value: number for number, part in enumerate(parts) for unit in part for value in unit}
+    last = {value: len(parts) - 1 for value in kept if value in made}
+    for number, part in enumerate(parts):
+        for unit in part:
+            for value in unit:
+                for argument in tape.kinds[value][1:]:
+                    if argument in made:
+                        last[argument] = max(last.get(argument, 0), number)
+    slots, free, size = {}, [], 0
+    ends = [[] for _ in parts]
+    for number, part in enumerate(parts):
+        for value in (value for unit in part for value in unit):
+            if last.get(value, number) > number:
+                if free:
+                    slots[value] = free.pop()
+                else:
+                    slots[value], size = size, size + 1
+                ends[last[value]].append(slots[value])
+        free += ends[number]  # read for the last time here, so free from the next part on
+    return slots, size
 
 
 def _data(context, builder, kind, value):
@@ -194,17 +278,22 @@ def scalar_body(record, arrays):
 
     def emit(context, builder, signature, values):
         tape, outputs = record()
-        data = {a: _data(context, builder, k, v) for a, k, v in zip(arrays, signature.args, values, strict=True)}
-        emitter = Emitter(builder, tape, outputs, NUMBER, lambda a, i: builder.gep(data[a], [ir.Constant(WHOLE, i)]))
-        for value in tape.needed(outputs.values()):
-            operation, *arguments = tape.kinds[value]
-            if operation in t.ELEMENTARY:
+
+        def address(emitter, array, index):
+            if emitter.data is None:
+                emitter.data = {a: _data(context, emitter.builder, k, v)
+                                for a, k, v in zip(arrays, signature.args, emitter.arrays, strict=True)}
+            return emitter.builder.gep(emitter.data[array], [ir.Constant(WHOLE, index)])
+
+        def elementary(emitter, unit):
+            for value in unit:
+                operation, *arguments = tape.kinds[value]
                 kind = REAL(*[REAL] * len(arguments))
                 read = [emitter.read(a) for a in arguments]
-                emitter.finish(value, context.compile_internal(builder, SCALAR_CALLS[operation], kind, read))
-            else:
-                emitter.compute(value)
-        emitter.end()
+                emitter.finish(value, emitter.call(SCALAR_CALLS[operation], kind, read))
+
+        emitter = Emitter(context, builder, tape, outputs, NUMBER, values, address)
+        emitter.write([[value] for value in tape.needed(outputs.values())], elementary)
         return context.get_dummy_value()
 
     if len(arrays) == 2:
@@ -230,30 +319,30 @@ def lane_body(record, slots):
 
     def emit(context, builder, signature, values):
         tape, outputs = record()
-        data = _data(context, builder, VECTOR, values[0])
 
-        def address(array, index):
+        def address(emitter, array, index):
+            if emitter.data is None:
+                emitter.data = _data(context, emitter.builder, VECTOR, emitter.arrays[0])
             place = ir.Constant(WHOLE, (slots[array] + index) * LANES)
-            return builder.bitcast(builder.gep(data, [place]), NUMBERS.as_pointer())
+            return emitter.builder.bitcast(emitter.builder.gep(emitter.data, [place]), NUMBERS.as_pointer())
 
-        emitter = Emitter(builder, tape, outputs, NUMBERS, address)
+        def elementary(emitter, unit):
+            operation, *arguments = tape.kinds[unit[0]]
+            for i, value in enumerate(unit):
+                for j, argument in enumerate(tape.kinds[value][1:]):
+                    emitter.store(argument, "elementary", i + j * len(unit))
+            where = [ir.Constant(WHOLE, slots["elementary"] * LANES), ir.Constant(WHOLE, len(unit))]
+            kind = types.void(VECTOR, INT, INT)
+            emitter.call(LANE_CALLS[operation], kind, [emitter.arrays[0], *where])
+            for i, value in enumerate(unit):
+                emitter.finish(value, emitter.load("elementary", i))
+
+        units = []
         for group in tape.groups(outputs.values()):
             operation, *arguments = tape.kinds[group[0]]
-            if operation not in t.ELEMENTARY:
-                for value in group:
-                    emitter.compute(value)
-                continue
-            most = ELEMENTARY_SLOTS // len(arguments)
-            for part in (group[i : i + most] for i in range(0, len(group), most)):
-                for i, value in enumerate(part):
-                    for j, argument in enumerate(tape.kinds[value][1:]):
-                        emitter.store(argument, "elementary", i + j * len(part))
-                where = [ir.Constant(WHOLE, slots["elementary"] * LANES), ir.Constant(WHOLE, len(part))]
-                kind = types.void(VECTOR, INT, INT)
-                context.compile_internal(builder, LANE_CALLS[operation], kind, [values[0], *where])
-                for i, value in enumerate(part):
-                    emitter.finish(value, emitter.load("elementary", i))
-        emitter.end()
+            most = ELEMENTARY_SLOTS // len(arguments) if operation in t.ELEMENTARY else len(group)
+            units += [group[i : i + most] for i in range(0, len(group), most)]
+        Emitter(context, builder, tape, outputs, NUMBERS, values, address).write(units, elementary)
         return context.get_dummy_value()
 
     @intrinsic

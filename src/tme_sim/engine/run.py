@@ -34,6 +34,7 @@ class Jumps:
 
     def __init__(self):
         self.ends, self.places, self.values = [], [], []
+        self._arrays = None
 
     def group(self, rows):
         """Add a group of rows (dest, src, coef, const), all reading the same state before the jump; return its
@@ -42,15 +43,18 @@ class Jumps:
             self.places.append((int(dest), int(src)))
             self.values.append((float(coef), float(const)))
         self.ends.append(len(self.places))
+        self._arrays = None
         return len(self.ends) - 1
 
     def arrays(self):
         """Return jump_end (groups), jump_place (rows, 2) int64 and jump_value (rows, 2) float64."""
-        return (
-            np.array(self.ends, dtype=np.int64),
-            np.array(self.places, dtype=np.int64).reshape(-1, 2),
-            np.array(self.values, dtype=np.float64).reshape(-1, 2),
-        )
+        if self._arrays is None:
+            self._arrays = (
+                np.array(self.ends, dtype=np.int64),
+                np.array(self.places, dtype=np.int64).reshape(-1, 2),
+                np.array(self.values, dtype=np.float64).reshape(-1, 2),
+            )
+        return self._arrays
 
 
 @dataclass
