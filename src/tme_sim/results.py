@@ -75,9 +75,9 @@ class Run:
         """
         if name in self.columns:
             return self.columns[name]
-        parts = sorted(
-            (c for c in self.columns if c.rpartition(".")[0] == name), key=lambda c: int(c.rpartition(".")[2])
-        )
+        parts = []
+        while (part := f"{name}.{len(parts) + 1}") in self.columns:
+            parts.append(part)
         if len(parts) == 1:
             return self.columns[parts[0]]
         if parts:

@@ -87,7 +87,7 @@ def structures(announce: Callable[[str], None] | None = None) -> Callable[[Plan]
             network = _timed(timings, "compose", compose, plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses)
             known[key] = network, _timed(timings, "compile", compile_model, network, slots, announce)
         network, model = known[key]
-        if key not in shared or shared[key][0] is not plan.drugs:  # variants of one scenario share its table of drugs
+        if key not in shared or shared[key][0] != plan.drugs:  # variants of one scenario share its drugs
             parameters, usual = _declared(plan, network, model)
             shared[key] = plan.drugs, parameters, _Filler(model, usual)
             calendars.setdefault(model.digest, Calendars(model))
