@@ -347,7 +347,29 @@ def test_doctor_names_what_is_there(case):
     assert "Python 3" in done.output and "xarray" in done.output and "SQLite" in done.output
     Path("runs").mkdir()
     Path("runs/.x.123.incomplete").mkdir()
-    assert "left by interrupted runs" in call("doctor").output
+    assert "cache:" in done.output and "left over: nothing" in done.output
+    Path("runs/a/figures").mkdir(parents=True)
+    Path("runs/a/figures/.sheet.0123456789ab.png").write_text("half")
+    Path("stores/s").mkdir(parents=True)
+    Path("stores/s/runs.sqlite.mended").write_text("half")
+    for kept in ("runs/.x.123.incomplete/inside.incomplete", ".notes.old", "runs/a/.keep"):
+        Path(kept).write_text("")
+    told = call("doctor").output
+    assert "3 left by interrupted runs" in told
+    line = next(line for line in told.splitlines() if line.strip().startswith("repair: rm -r"))
+    assert set(line.split()[3:]) == {"runs/.x.123.incomplete", "runs/a/figures/.sheet.0123456789ab.png",
+                                     "stores/s/runs.sqlite.mended"}  # fmt: skip
+
+
+def test_what_no_scan_has_seen_again_is_told_in_words(capsys):
+    from types import SimpleNamespace
+
+    from tme_sim.cli import _shown, _told_of
+
+    _told_of(SimpleNamespace(summary={"depth": float("nan"), "albi_d90": -2.5}), "runs/x")
+    told = capsys.readouterr().out
+    assert "depth                 not yet measured" in told and "nan" not in told
+    assert "-2.5" in told and _shown(float("nan")) == "-"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ the commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -135,7 +136,9 @@ def _told_of(done: Any, target: Any) -> None:
     for key in ("ttp", "best_response_mrecist", "depth", "viable_fraction_d90", "albi_d90"):
         value = done.summary.get(key)
         if value is not None:
-            click.echo(f"{key:<22}{value:g}" if isinstance(value, (int, float)) else f"{key:<22}{value}")
+            unseen = isinstance(value, float) and math.isnan(value)  # the change of what no scan has seen again
+            told = "not yet measured" if unseen else f"{value:g}" if isinstance(value, (int, float)) else value
+            click.echo(f"{key:<22}{told}")
     click.echo(f"written to {target}")
 
 
@@ -226,7 +229,7 @@ def compare(directories: tuple[str, ...], out: str | None, force: bool) -> None:
 
 
 def _shown(value: Any) -> str:
-    if value is None:
+    if value is None or value != value:
         return "-"
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 

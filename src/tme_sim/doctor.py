@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from shlex import quote
 
 __all__ = ["report"]
 
@@ -66,7 +68,8 @@ def report() -> tuple[str, bool]:
         state = state if tagged else "unknown"
         lines.append(f"  {extra:<10}{gives}: {state}")
     lines += _machine()
-    lines += _left_over(Path("runs"))
+    lines += _cache()
+    lines += _left_over()
     return "\n".join(lines) + "\n", sound
 
 
@@ -83,12 +86,44 @@ def _machine() -> list[str]:
     return lines
 
 
-def _left_over(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        return []
-    left = sorted(
-        p.name for p in folder.iterdir() if p.name.startswith(".") and p.name.endswith((".incomplete", ".old"))
-    )
-    if not left:
-        return []
-    return [f"{folder}: {len(left)} folders left by interrupted runs, safe to delete: {', '.join(left[:5])}"]
+def _cache() -> list[str]:
+    """Where compiled models are kept, how many and how large, what no longer serves, and whether it can be written."""
+    from tme_sim.engine.cache import cache_root
+
+    root = cache_root()
+    if not root.is_dir():
+        return [f"cache: {root} is not there yet; the first run of a structure compiles its model, about a minute"]
+    sizes = [p.stat().st_size for p in root.rglob("*") if p.is_file()]
+    models = len([p for p in (root / "models").glob("*") if p.is_dir()])
+    lines = [f"cache: {root}, {models} compiled models, {sum(sizes) / 1e6:.0f} MB"]
+    engines = sorted(p.name for p in (root / "engine").glob("*") if p.is_dir())
+    if len(engines) > 1:
+        lines.append(f"  {len(engines)} compiled engines, of which this version uses one; to free the others: "
+                     f"rm -r {root / 'engine'} (the next run compiles again)")  # fmt: skip
+    if not os.access(root, os.W_OK):
+        lines.append(f"  cannot be written, so that every start compiles: chmod u+w {root}, or set TME_SIM_CACHE")
+    return lines
+
+
+HEX = r"[0-9a-f]{12}"
+# What an interrupted command leaves: a folder half written or just replaced, a file half written (results.whole and
+# results.write_file), a store half mended.
+LEFT = re.compile(rf"\..+\.incomplete$|\..{{1,40}}\.{HEX}(?:\.\w+)*$|runs\.sqlite\.mended.*$")
+PLACES = (".", "runs", "stores", "trials")
+
+
+def _left_over() -> list[str]:
+    """Files and folders that interrupted commands left here and one or two folders below, with the repair."""
+    found: list[Path] = []
+    for place in PLACES:
+        folder = Path(place)
+        depth = ("*", "*/*") if place == "." else ("*/*", "*/*/*")
+        found += [p for pattern in depth for p in folder.glob(pattern) if LEFT.match(p.name)] if folder.is_dir() else []
+    # what lies inside a folder that is listed itself needs no line of its own
+    found = sorted(p for p in dict.fromkeys(found) if not any(q in p.parents for q in found))
+    if not found:
+        return ["left over: nothing by interrupted commands"]
+    told = ", ".join(map(str, found[:5])) + (f" and {len(found) - 5} more" if len(found) > 5 else "")
+    names = " ".join(quote(str(p)) for p in found[:20])
+    return [f"left over: {len(found)} left by interrupted runs and commands, safe to delete: {told}",
+            f"  repair: rm -r {names}{' ...' if len(found) > 20 else ''}"]  # fmt: skip

@@ -221,6 +221,9 @@ def test_a_band_of_draws_is_shown_at_one_click(browser, explorer):
         one.page.locator("#band").click()
         one.until("window.explorer.band && window.explorer.band.over", "the band", 180)
         assert one.page.evaluate("window.explorer.band.curves.length") >= 8
+        lost = one.page.evaluate("window.explorer.band.lost")
+        assert one.page.locator("#bandnote").is_visible() == bool(lost)
+        assert not lost or f"of {24 + lost} draws" in one.page.locator("#bandnote").inner_text()
 
 
 @pytest.mark.slow

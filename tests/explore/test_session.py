@@ -308,6 +308,17 @@ def test_draws_of_the_prior_stay_within_the_evidence_and_leave_what_is_set():
     assert np.median([d["mdsc_density"] for d in middle]) == pytest.approx(known["mdsc_density"].internal, rel=0.25)
 
 
+def test_how_many_draws_gave_no_curve_is_told_with_the_reason():
+    lost = [packing.UNBALANCED] * 38 + [packing.UNFINISHED]
+    told = packing.lost_text(24, lost)
+    assert "24 of 63 draws; 62 % were left out: 38 because no untreated tumour can grow" in told
+    assert "1 because the run did not reach its end" in told
+    assert packing.lost_text(24, []) == ""
+    empty = packing.band([], [], "overview", 3, True, lost, (0.1, 0.9))
+    assert empty["lost"] == 39
+    assert empty["why"].startswith("The band is made of 0 of 39 draws; 100 %")
+
+
 def test_members_of_a_posterior_go_together_and_cohort_numbers_stay_out():
     from types import SimpleNamespace
 

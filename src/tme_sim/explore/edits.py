@@ -289,6 +289,7 @@ def _settle(table: dict, item: Any, lost: set[str], scenario: Any) -> None:
     """Give fixed days to the dates of `item` that are counted from a name in `lost`."""
 
     def day(when: Any) -> str | None:
+        """The fixed day of a date counted from what is lost, or None for another one."""
         if not isinstance(when, When) or when.phase or when.anchor.lower() not in lost:
             return None
         days = sorted(

@@ -123,6 +123,7 @@ def shown(panels: Sequence[Panel]) -> list[dict[str, Any]]:
     times: dict[int, str] = {}
 
     def of_time(values: np.ndarray) -> str:
+        """Times in base64, encoded once for each array."""
         return times.setdefault(id(values), encoded(values))
 
     out = []

@@ -15,7 +15,7 @@ from tme_sim.diagnostics import InputError, Problem
 from tme_sim.explore.frames import ENDPOINTS, encoded, told
 from tme_sim.plots.style import unit_text
 
-__all__ = ["DOWNLOADS", "band", "changes", "download", "explained"]
+__all__ = ["DOWNLOADS", "UNBALANCED", "UNFINISHED", "band", "changes", "download", "explained", "lost_text"]
 
 DOWNLOADS = {
     "config": "the config file",
@@ -24,14 +24,15 @@ DOWNLOADS = {
     "run": "the whole run folder with report (ZIP)",
 }
 MOST_ROWS = 12
+UNBALANCED, UNFINISHED = "unbalanced", "unfinished"  # why a draw gives no curve
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def band(
     curves: Sequence[Mapping[tuple[str, int], np.ndarray]], summaries: Sequence[Mapping[str, Any]], view: str,
-    revision: int, over: bool, lost: int, ends: tuple[float, float],
+    revision: int, over: bool, lost: Sequence[str], ends: tuple[float, float],
 ) -> dict[str, Any]:  # fmt: skip
-    """Quantiles of the curves of several draws, and of their endpoints."""
+    """Quantiles of the curves of several draws, and of their endpoints; `lost` says why others gave none."""
     out = []
     for key in curves[0] if curves else ():
         same = [c[key] for c in curves if key in c and c[key].shape == curves[0][key].shape]
@@ -48,8 +49,23 @@ def band(
         elif texts:
             common = max(sorted(set(texts)), key=texts.count)
             tiles[name] = f"{common} in {texts.count(common)} of {len(texts)}"
-    return {"type": "band", "view": view, "revision": revision, "done": len(curves), "over": over, "lost": lost,
-            "curves": out, "endpoints": tiles}  # fmt: skip
+    return {"type": "band", "view": view, "revision": revision, "done": len(curves), "over": over,
+            "lost": len(lost), "why": lost_text(len(curves), lost), "curves": out, "endpoints": tiles}  # fmt: skip
+
+
+def lost_text(kept: int, lost: Sequence[str]) -> str:
+    """How many draws were left out of a band, and why, as a sentence; "" if none was."""
+    if not lost:
+        return ""
+    tried, parts = kept + len(lost), []
+    unbalanced, unfinished = lost.count(UNBALANCED), lost.count(UNFINISHED)
+    if unbalanced:
+        parts.append(f"{unbalanced} because no untreated tumour can grow as this one does with such values (parameters "
+                     "are drawn one by one, and far apart they do not fit together)")  # fmt: skip
+    if unfinished:
+        parts.append(f"{unfinished} because the run did not reach its end")
+    return (f"The band is made of {kept} of {tried} draws; {100 * len(lost) / tried:.0f} % were left out: "
+            f"{'; '.join(parts)}. It says what the evidence alone leaves open; it is no forecast.")  # fmt: skip
 
 
 def explained(attribution: Any) -> dict[str, Any]:

@@ -279,6 +279,7 @@ class Explorer:
         """
 
         async def forever() -> None:
+            """Listen, tell the address, and wait for the interrupt."""
             self.start()
             ready(self.address)
             await asyncio.Event().wait()

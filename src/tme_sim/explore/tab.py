@@ -333,29 +333,32 @@ class Tab:
         plans = draw_plans(frames.plan_for(scenario), vectors, known.lesion_parameters)
         curves: list[dict] = []
         summaries: list[dict] = []
-        lost = 0
+        lost: list[str] = []
         for i, plan in enumerate(plans, 1):
             made = await loop.run_in_executor(self._slow, self._one_draw, plan, scenario, view)
-            if made is None:
-                lost += 1
+            if isinstance(made, str):
+                lost.append(made)
             else:
                 curves.append(made[0])
                 summaries.append(made[1])
             over = len(curves) == DRAWS or i == len(plans)
-            if made is not None and (len(curves) % 6 == 0 or over) or over:
+            if not isinstance(made, str) and len(curves) % 6 == 0 or over:
                 self._send(packing.band(curves, summaries, view, revision, over, lost, BAND))
             if over:
                 return
 
-    def _one_draw(self, plan: Any, scenario: Any, view: str) -> tuple[dict, dict] | None:
+    def _one_draw(self, plan: Any, scenario: Any, view: str) -> tuple[dict, dict] | str:
+        """Curves and endpoints of a draw, or why it gives none: packing.UNBALANCED or packing.UNFINISHED."""
         from tme_sim.compiler.model import BaselineError
 
         every = frames.spacing(plan)
         plan = replace(plan, every=every, start=plan.start // every * every)
         try:
             outcome = run_plan(plan, ready=self.models.set_up(plan))
-        except (BaselineError, SimulationError, ValueError):
-            return None
+        except BaselineError:
+            return packing.UNBALANCED
+        except (SimulationError, ValueError):
+            return packing.UNFINISHED
         run = frames.run_of(outcome, scenario)
         return frames.stacked(frames.panels_of(run, view)), run.summary
 

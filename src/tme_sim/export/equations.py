@@ -252,6 +252,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
     """A Markdown table; cells that hold code or mathematics are left as they are."""
 
     def shown(cell: str) -> str:
+        """The text of a cell, escaped unless it holds code or mathematics."""
         text = " ".join(str(cell).split())
         marked = text.startswith(("$", "`")) or "law of `" in text
         return (text if marked else line(text)).replace("|", r"\|")

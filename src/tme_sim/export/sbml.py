@@ -146,6 +146,7 @@ def without_small_constants(model: Model) -> Model:
     small = {sympy.Symbol(n): e for n, e in model.constants.items() if size[n] <= SMALL}
 
     def written_out(expr):
+        """An expression with its small constants written out, and theirs."""
         found = [s for s in expr.free_symbols if s in small]
         return written_out(expr.xreplace({s: small[s] for s in found})) if found else expr
 
@@ -506,6 +507,7 @@ def unit_name(dim: Dim) -> str:
     """Identifier of a unit: ``cell_per_mm3_day``, ``per_day``, ``mm2_per_day``."""
 
     def part(base, exponent):
+        """A base unit with its power, the sign apart."""
         size = abs(exponent)
         power = "" if size == 1 else str(size).replace("/", "over")
         return f"{base}{power}"

@@ -44,6 +44,7 @@ def attribution_figure(attribution):
     FigureCanvasAgg(figure)
 
     def text(x: float, y: float, words: str, **style) -> None:
+        """Write words at a place in mm from the upper left."""
         figure.text(x / WIDTH_MM, 1 - y / height, words, va="top", **{"color": INK, "fontsize": TEXT, **style})
 
     where = f", lesion {a.lesion}" if a.lesion else ""

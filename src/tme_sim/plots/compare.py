@@ -132,10 +132,12 @@ def _burden(looks) -> list[Panel]:
     volumes = {id(run): lesion_volumes(run) for run, _, _ in looks}
 
     def viable(run):
+        """Viable tumour of all lesions (mL), or None."""
         found = volumes[id(run)]
         return None if found is None else found["viable"].sum(axis=1)
 
     def change(run):
+        """Sum of diameters against day 0 (%), or None."""
         found = volumes[id(run)]
         if found is None:
             return None
@@ -162,6 +164,7 @@ def _calendar(names, styles, treatments: Sequence[Treatments]) -> Panel:
         return Panel("")
 
     def draw(axes, scale: TimeScale) -> None:
+        """Draw a row of bars for each run."""
         from matplotlib.patches import Rectangle
 
         for i, one in enumerate(treatments):

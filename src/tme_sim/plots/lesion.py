@@ -83,6 +83,7 @@ def calendar_panel(treatments: Treatments, readings, last: float) -> Panel:
         return Panel("")
 
     def draw(axes, scale: TimeScale) -> None:
+        """Draw the rows of the calendar into an axis."""
         for i, (_, colour, paint) in enumerate(rows):
             paint(axes, scale, len(rows) - 1 - i, colour)
 
@@ -104,6 +105,7 @@ def _width(axes) -> float:
 
 def _sessions(days):
     def paint(axes, scale, row, colour):
+        """Draw into the row of an axis."""
         x = _inside(days, scale)
         axes.plot(x, [row] * len(x), "v", color=colour, markersize=5.5, markeredgewidth=0, clip_on=False, zorder=4)
 
@@ -112,6 +114,7 @@ def _sessions(days):
 
 def _scans(days):
     def paint(axes, scale, row, colour):
+        """Draw into the row of an axis."""
         axes.vlines(_inside(days, scale), row - 0.22, row + 0.22, color=colour, linewidth=0.9, zorder=3)
 
     return paint
@@ -130,6 +133,7 @@ def _bar(axes, scale, begin, end, row, height, colour, name):
 
 def _course(course, stop):
     def paint(axes, scale, row, colour):
+        """Draw into the row of an axis."""
         for begin, end in course.bars(stop):
             _bar(axes, scale, begin, end, row, 0.62, colour, f"bar:{course.drug}")
         doses = _inside(course.days, scale)
@@ -142,6 +146,7 @@ def _course(course, stop):
 
 def _responses(reading, stop):
     def paint(axes, scale, row, _colour):
+        """Draw into the row of an axis."""
         ends = [*reading.days[2:], stop]
         begin, runs = None, []
         for day, end, response in zip(reading.days[1:], ends, reading.responses, strict=True):

@@ -91,6 +91,7 @@ def axis_limits(panel: Panel, scale: TimeScale | None = None) -> tuple[bool, tup
     """Whether the axis is logarithmic, and its ends, for all data or those of a window."""
 
     def seen(time, values) -> np.ndarray:
+        """The values that lie in the window, all without one."""
         values = np.asarray(values, dtype=float)
         return values if scale is None else values[window(time, scale)]
 

@@ -236,6 +236,7 @@ def _label(axes, panel: Panel, log: bool, limits, width: float) -> None:
     wanted += list(panel.texts)
 
     def place(value: float) -> float:
+        """Height (mm) of a value above the foot of the panel."""
         value = min(max(value, low), high)
         share = math.log(value / low) / math.log(high / low) if log else (value - low) / (high - low)
         return share * panel.height

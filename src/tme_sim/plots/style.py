@@ -91,6 +91,7 @@ def ink(colour: str, contrast: float = 4.5) -> str:
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
 
     def luminance(c: float) -> float:
+        """Linear light of one channel (WCAG 2.1)."""
         return c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
 
     while True:

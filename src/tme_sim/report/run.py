@@ -99,6 +99,7 @@ def calendar_of(run, treatments: Treatments) -> Calendar:
     span = max(end - begin, 1e-9)
 
     def share(day: float) -> float:
+        """Where a day lies between the ends, 0 to 1."""
         return float(np.clip((day - begin) / span, 0.0, 1.0))
 
     rows = []
@@ -178,6 +179,7 @@ def endpoint_rows(summary: dict[str, Any]) -> list[tuple[str, str, str, str]]:
     order = {name: i for i, name in enumerate(HEADLINE)}
 
     def key(name: str):
+        """The headline first, then by stem and landmark day."""
         stem, _, day = name.rpartition("_d")
         return (order.get(name, len(order)), stem if day.isdigit() else name, int(day) if day.isdigit() else 0)
 

@@ -142,8 +142,9 @@ const take = {
   band(message) {
     if (!record.frame || message.revision !== record.frame.revision || message.view !== view || !banded) return;
     record.band = message;
-    status(message.over ? (message.lost ? `Band: ${message.done} patients; ${message.lost} draws gave none` : "") : `Band: ${message.done} of ${record.draws} runs`);
-    if (message.over) setTimeout(() => { if ($("status").textContent.startsWith("Band")) status(""); }, 5000);
+    status(message.over ? "" : `Band: ${message.done} of ${record.draws} runs`);
+    $("bandnote").textContent = message.over ? message.why : "";
+    $("bandnote").hidden = !$("bandnote").textContent;
     figures.band(message);
     ranges(message);
   },
@@ -276,7 +277,7 @@ function later() {
 function band() {
   banded = !banded;
   $("band").setAttribute("aria-pressed", banded);
-  if (banded) { say({ type: "band" }); status("Band: drawing parameters"); } else { clearTimeout(timer); figures.unband(); status(""); if (record.frame) tiles(record.frame.endpoints, record.frame.pins); }
+  if (banded) { say({ type: "band" }); status("Band: drawing parameters"); } else { clearTimeout(timer); figures.unband(); status(""); $("bandnote").hidden = true; if (record.frame) tiles(record.frame.endpoints, record.frame.pins); }
 }
 
 // --- what moved it -------------------------------------------------------------------------------------------------
