@@ -218,7 +218,8 @@ def test_a_config_that_names_a_file_is_refused_and_others_are_taken():
 
 
 def test_a_protocol_file_named_on_the_command_line_does_not_stay_in_the_data():
-    one = Session(Scenario.load(ROOT / "configs/emerald1.toml", {"protocol.file": str(ROOT / "configs/protocols/tace_only.toml")}))
+    chosen = {"protocol.file": str(ROOT / "configs/protocols/tace_only.toml")}
+    one = Session(Scenario.load(ROOT / "configs/emerald1.toml", chosen))
     one.edit({"do": "set", "key": ["patient", "weight"], "value": "80 kg"})
     assert "file" not in one.config
 
