@@ -10,7 +10,7 @@ import numpy as np
 from tests.evidence.world import DRAWS, One, doses, draw, drawn, entry, follow, library, single, tace
 from tme_sim.therapies import procedures
 from tme_sim.therapies.exposure import computed
-from tme_sim.therapies.session import END_POINTS, TECHNIQUES, Session, lesion_changes
+from tme_sim.therapies.session import END_POINTS, RABBIT, TECHNIQUES, Session, lesion_changes
 
 MINUTES = {"10 min": 10 / 1440, "2 h": 2 / 24}
 TUMOUR = ("cycling", "quiescent", "cycling_resistant", "quiescent_resistant", "cycling_unseen", "quiescent_unseen", "dying",
@@ -45,6 +45,7 @@ def kinetics() -> dict[str, list[float]]:
 def emboli() -> dict[str, list[float]]:
     """Vessels lost by an end point (%), and what gelatin and beads still close after days (share of the first)."""
     out = {name: [100.0 * p.value] for name, p in END_POINTS.items()}
+    out |= {f"rabbit {name}": [100.0 * p.value] for name, p in RABBIT.items()}
     for name in ("conventional", "beads"):
         rate = TECHNIQUES[name].recanalisation.internal
         lag = next((delay for delay, _ in lesion_changes(Session(name), {"core_share": 0.6, "k_depot_fast": 5.5,
@@ -99,10 +100,10 @@ def amp(hypotheses=None) -> dict[str, list[float]]:
 
 
 def hypoxia() -> dict[str, list[float]]:
-    """HIF-1 of the tumour after bland embolisation to stasis: ratios to the start, and when it is highest."""
+    """HIF-1 of the tumour after bland embolisation to stasis, as in rabbits: ratios to the start, and when it is highest."""
     hours = [1 / 24 * h for h in (0, 1, 2, 3, 4, 6, 8, 12, 24)]
-    days = sorted({*hours, *MINUTES.values()})
-    found = over_start(single([tace(technique="bland", drug_load=None)], ["HIF1"], days)["HIF1"])
+    days, lost = sorted({*hours, *MINUTES.values()}), RABBIT["stasis"].value
+    found = over_start(single([tace(technique="bland", drug_load=None, lost=lost)], ["HIF1"], days)["HIF1"])
     out = {name: list(found[:, days.index(day)]) for name, day in MINUTES.items()}
     whole = [days.index(h) for h in hours]
     out["peak hour"] = list(24.0 * np.array(hours)[np.argmax(found[:, whole], axis=1)])

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from tests.evidence.world import (
+    RABBIT,
     cohorts,
     diameter,
     doses,
@@ -62,9 +63,17 @@ def untreated() -> dict[str, list[float]]:
 
 
 def necrosis() -> dict[str, list[float]]:
-    """Necrotic share (%) of nodules of 10 to 50 mm two months after one session, superselective and lobar."""
+    """Necrotic share (%) of nodules of 10 to 50 mm two months after one session, superselective and lobar.
+
+    `rabbit`: superselective, with the vessels lost that rabbits lose and as many sessions to stasis as short of it.
+    """
     out: dict[str, list[float]] = {}
-    for way in ("superselective", "lobar"):
+    for way in ("superselective", "lobar", "rabbit"):
+
+        def treat(rng, way=way):
+            if way == "rabbit":
+                return [tace(lost=occlusion(rng, 0.5, RABBIT))]
+            return [tace(selectivity=way, lost=occlusion(rng))]
 
         def measure(people, way=way):
             dead = 100.0 * follow(people, ["necrotic_share"], [0.0, 60.0])["necrotic_share"][:, 1]
@@ -72,7 +81,7 @@ def necrosis() -> dict[str, list[float]]:
             return {f"mean {way}": np.nanmean(dead), f"complete {way}": share(dead[np.isfinite(dead)] >= 99.0),
                     f"large less small {way}": np.nanmean(dead[sizes > 30]) - np.nanmean(dead[sizes < 20])}  # fmt: skip
 
-        out |= cohorts(measure, between(10, 50), lambda rng, way=way: [tace(selectivity=way, lost=occlusion(rng))])
+        out |= cohorts(measure, between(10, 50), treat)
     return out
 
 
