@@ -30,15 +30,17 @@ def test_a_shipped_study_loads_and_says_what_it_asks(name):
     surface_section(study), optimise_section(study)
 
 
-def test_the_timing_window_run_small_prefers_an_early_start():
+def test_the_timing_window_run_small_prefers_an_early_start_by_growth_delay_and_a_late_one_by_pfs():
     study = load_study(ROOT / "timing_window")
     section = surface_section(study)
     points = [({**study.patient(m), "anti_vegf": a, "pd_l1": i}, "base", m)
               for m in range(3) for a in (-28.0, 28.0, 84.0) for i in (-28.0, 84.0)]  # fmt: skip
     table = Runs(study).table(points)
     member = [f.name for f in study.patient_factors] + ["replicate"]
+    best = {o: near_best(surface_of(table, o, section.x, section.y, member=member, better=b)).best
+            for o, b in (("regrown", "higher"), ("burden_d365", None), ("pfs", None))}  # fmt: skip
+    assert best["regrown"] == best["burden_d365"] == (-28.0, -28.0) and best["pfs"] != (-28.0, -28.0)
     surface = surface_of(table, "burden_d365", section.x, section.y, member=member)
-    assert near_best(surface).best == (-28.0, -28.0)
     orders = {one.name: one.share.median for one in regret(surface, section.orders)}
     assert orders["LEAP-012"] < orders["TALENTACE"] < orders["EMERALD-1"]
 

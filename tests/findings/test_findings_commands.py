@@ -32,6 +32,14 @@ def test_surface_writes_map_windows_and_regret(folder):
     call("surface", "study.toml", "--out", "found", code=2)
 
 
+def test_which_way_is_better_belongs_to_the_outcome_of_the_section(folder):
+    path = folder / "study.toml"
+    path.write_text(path.read_text().replace("[surface.orders]", '[surface]\nbetter = "higher"\n[surface.orders]'))
+    by_section, other = (call("surface", "study.toml", *more) for more in ((), ("--outcome", "viable_fraction_d90")))
+    best = [text[text.index(" at vegf") :].splitlines()[0] for text in (by_section, other)]
+    assert best[0] != best[1]  # the most tumour by the section, the least by another endpoint
+
+
 def test_sensitivity_of_parameters_in_two_arms_and_of_the_lead(folder):
     told = call("sensitivity", "arms.toml", "--method", "tornado", "--parameters", "k_T_exh", "--parameters", "Bmax_trap",
                 "--out", "found")  # fmt: skip

@@ -157,7 +157,9 @@ def surface(
 
     made = _study(study, mechanisms, arms)
     section = surface_section(made)
+    own = drive.outcome_name(made, section.outcome)
     outcome = drive.outcome_name(made, outcome or section.outcome)
+    better = better or (section.better if outcome == own else None) or better_of(made, outcome)
     x, y = _axes(made, x or section.x, y or section.y)
     if len(made.arms) > 1:
         from tme_sim.diagnostics import InputError, Problem
@@ -169,9 +171,9 @@ def surface(
     with _keeping(made, store, jobs, yes) as running:
         table = Runs(made, **running).table(made.points())
     member = [f.name for f in made.all_factors if f.name not in (x, y)] + ["replicate"]
-    found = surface_of(table, outcome, x, y, member=member, better=better or section.better or better_of(made, outcome))
+    found = surface_of(table, outcome, x, y, member=member, better=better)
     axes = tuple(f"{made.factor(name).title} ({made.factor(name).unit})" for name in (x, y))
-    files, lines = told.surface_told(found, made.title or made.name, axes, points)
+    files, lines = told.surface_told(found, made.title or made.name, axes, points, made.plan_table.derived)
     _write(target, files, lines, made, {"outcome": outcome, "x": x, "y": y}, force)
 
 
@@ -244,11 +246,13 @@ def optimise(
     for one in (path, second):
         if one.exists() and not force:
             raise InputError(Problem(str(one), "", "exists; choose another --out, or replace it with --force"))
+    own = drive.outcome_name(made, section.outcome) if section.better else None
     outcome = drive.outcome_name(made, outcome or section.outcome)
+    better = better or (section.better if outcome == own else None)
     chosen_aim = aim or section.aim
     with _keeping(made, store, jobs, yes) as running:
         found, names = protocols.best_protocol(
-            made, outcome=outcome, better=better or section.better, aim=chosen_aim, constraints=section.constraints,
+            made, outcome=outcome, better=better, aim=chosen_aim, constraints=section.constraints,
             budget=budget or section.budget, seed=section.seed if seed is None else seed, **running,
         )  # fmt: skip
     texts = best_told.protocol_texts(made, names, found, outcome, chosen_aim)

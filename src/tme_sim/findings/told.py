@@ -32,10 +32,13 @@ def number(value: float) -> str:
     return f"{value:.4g}" if np.isfinite(value) else "-"
 
 
-def label_of(outcome: str) -> str:
-    """An outcome with its unit, as axes name it."""
+def label_of(outcome: str, derived: Iterable[tuple[str, str, str, str]] = ()) -> str:
+    """An outcome with its unit, as axes name it; `derived` are those of a plan (name, expression, unit, title)."""
     from tme_sim.definitions import definition_of
 
+    for name, _, unit, title in derived:
+        if name == outcome:
+            return (title or name.replace("_", " ")) + ("" if unit == "1" else f" ({unit})")
     found = definition_of(outcome)
     unit = "" if found is None or found.unit in ("1", "text") else f" ({found.unit})"
     return f"{outcome.replace('_d', ' on day ', 1) if '_d' in outcome else outcome}{unit}".replace("_", " ")
@@ -77,7 +80,7 @@ def _missing(missing) -> list[str]:
 
 def sensitivity_told(found: Sensitivity, study: Study) -> tuple[Files, list[str]]:
     """Files and lines of a sensitivity analysis."""
-    label = label_of(found.outcome)
+    label = label_of(found.outcome, study.plan_table.derived)
     units = {f.name: f.unit for f in found.factors}
     files: Files = {}
     rows: list[dict[str, Any]] = []
@@ -171,7 +174,7 @@ def flip_sentences(found: Flips) -> list[str]:
 
 def flips_told(found: Flips, study: Study) -> tuple[Files, list[str]]:
     """Files and lines about what flips the order."""
-    label, best = label_of(found.outcome), next(iter(found.arms))
+    label, best = label_of(found.outcome, study.plan_table.derived), next(iter(found.arms))
     sources = study.base.catalogue.names()
     flipping = found.flipping
     rows = [
@@ -213,7 +216,7 @@ def flips_told(found: Flips, study: Study) -> tuple[Files, list[str]]:
 
 def knockouts_told(found: Knockouts, table: Mapping[str, np.ndarray], study: Study) -> tuple[Files, list[str]]:
     """Files and lines about what each arrow carries."""
-    arrows, label = study.base.catalogue.arrows, label_of(found.outcome)
+    arrows, label = study.base.catalogue.arrows, label_of(found.outcome, study.plan_table.derived)
     rows = [
         {"arrow": one.arrow, "label": arrows.get(one.arrow, "nothing cut"), "gap": one.gap.median,
          "gap_low": one.gap.low, "gap_high": one.gap.high, "carried": one.carried.median,
@@ -247,12 +250,14 @@ def knockouts_told(found: Knockouts, table: Mapping[str, np.ndarray], study: Stu
 
 
 def surface_told(
-    surface: Surface, title: str, names: tuple[str, str], points: Mapping[str, tuple[float, float]] | None = None
+    surface: Surface, title: str, names: tuple[str, str], points: Mapping[str, tuple[float, float]] | None = None,
+    derived: Iterable[tuple[str, str, str, str]] = (),
 ) -> tuple[Files, list[str]]:
-    """Files and lines of a timing surface; `names` are what axes call x and y, `points` named orders."""
+    """Files and lines of a timing surface; `names` are what axes call x and y, `points` named orders, `derived` as in
+    :func:`label_of`."""
     window, paired = near_best(surface), paired_window(surface)
     members, orders = member_windows(surface), regret(surface, points or {})
-    label = label_of(surface.outcome)
+    label = label_of(surface.outcome, derived)
     low, high = surface.band
     rows = [
         {surface.x_name: x, surface.y_name: y, "mean": surface.mean[i, j], "low_80": low[i, j], "high_80": high[i, j],

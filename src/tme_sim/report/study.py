@@ -239,7 +239,8 @@ def _surface_section(plan: PlanTable, table: Mapping[str, Any], text: str) -> li
     try:
         found = surface_of(table, outcome, x, y, member=member, better=asked.get("better"))
         files, lines = surface_told(
-            found, str(plan.about.get("title") or plan.about["name"]), (titles[x], titles[y]), orders
+            found, str(plan.about.get("title") or plan.about["name"]), (titles[x], titles[y]), orders,
+            plan.derived,
         )
     except (InputError, ValueError) as error:
         return [Section("surface", "Timing surface", [Prose(f"It cannot be drawn: {error}")])]
