@@ -1,6 +1,6 @@
 """The same small lesion as a piece from inside it, as a whole nodule in liver, and as densities; one session.
 
-    python experiments/piece_or_nodule/study.py            # about five minutes on two cores
+    python experiments/piece_or_nodule/study.py            # about three minutes on two cores
     python experiments/piece_or_nodule/study.py --figures  # draws results.npz again
 """
 
@@ -16,13 +16,14 @@ from tme_sim.simulation import simulate
 from tme_sim.tissue.snapshots import read_snapshot
 
 HERE = Path(__file__).parent
-START, DAYS, SEEDS = 10, 52, (1, 2, 3)
+IMAGES = HERE.parents[1] / "docs" / "images"
+START, DAYS, SEEDS = 5, 33, (1, 2)
 TEXT = f"""
 schema = 1
 name = "small_lesion"
 [[patient.lesion]]
 name = "main"
-diameter = "3 mm"
+diameter = "2 mm"
 doubling_time = "160 day"
 [[protocol.treatment]]
 kind = "tace"
@@ -32,10 +33,10 @@ targets = ["main"]
 [run]
 duration = "{DAYS} day"
 """
-AGENTS = 'tissue = "agents"\n[piece]\nsettle = "10 day"\nfilm_every = "0 day"\nsnapshots = [-1, 7, 28]\n'
+AGENTS = 'tissue = "agents"\n[piece]\nsettle = "5 day"\nfilm_every = "0 day"\nsnapshots = [-1, 3, 28]\n'
 KINDS = {
-    "nodule": ('mode = "nodule"\nsize = "3.6 mm"\n', "whole nodule"),
-    "piece": ('size = "1.6 mm"\n', "representative piece"),
+    "nodule": ('mode = "nodule"\nsize = "2.6 mm"\n', "whole nodule"),
+    "piece": ('size = "1.2 mm"\n', "representative piece"),
     "density": ("", "densities"),
 }
 CELLS = ("cycling", "quiescent", "cycling_resistant", "quiescent_resistant", "cycling_unseen", "quiescent_unseen")
@@ -51,7 +52,7 @@ def run(kind: str, seed: int) -> tuple[dict[str, np.ndarray], dict[str, bytes]]:
     viable = sum(one[f"{n}.1"] for n in CELLS)
     got = {"day": one.time, "viable": viable / viable[0], "hypoxic": one["hypoxic_share.1"],
            "perfusion": one["perfusion.1"], "cd8": one["CD8_total.1"]}  # fmt: skip
-    return got, {n: c for n, c in one.files.items() if "day_" in n} if more else {}
+    return got, {n: c for n, c in one.files.items() if n.startswith("snapshots/0")} if more else {}
 
 
 def study() -> None:
@@ -69,7 +70,7 @@ def study() -> None:
 
 
 def figures() -> None:
-    """courses.png, nodule.png and piece.png."""
+    """The pictures of docs/nodule.md."""
     from matplotlib.figure import Figure
 
     from tme_sim.plots.style import RUN_COLOURS
@@ -81,7 +82,9 @@ def figures() -> None:
         for (kind, (_, said)), colour in zip(KINDS.items(), RUN_COLOURS[1:], strict=False):
             for seed in SEEDS:
                 if f"{kind}_{seed}_day" in found:
-                    axes.plot(found[f"{kind}_{seed}_day"], found[f"{kind}_{seed}_{name}"], color=colour, lw=0.9,
+                    day = found[f"{kind}_{seed}_day"]
+                    lived = day > day[0]  # the first row is the lesion that the piece is made from
+                    axes.plot(day[lived], found[f"{kind}_{seed}_{name}"][lived], color=colour, lw=0.9,
                               label=said if seed == SEEDS[0] else None)  # fmt: skip
         axes.axvline(START, color="#999999", lw=0.6, ls=":")
         axes.set_title(label, fontsize=7, loc="left")
@@ -91,12 +94,12 @@ def figures() -> None:
         axes.spines[["top", "right"]].set_visible(False)
         if name == "viable":
             axes.legend(frameon=False, fontsize=6, loc="lower left")
-    fig.savefig(HERE / "courses.png")
+    fig.savefig(IMAGES / "nodule_courses.png")
     for kind in ("nodule", "piece"):
         names = sorted(n for n in found if n.startswith(f"shot_{kind}_"))
         shots = [read_snapshot(found[n].tobytes(), n) for n in names]
         snapshot_sheet(shots, KINDS[kind][1][:1].upper() + KINDS[kind][1][1:], ("cells", "oxygen")).savefig(
-            HERE / f"{kind}.png", dpi=150)  # fmt: skip
+            IMAGES / f"nodule_{kind}.png", dpi=120)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -276,7 +276,7 @@ def load(frame: Frame, state: State, sites: np.ndarray, rise: dict) -> None:
     depots = sites[order[:number]]
     source, field = np.zeros(frame.voxels), np.zeros(frame.voxels)
     source[depots] = 1.0
-    length = VALUE["drug_reach"] / np.log(10.0) / VOXEL_UM
+    length = VALUE["drug_reach"] / VOXEL_UM
     steady_field(field.reshape(frame.shape), 1.0, source.reshape(frame.shape), length**2, 1e-10, periodic=True)
     field = np.maximum(field, 0.0) / field[depots].mean()
     for part in DEPOTS:
