@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measure import machine
 
-SECTIONS = ("work-precision", "sweep", "kernels", "fields", "studies", "start-up")
+SECTIONS = ("work-precision", "sweep", "kernels", "fields", "tissue", "studies", "start-up")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -56,6 +56,10 @@ def measure(name: str, options) -> dict:
         from benchmarks import fields
 
         return fields.run(quick=options.quick, say=say)
+    if name == "tissue":
+        from benchmarks import tissue
+
+        return tissue.run(quick=options.quick, say=say)
     if name == "studies":
         from benchmarks import studies
 
