@@ -281,6 +281,13 @@ def test_responses_are_those_of_the_scans():
     assert sum(p.get_width() for p in rows) == pytest.approx((730 - expected.days[1]) / 30.4375, rel=2e-3), "no gaps"
 
 
+def test_the_first_scan_that_lets_a_surgeon_operate_is_marked():
+    for summary, marks in (({"resectable": 1, "resectable_day": 112.0}, [112.0]), ({"resectable": 0, "resectable_day": None}, [])):
+        figure = run_figures(a_run(summary=summary), ["calendar_and_lesion"])["calendar_and_lesion"]
+        lines = [line for line in panels_of(figure)[1].lines if line.get_gid() == "resectable"]
+        assert [x * 30.4375 for line in lines for x in line.get_xdata()] == pytest.approx(marks)
+
+
 def test_tissue_volumes_add_up_to_the_lesion():
     run = a_run(lesions=2)
     volumes = lesion_volumes(run)

@@ -25,6 +25,7 @@ doubling_time = "160 day"
 kind = "tace"
 start = "day 0"
 technique = "conventional"
+drug_load = "50 mg"                              # doxorubicin
 
 [[protocol.treatment]]
 kind = "drug"

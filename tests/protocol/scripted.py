@@ -32,8 +32,8 @@ class Course:
         self.calendar = scenario(text, days).calendar
         self.lesions, self.points, self.bilirubin = lesions, points, bilirubin
         n = len(lesions(0.0, []))
-        body = [2 * n, -1, 2 * n + 1, -1, 0, 0, 1, -1]
-        signals = Signals(body, [[2 * k, 2 * k + 1, -1, 0.0, 1.0] for k in range(n)])
+        body = [2 * n, -1, 2 * n + 1, -1, 0, 0, 1, -1, 2]
+        signals = Signals(body, [[2 * k, 2 * k + 1, -1, 0.0, 1.0, 0.0] for k in range(n)])
         self.groups = []
         start, stop = self.calendar.first_tick, days * DAY
         self.memory = memory_of(self.calendar, signals, self._parts, start=start, stop=stop, oral=oral,
@@ -54,7 +54,7 @@ class Course:
 
     def _run(self):
         self.queue[0, q.H_RUNNING] = 1
-        y, th = np.array([1.0]), np.array([0.0, 1.0])
+        y, th = np.array([1.0]), np.array([0.0, 1.0, 1.5e6])
         while entry := q.peek(self.queue):
             tick = int(self.queue[entry, q.TICK])
             if tick > self.stop:

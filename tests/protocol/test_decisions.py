@@ -53,6 +53,20 @@ def test_tablets_stop_at_progression_and_are_told_day_by_day():
     assert [(d, what) for d, name, what, _ in course.jumps] == [(0, 8.0), (112, "off")]
 
 
+def test_treatment_may_end_at_a_response_or_when_a_surgeon_could_operate():
+    shrinking = lambda day, given: [(120.0, 120.0) if day < 30 else (80.0, 80.0) if day < 150 else (40.0, 40.0)]  # noqa: E731
+    text = SCAN + drug("d", start="day 0", every="28 day", until="response by recist11")
+    course = Course(text, shrinking)
+    assert course.days("d") == [0, 28] and course.decided("ended") == [(56, "d", "response by recist11")]
+    for lesions, end in ((shrinking, 0), (lambda day, given: shrinking(day, given) * 4, None)):
+        course = Course(text.replace("response by recist11", "resectable"), lesions)
+        assert course.decided("ended") == ([(end, "d", "resectable")] if end is not None else [])
+    ill = Course(text.replace("response by recist11", "resectable"), shrinking, points=lambda day: 7.0 if day < 100 else 5.0)
+    assert ill.decided("ended") == [(112, "d", "resectable")] and ill.days("d") == [0, 28, 56, 84]
+    small = text.replace('"response by recist11"', '"not resectable"')
+    assert Course(small, shrinking, points=lambda day: 5.0 if day < 100 else 7.0).decided("ended") == [(112, "d", "not resectable")]
+
+
 # --- on demand -----------------------------------------------------------------------------------------------------
 
 

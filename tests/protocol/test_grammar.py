@@ -38,6 +38,8 @@ def phase(name="one", **more):
         ("progression by mrecist", "progression", "", 0, "mrecist"),
         ("refractory", "refractory", "", 0, "jsh"),
         ("untaceable", "untaceable", "", 0, ""),
+        ("response", "response", "", 0, "mrecist"),
+        ("resectable", "resectable", "", 0, ""),
     ],
 )
 def test_conditions(text, what, side, bound, criterion):

@@ -59,6 +59,16 @@ def test_a_treatment_ends_at_the_scan_whose_reading_ends_it():
     assert told and ended["nivolumab"] == told[0] and days(found, kind="drug")[-1] < told[0]
 
 
+@pytest.mark.parametrize(("size", "until", "day"), [(60, "resectable", 1), (110, "not resectable", 28)])
+def test_a_rule_reads_whether_a_surgeon_could_operate_as_the_endpoint_does(size, until, day):
+    text = PATIENT.format(size=size, doubling=40) + '[[protocol.scan]]\nstart = "day 0"\nevery = "28 day"\n'
+    text += '[[protocol.treatment]]\ndrug = "durvalumab"\ndose = "1500 mg"\nevery = "7 day"\nstart = "day 1"\n'
+    text += f'until = "{until}"\n[run]\nduration = "60 day"\n'
+    found = run_plan(plan_of(Scenario.from_text(text, "p.toml")))
+    assert found.endpoints["resectable_day"] == 0  # at entry; the growing one no longer on day 28
+    assert [(e["day"], e["reason"]) for e in found.events if e.get("what") == "ended"] == [(day, until)]
+
+
 def test_a_batch_decides_as_single_runs_do():
     plans = [plan_of(scenario(n, s, d)) for n in ("emerald1_durva_bev", "emerald1_tace") for s, d in ((60, 90), (25, 400))]
     plans.append(plan_of(scenario("emerald1_fixed")))

@@ -22,7 +22,14 @@ def cache_root() -> Path:
 
 
 # of the package, beside the engine
-BESIDE = ("criteria.py", "imaging.py", "protocol/places.py", "protocol/seeing.py", "protocol/kernel.py")
+BESIDE = (
+    "criteria.py",
+    "imaging.py",
+    "observe/resection.py",
+    "protocol/places.py",
+    "protocol/seeing.py",
+    "protocol/kernel.py",
+)
 
 
 @cache

@@ -33,7 +33,8 @@ def calendar_and_lesion(run, treatments: Treatments) -> list[Panel]:
     """Calendar with the reading of the scans, volumes, change of the sum of diameters, and every lesion by itself."""
     volumes = lesion_volumes(run)
     readings = scan_readings(run)
-    panels = [calendar_panel(treatments, readings, end_of_life(run, treatments.end))]
+    first = run.summary.get("resectable_day") if run.summary.get("resectable") else None
+    panels = [calendar_panel(treatments, readings, end_of_life(run, treatments.end), first)]
     if volumes is None:
         return panels
     names = lesion_names(run)
@@ -64,8 +65,11 @@ def end_of_life(run, end: float) -> float:
     return min(end, float(run.summary["os"])) if run.summary.get("os_event") else end
 
 
-def calendar_panel(treatments: Treatments, readings, last: float) -> Panel:
-    """What was given and seen when: sessions, courses with their doses, scans, and the response read from them."""
+def calendar_panel(treatments: Treatments, readings, last: float, resectable: float | None = None) -> Panel:
+    """What was given and seen when: sessions, courses with their doses, scans, and the response read from them.
+
+    `resectable` is the day of the first scan that would let a surgeon operate.
+    """
     rows: list[tuple[str, str, Callable]] = []
     if treatments.tace:
         rows.append((f"TACE, {len(treatments.tace)}×", COLOURS["tace"], _sessions(treatments.tace)))
@@ -79,6 +83,8 @@ def calendar_panel(treatments: Treatments, readings, last: float) -> Panel:
     if treatments.scans:
         rows.append(("scans", COLOURS["scan"], _scans(treatments.scans)))
     rows += [(name, MUTED, _responses(reading, last)) for name, reading in readings]
+    if resectable is not None:
+        rows.append(("resectable from", MUTED, _first(resectable)))
     if not rows:
         return Panel("")
 
@@ -116,6 +122,15 @@ def _scans(days):
     def paint(axes, scale, row, colour):
         """Draw into the row of an axis."""
         axes.vlines(_inside(days, scale), row - 0.22, row + 0.22, color=colour, linewidth=0.9, zorder=3)
+
+    return paint
+
+
+def _first(day):
+    def paint(axes, scale, row, colour):
+        x = _inside([day], scale)
+        axes.plot(x, [row] * len(x), "D", color=colour, markersize=4.5, markeredgewidth=0, clip_on=False, zorder=4,
+                  gid="resectable")  # fmt: skip
 
     return paint
 

@@ -36,14 +36,16 @@ CRITERIA = ("recist11", "mrecist", "recicl")
 READINGS: dict[str, tuple[tuple[str, ...], str]] = {
     "progression": (CRITERIA, "first progression by the criterion; recist11 when none is named"),
     "complete response": (CRITERIA, "complete response at the latest scan; mrecist when none is named"),
+    "response": (CRITERIA, "complete or partial response at the latest scan; mrecist when none is named"),
     "refractory": (
         ("jsh", "easl"),
         "TACE refractoriness: JSH and LCSGJ, or no objective response after two sessions (EASL)",
     ),
     "untaceable": ((), "untreatable progression: growth by RECICL, vascular invasion, spread or Child-Pugh C"),
     "tace progression": ((), "untaceable, or refractory by jsh: the event of TACE-PFS"),
+    "resectable": ((), "the latest scan would let a surgeon operate; see tme_sim.observe.resection"),
 }
-DEFAULTS = {"progression": "recist11", "complete response": "mrecist", "refractory": "jsh"}
+DEFAULTS = {"progression": "recist11", "complete response": "mrecist", "response": "mrecist", "refractory": "jsh"}
 SIDES = ("above", "below", "at least", "at most")
 _COMPARISON = re.compile(r"(?P<what>[a-z][a-z -]{1,20}?) (?P<side>above|below|at least|at most) (?P<bound>\S.{0,40})")
 _HELP = 'write a condition like "progression by mrecist", "viable area above 50 %" or "child-pugh at least 8"'

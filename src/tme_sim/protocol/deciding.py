@@ -62,7 +62,7 @@ def signals_of(model: CompiledModel, th: np.ndarray) -> Signals:
     nodes, held, states, theta = model.node_names, model.held_names, model.state_names, model.theta_names
     body = [place(nodes, name) for name in BODY]
     body += [place(states, "AFP"), place(theta, "volume_floor"), place(theta, "rho_cell")]
-    body.append(place(states, "invasion_hazard"))
+    body += [place(states, "invasion_hazard"), place(theta, "liver_volume")]
     lesions = []
     for k in range(1, model.layout.n_lesions + 1):
 
@@ -70,7 +70,8 @@ def signals_of(model: CompiledModel, th: np.ndarray) -> Signals:
             return float(th[theta.index(f"{name}.{k}")]) if f"{name}.{k}" in theta else default
 
         seen = [place(nodes, f"lesion_volume.{k}"), place(nodes, f"viable_cells.{k}"), place(held, f"active.{k}")]
-        lesions.append([*seen, of("extrahepatic", 0.0), 1.0 if of("arterial_share", 1.0) >= 0.5 else 0.0])
+        arterial = 1.0 if of("arterial_share", 1.0) >= 0.5 else 0.0
+        lesions.append([*seen, of("extrahepatic", 0.0), arterial, of("infiltrative", 0.0)])
     return Signals(body, lesions)
 
 

@@ -20,7 +20,7 @@ from tme_sim.quantities import internal
 ACTIONS = {"discontinue": p.END, "skip": p.SKIP, "reduce": p.REDUCE, "interrupt": p.PAUSE}
 READINGS = {
     "progression": p.READ_PROGRESSION, "complete response": p.READ_COMPLETE, "untaceable": p.READ_UNTACEABLE,
-    "tace progression": p.READ_TACE,
+    "tace progression": p.READ_TACE, "response": p.READ_RESPONSE, "resectable": p.READ_RESECTABLE,
 }  # fmt: skip
 SIDE_CODES = dict(zip(SIDES, (p.ABOVE, p.BELOW, p.AT_LEAST, p.AT_MOST), strict=True))
 ANCHORS = {"": p.NO_ANCHOR, "first": p.FIRST_OF, "last": p.LAST_OF, "start": p.START_OF, "end": p.END_OF}

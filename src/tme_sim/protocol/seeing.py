@@ -8,6 +8,7 @@ from numba import njit, types
 
 from tme_sim import criteria as cr
 from tme_sim import imaging
+from tme_sim.observe.resection import can_be_resected
 from tme_sim.protocol import places as p
 
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
@@ -36,10 +37,15 @@ def phase_at(memory, phase):
 @njit(FLAG(VECTOR, INT), **OPTIONS)
 def reading(memory, what):
     """Return whether scans read so far show what a condition names."""
+    if what == p.READ_RESECTABLE:
+        return memory[p.RESECTABLE] != 0.0
     first = int(memory[p.AT_CRITERIA])
     found = memory[first : first + int(memory[p.CRITERIA_N])]
     if found[cr.VISITS] < 2.0:
         return False
+    if what >= p.READ_RESPONSE:
+        status = found[cr.block(what - p.READ_RESPONSE) + cr.STATUS]
+        return status == cr.CR or status == cr.PR
     if what < p.READ_COMPLETE:
         return found[cr.block(what - p.READ_PROGRESSION) + cr.CALLED_TICK] > cr.NEVER
     if what < p.READ_JSH:
@@ -63,7 +69,8 @@ def holds(memory, condition):
     what = int(memory[at + p.C_WHAT])
     turned = memory[at + p.C_NEGATED] != 0.0
     if memory[at + p.C_READING] != 0.0:
-        if memory[int(memory[p.AT_CRITERIA]) + cr.VISITS] < 2.0:
+        needed = 1.0 if what == p.READ_RESECTABLE else 2.0  # all others compare a scan with the baseline
+        if memory[int(memory[p.AT_CRITERIA]) + cr.VISITS] < needed:
             return False
         return reading(memory, what) != turned
     value = memory[int(memory[p.AT_VALUES]) + what]
@@ -163,6 +170,7 @@ def scan(tick, y, u, th, out, memory, is_read):
     s = int(memory[p.AT_SIGNALS])
     floor, density = th[int(memory[s + p.S_FLOOR])], th[int(memory[s + p.S_DENSITY])]
     whole, viable, present, spread, arterial = np.empty(n), np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    infiltrative = np.empty(n)
     for i in range(n):
         at = s + p.SIGNAL_BODY + i * p.SIGNAL_LESION
         whole[i] = max(out[int(memory[at + p.S_WHOLE])] - floor, 0.0)
@@ -171,6 +179,7 @@ def scan(tick, y, u, th, out, memory, is_read):
         present[i] = u[int(active)] if active >= 0.0 else 1.0
         spread[i] = memory[at + p.S_SPREAD]
         arterial[i] = memory[at + p.S_ARTERIAL]
+        infiltrative[i] = memory[at + p.S_INFILTRATIVE]
     first = int(memory[p.AT_LESIONS])
     lesions = memory[first : first + n * cr.LESION_COLUMNS].reshape((n, cr.LESION_COLUMNS))
     number = memory[p.SCANS] if is_read else PLANNED + memory[p.LOOKS]
@@ -191,6 +200,9 @@ def scan(tick, y, u, th, out, memory, is_read):
     read = memory[criteria_at : criteria_at + int(memory[p.CRITERIA_N])]
     if is_read:
         cr.read_visit(tick, lesions, clinic, settings, read)
+        place = int(memory[s + p.S_LIVER])
+        liver = th[place] if place >= 0 else np.inf
+        memory[p.RESECTABLE] = can_be_resected(lesions, infiltrative, clinic, liver, settings)
     keep_measures(lesions, settings, read, memory)
     if is_read:
         memory[p.SCANS] += 1.0
