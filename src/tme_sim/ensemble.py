@@ -110,10 +110,10 @@ def _alone(plan: Plan) -> Row:
 
 
 def _alike(plan: Plan, model: CompiledModel) -> tuple:
-    """What plans must share to be integrated and read together."""
+    """What plans must share to be integrated together."""
     visits = observe.visit_ticks(plan)
     imaging = (plan.imaging.criterion, plan.imaging.error, plan.imaging.settings.tobytes())
-    return (model.digest, len(plan.lesions), plan.start, plan.stop, visits.tobytes(), imaging, plan.seed, plan.rtol,
+    return (model.digest, plan.start, plan.stop, visits.tobytes(), imaging, plan.seed, plan.rtol,
             plan.max_steps, plan.wall_seconds)  # fmt: skip
 
 
@@ -150,13 +150,15 @@ def _run(
     y, nodes = (x if whole else x[:, at] for x in (result.out_y, result.out_obs))
     reached = np.flatnonzero((result.code == codes.OK) | _dead(model, chosen, seen, y))
     summaries: dict[int, dict] = {}
-    if reached.size:
-        told = [with_sessions(chosen[r], result.memory[r]) for r in reached]
-        pick = slice(None) if len(reached) == len(part) else reached
+    lesions = np.array([len(one.lesions) for one in chosen])
+    for count in np.unique(lesions[reached]):
+        these = reached[lesions[reached] == count]
+        told = [with_sessions(chosen[r], result.memory[r]) for r in these]
+        pick = slice(None) if len(these) == len(part) else these
         columns, _ = observe.endpoints_of_batch(model, told, th[pick], seen, y[pick], nodes[pick])
         if series is not None:
             columns = columns | _series_columns(model, series, ticks, result.out_y[pick], result.out_obs[pick])
-        summaries = dict(zip(reached.tolist(), observe.rows_of(columns), strict=True))
+        summaries |= zip(these.tolist(), observe.rows_of(columns), strict=True)
     rows = []
     for r in range(len(part)):
         told = "" if result.code[r] == codes.OK else _ended(model, result, r)

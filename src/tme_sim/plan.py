@@ -136,7 +136,13 @@ def _numbered_calendar(calendar: Calendar, lesions) -> Calendar:
 def declared_parameters(plan: Plan, network: Network) -> dict[str, Parameter]:
     """Declarations of all parameters by name, with those of the plan's drugs in the places of their slots."""
     declared = {p.name: p for p in network.parameters()}
+    return declared | drug_parameters(plan, declared)
+
+
+def drug_parameters(plan: Plan, declared: Mapping[str, Parameter]) -> dict[str, Parameter]:
+    """Declarations by the plan's drugs, which take the places of those `declared` without drugs."""
+    out: dict[str, Parameter] = {}
     for drug, covariates in plan.drugs.values():
-        declared |= {n: p for n, p in dosing.slot_parameters(drug, covariates).items() if n in declared}
-        declared |= dosing.block_parameters(drug, declared)
-    return declared
+        out |= {n: p for n, p in dosing.slot_parameters(drug, covariates).items() if n in declared}
+        out |= dosing.block_parameters(drug, {**declared, **out})
+    return out

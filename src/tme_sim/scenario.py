@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -177,32 +178,43 @@ class Scenario(Header):
         """
         import copy
 
-        raw, places = copy.deepcopy(self._raw), copy.deepcopy(self._places)
-        problems = Problems(places)
         wanted = read_changes(changes)
-        if _choose_protocol(raw, wanted, problems):
+        mine = {str(name).partition(".")[0] for name, _ in wanted} <= {"patient", "seed"}
+        if mine:  # another patient of the same scenario: what is not the patient's stays as it is and was checked
+            raw = {**self._raw, "patient": copy.deepcopy(self._raw.get("patient", {}))}
+        else:
+            raw = copy.deepcopy(self._raw)
+        of = self._places
+        problems = Problems(replace(of, lines=dict(of.lines), doubled=list(of.doubled), origins=dict(of.origins)))
+        if not mine and _choose_protocol(raw, wanted, problems):
             _inline_protocol(raw, Path(), problems)
         apply_changes(raw, wanted, problems)
-        return self._built(raw, places, problems, self._catalogue)
+        return self._built(raw, problems.places, problems, self._catalogue, self if mine else None)
 
     @classmethod
-    def _built(cls, raw: dict, places: Places, problems: Problems, catalogue: Catalogue) -> Scenario:
+    def _built(
+        cls, raw: dict, places: Places, problems: Problems, catalogue: Catalogue, like: Scenario | None = None
+    ) -> Scenario:
+        """A scenario from its tables; `like` is one that differs from it in header and patient alone."""
         warnings: list[str] = []
         head = check_table(Header, {k: v for k, v in raw.items() if k not in SECTIONS}, (), problems, also=SECTIONS)
         patient = read_patient(raw.get("patient", {}), catalogue, problems, warnings)
-        biology = _biology(raw.get("biology", {}), catalogue, problems)
+        biology = like.biology if like else _biology(raw.get("biology", {}), catalogue, problems)
         parameters = _parameters(raw.get("parameters", {}), catalogue, patient, problems, warnings)
-        run = check_table(RunSettings, raw.get("run", {}), ("run",), problems)
-        imaging = check_table(ImagingSettings, raw.get("imaging", {}), ("imaging",), problems)
-        outputs = _outputs(raw.get("outputs", {}), catalogue, problems)
+        if like:
+            run, imaging, outputs, protocol = like.run, like.imaging, like.outputs, like.protocol
+        else:
+            run = check_table(RunSettings, raw.get("run", {}), ("run",), problems)
+            imaging = check_table(ImagingSettings, raw.get("imaging", {}), ("imaging",), problems)
+            outputs = _outputs(raw.get("outputs", {}), catalogue, problems)
+            protocol = read_protocol(
+                {k: v for k, v in _table(raw.get("protocol", {})).items() if k != "file"}
+                if isinstance(raw.get("protocol", {}), dict)
+                else raw["protocol"],
+                ("protocol",),
+                problems,
+            )
         piece = check_piece(raw.get("piece"), head, biology, patient, problems)
-        protocol = read_protocol(
-            {k: v for k, v in _table(raw.get("protocol", {})).items() if k != "file"}
-            if isinstance(raw.get("protocol", {}), dict)
-            else raw["protocol"],
-            ("protocol",),
-            problems,
-        )
         calendar = Calendar()
         if protocol is not None and run is not None and patient is not None:
             _targets(protocol, patient, problems)

@@ -20,7 +20,7 @@ from tme_sim.engine.signatures import no_decision
 from tme_sim.jumps import CalendarBuilder
 from tme_sim.network import Network, compose
 from tme_sim.outcome import Outcome, SimulationError, observe_all
-from tme_sim.plan import Plan, declared_parameters, plan_of
+from tme_sim.plan import Plan, drug_parameters, plan_of
 from tme_sim.protocol import deciding
 from tme_sim.protocol.calendar import PROCEDURES
 from tme_sim.protocol.rules import Visits, happened
@@ -75,9 +75,8 @@ def set_up(plan: Plan, *, announce: Callable[[str], None] | None = None) -> SetU
 
 def structures(announce: Callable[[str], None] | None = None) -> Callable[[Plan], SetUp]:
     """A :func:`set_up` for many plans: what is composed and compiled for one serves all of the same structure."""
-    known: dict[tuple, tuple[Network, CompiledModel]] = {}
-    shared: dict[tuple, tuple[dict, dict[str, Parameter], _Filler]] = {}
-    calendars: dict[str, Calendars] = {}
+    known: dict[tuple, _Structure] = {}
+    shared: dict[tuple, tuple[dict, dict[str, Parameter], np.ndarray]] = {}
 
     def make(plan: Plan) -> SetUp:
         timings = {"compose": 0.0, "compile": 0.0}
@@ -85,17 +84,16 @@ def structures(announce: Callable[[str], None] | None = None) -> Callable[[Plan]
         key = (tuple(map(id, plan.mechanisms)), tuple(plan.off), tuple(sorted(plan.hypotheses.items())), slots)
         if key not in known:
             network = _timed(timings, "compose", compose, plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses)
-            known[key] = network, _timed(timings, "compile", compile_model, network, slots, announce)
-        network, model = known[key]
+            model = _timed(timings, "compile", compile_model, network, slots, announce)
+            known[key] = _Structure(network, model)
+        of = known[key]
         if key not in shared or shared[key][0] != plan.drugs:  # variants of one scenario share its drugs
-            parameters, usual = _declared(plan, network, model)
-            shared[key] = plan.drugs, parameters, _Filler(model, usual)
-            calendars.setdefault(model.digest, Calendars(model))
-        _, parameters, filler = shared[key]
-        par, (y0, u0, th) = _timed(timings, "patient", filler.patient, plan)
-        jumps, queue, events, memory = _timed(timings, "calendar", calendars[model.digest].of, plan, th)
-        decide = _timed(timings, "decisions", deciding.decide_for, model) if plan.calendar.ruled else no_decision
-        return SetUp(model, parameters, par, y0, u0, th, jumps, queue, events, memory, decide, timings)
+            shared[key] = plan.drugs, *of.declared(plan)
+        _, parameters, usual = shared[key]
+        par, (y0, u0, th) = _timed(timings, "patient", of.patient, plan, usual)
+        jumps, queue, events, memory = _timed(timings, "calendar", of.calendars.of, plan, th)
+        decide = _timed(timings, "decisions", of.decide) if plan.calendar.ruled else no_decision
+        return SetUp(of.model, parameters, par, y0, u0, th, jumps, queue, events, memory, decide, timings)
 
     return make
 
@@ -174,41 +172,52 @@ def _timed(timings: dict[str, float], phase: str, work, *args, **kwargs):
     return result
 
 
-def _declared(plan: Plan, network: Network, model: CompiledModel) -> tuple[dict[str, Parameter], np.ndarray]:
-    """Declarations of all parameters, and their values in the order of the model."""
-    declared = declared_parameters(plan, network)
-    return declared, np.array([declared[name.split(".")[0]].internal for name in model.parameter_names])
+class _Structure:
+    """A compiled model, and what all plans on it share."""
 
-
-class _Filler:
-    """Parameter vectors of plans on one model."""
-
-    def __init__(self, model: CompiledModel, usual: np.ndarray):
-        self.model, self.usual = model, usual
+    def __init__(self, network: Network, model: CompiledModel):
+        self.network, self.model = network, model
+        self.calendars = Calendars(model)
+        self.bare = {p.name: p for p in network.parameters()}
+        self.usual = np.array([self.bare[name.split(".")[0]].internal for name in model.parameter_names])
         self.places: dict[str, list[int]] = {}  # of a name on its own: for the body, or for all lesions alike
         self.of_lesion: dict[tuple[str, int], int] = {}
-        self.absent: list[int] = []  # where `present` of each lesion stands
+        self.present: list[int] = []  # where `present` of each lesion stands
+        self._decide = None
         for i, name in enumerate(model.parameter_names):
             base, _, lesion = name.partition(".")
             self.places.setdefault(base, []).append(i)
             if lesion:
                 self.of_lesion[base, int(lesion)] = i
                 if base == "present":
-                    self.absent.append(i)
+                    self.present.append(i)
 
-    def patient(self, plan: Plan):
-        """Parameter vector of a plan, and its untreated baseline."""
-        par = self.usual.copy()
+    def declared(self, plan: Plan) -> tuple[dict[str, Parameter], np.ndarray]:
+        """Declarations of all parameters with the plan's drugs, and their values in the order of the model."""
+        more = drug_parameters(plan, self.bare)
+        usual = self.usual.copy()
+        for name, parameter in more.items():
+            usual[self.places.get(name, [])] = parameter.internal
+        return self.bare | more, usual
+
+    def patient(self, plan: Plan, usual: np.ndarray):
+        """Parameter vector of a plan, from the `usual` one, and its untreated baseline."""
+        par = usual.copy()
         for name, value in plan.values.items():
-            for i in self.places.get(name, ()):
-                par[i] = value
+            par[self.places.get(name, [])] = value
         for lesion, given in enumerate(plan.lesions, 1):
             for name, value in given.items():
                 at = self.of_lesion.get((name, lesion))
                 if at is not None:
                     par[at] = value
-        par[self.absent[len(plan.lesions):]] = 0.0
+        par[self.present[len(plan.lesions) :]] = 0.0
         return par, self.model.start(par)
+
+    def decide(self):
+        """The compiled decision function of the model."""
+        if self._decide is None:
+            self._decide = deciding.decide_for(self.model)
+        return self._decide
 
 
 class Calendars:

@@ -80,6 +80,13 @@ def make_patients(
     return [maker.patient(number) for number in range(first, first + n)]
 
 
+@lru_cache(maxsize=64)
+def _arguments(law) -> tuple[str, ...]:
+    import inspect
+
+    return tuple(inspect.signature(law).parameters)
+
+
 @lru_cache(maxsize=4096)
 def _place(name: str) -> int:
     """Number of a draw in the counter of random numbers: of its name, so that new draws move no others."""
@@ -93,17 +100,24 @@ class _Maker:
         self.tied, factor = factor_of(cohort.correlations, last=REST)
         self.factor = factor.tolist()
         self.single = [name for name in cohort.draws if name not in PER_LESION]
+        self.drawn: dict[tuple[int, str, int, int], float] = {}  # of one patient: most draws of an attempt stay
 
     def normal(self, patient: int, name: str, lesion: int = 0, attempt: int = 0) -> float:
         """The standard normal number behind a draw, before correlation."""
-        import numpy as np
+        asked = (patient, name, lesion, attempt)
+        if asked not in self.drawn:
+            import numpy as np
 
-        from tme_sim.engine.rng import PURPOSES, normal_quantile, uniform
+            from tme_sim.engine.rng import PURPOSES, normal_quantile, uniform
 
-        key = (self.seed, patient, lesion, attempt, PURPOSES["patient_parameters"], _place(name))
-        return float(normal_quantile(uniform(*(np.uint64(v) for v in key))))
+            key = (self.seed, patient, lesion, attempt, PURPOSES["patient_parameters"], _place(name))
+            self.drawn[asked] = float(normal_quantile(uniform(*(np.uint64(v) for v in key))))
+        return self.drawn[asked]
 
     def patient(self, number: int) -> VirtualPatient:
+        self.drawn = {}
+        if self.rest is not None:
+            self.rest.read = {}
         refused: dict[str, int] = {}
         for attempt in range(ATTEMPTS):
             values = self.values(number, attempt, 0)
@@ -230,6 +244,7 @@ class _Rest:
         ready = set_up(plan_of(scenario.changed({"patient.lesion": [{"name": "one"}]})))
         self.model, self.par = ready.model, ready.par
         self.known = cohort.catalogue.names()
+        self.read: dict[tuple[str, Any], float] = {}
         self.places = {
             name: self.model.parameter_names.index(full)
             for name in self.known
@@ -253,8 +268,10 @@ class _Rest:
         return True
 
     def internal(self, name: str, value: Any) -> float:
-        quantity = parse_number_or_quantity(value, self.known[name].unit, name)
-        return float(internal(*quantity))
+        if (name, value) not in self.read:
+            quantity = parse_number_or_quantity(value, self.known[name].unit, name)
+            self.read[name, value] = float(internal(*quantity))
+        return self.read[name, value]
 
 
 def followed(cohort: Cohort, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,8 +280,6 @@ def followed(cohort: Cohort, values: Mapping[str, Any]) -> dict[str, Any]:
     Formulas of the liver are those of the model.  BCLC stage A is a single tumour or up to three of at most 3 cm, C is
     invasion, spread or performance status 1, B the rest.
     """
-    import inspect
-
     from tme_sim.mechanisms import liver
 
     draws, known = cohort.draws, cohort.catalogue.parameters
@@ -272,8 +287,7 @@ def followed(cohort: Cohort, values: Mapping[str, Any]) -> dict[str, Any]:
 
     def of(law) -> float:
         given = {"albumin": albumin, "bilirubin": bilirubin}
-        names = inspect.signature(law).parameters
-        return float(law(**{n: given[n] if n in given else known[n].internal for n in names}))
+        return float(law(**{n: given[n] if n in given else known[n].internal for n in _arguments(law)}))
 
     points, albi = of(liver.child_pugh_of), of(liver.albi_formula)
     cm = convert(values["largest_diameter"], draws["largest_diameter"].unit, "cm")

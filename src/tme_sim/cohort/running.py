@@ -141,6 +141,7 @@ def run_trial(
     from tme_sim import observe
     from tme_sim.engine.queue import TICKS_PER_DAY
     from tme_sim.plan import plan_of
+    from tme_sim.simulation import structures
 
     begin = clock.perf_counter()
     chosen = (
@@ -158,6 +159,7 @@ def run_trial(
     store = _Store(out, trial, chosen) if out is not None else None
     # Patients with as many tumours run side by side; a row is the same in any company.
     order = sorted(range(len(chosen)), key=lambda i: (chosen[i].lesions, i))
+    set_up = structures(announce)
     parts = [order[at : at + chunk] for at in range(0, len(order), chunk)]
     found: dict[str, dict[int, dict]] = {arm.name: {} for arm in trial.arms}
     total, done, simulated = len(chosen) * len(trial.arms), 0, 0
@@ -165,7 +167,7 @@ def run_trial(
         for arm in trial.arms:
             rows = store.read(arm.name, number, part) if store is not None else None
             if rows is None:
-                rows = _rows(arm, [chosen[i] for i in part], jobs, announce)
+                rows = _rows(arm, [chosen[i] for i in part], jobs, set_up)
                 simulated += len(part)
                 if store is not None:
                     store.write(arm.name, number, part, rows)
@@ -206,7 +208,7 @@ def _repeat(trial: Trial, place: int) -> int:
     return min(place // trial.n, trial.repeats - 1)
 
 
-def _rows(arm: Arm, patients: Sequence[VirtualPatient], jobs: int | None, announce) -> list[dict]:
+def _rows(arm: Arm, patients: Sequence[VirtualPatient], jobs: int | None, set_up=None) -> list[dict]:
     """Rows of patients in an arm, as they are stored: status, message, summary."""
     from tme_sim.ensemble import BAD_INPUT, run_rows
     from tme_sim.plan import plan_of
@@ -217,8 +219,7 @@ def _rows(arm: Arm, patients: Sequence[VirtualPatient], jobs: int | None, announ
             plans.append(plan_of(arm.scenario.changed(patient.changes)))
         except InputError as error:
             bad[i] = {"status": BAD_INPUT, "message": str(error), "summary": {}}
-    told = (lambda text: announce(text) if "rows done" not in text else None) if announce is not None else None
-    done = iter(run_rows(plans, threads=jobs, announce=told))
+    done = iter(run_rows(plans, threads=jobs, set_up=set_up))
     out = []
     for i in range(len(patients)):
         if i in bad:
