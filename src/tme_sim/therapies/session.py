@@ -49,7 +49,8 @@ LOST_SUBSTASIS_RABBIT = Parameter("lost_substasis_rabbit", 0.37, "1", VX2, "high
 RIM_SPARING = Parameter("rim_sparing", 0.4, "1", f"{VX2}: what is left lies at the rim; the ratio is not measured",
                         "assumed", 0.1, 0.8, "occlusion of the rim over that of the core")
 LOBAR = Parameter("lobar", 0.85, "1", "DOI 10.1002/hep.24246: necrosis 52.8 % lobar against 75.1 % superselective; "
-                  "chosen within the range so that lobar necrosis comes near 52.8 %", "low", 0.5, 0.9,
+                  "fitted by hand on one patient, within the range; a cohort's lobar necrosis stays lower (36 %)",
+                  "low", 0.5, 0.9,
                   "occlusion of a lobar over that of a superselective session")
 TISSUE_LEVEL = Parameter("tissue_level", 5.0, "umol/L", NAMUR, "high", 2.0, 10.0,
                          "tissue doxorubicin near beads 8 h after a mean dose of 112 mg")
