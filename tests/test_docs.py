@@ -23,13 +23,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/files.md", "docs/protocols.md")
-TUTORIALS = ("docs/tutorials/first_run.md", "docs/tutorials/timing_study.md")
+PAGES = (
+    "README.md", "CONTRIBUTING.md", "docs/files.md", "docs/protocols.md", "docs/tutorials/own_protocol.md",
+    "docs/tutorials/mechanism.md", "docs/tutorials/drug.md",
+)  # fmt: skip
+TUTORIALS = (
+    "docs/tutorials/first_run.md", "docs/tutorials/timing_study.md", "docs/tutorials/virtual_trial.md",
+    "docs/tutorials/agent_snapshots.md",
+)  # fmt: skip
 ALL_PAGES = (
     *PAGES,
     *TUTORIALS,
-    "docs/tutorials/virtual_trial.md",
-    "docs/tutorials/agent_snapshots.md",
     "docs/credibility.md",
     "docs/decisions.md",
     "docs/index.md",
@@ -219,7 +223,7 @@ def test_a_mechanism_in_one_file(pages):
     from tme_sim.results import Run
     from tme_sim.scenario import Scenario
 
-    page = pages("CONTRIBUTING.md")
+    page = pages("docs/tutorials/mechanism.md")
     with_, without = Run.load(page.folder / "runs/lactate"), Run.load(page.folder / "runs/no_effect")
     alone = page.names["simulate"](Scenario.load(page.folder / "configs/emerald1.toml"))
     assert "lactate" in with_ and "lactate" not in alone and with_.units["lactate.1"] == "mmol/L"
@@ -239,7 +243,7 @@ def test_a_mechanism_in_one_file(pages):
 def test_a_mechanism_of_ones_own_rests_untreated(pages):
     from tme_sim.scenario import Scenario
 
-    page = pages("CONTRIBUTING.md")
+    page = pages("docs/tutorials/mechanism.md")
     changes = {"run.duration": "1 day"}
     quiet = Scenario.load(page.folder / "configs/untreated.toml", changes, mechanisms=[page.folder / "my_mechanisms"])
     run = page.names["simulate"](quiet)
@@ -251,7 +255,7 @@ def test_a_mechanism_with_a_mistake_is_refused_with_the_repair(pages, tmp_path):
     from tme_sim.compiler.unitcheck import check
     from tme_sim.network import NetworkError, compose
 
-    text = (pages("CONTRIBUTING.md").folder / "my_mechanisms/lactate.py").read_text()
+    text = (pages("docs/tutorials/mechanism.md").folder / "my_mechanisms/lactate.py").read_text()
     for i, (old, new, told) in enumerate(
         (
             ("k_lactate, perfusion)", "k_lactate, perfusoin)", 'did you mean "perfusion"'),
@@ -275,7 +279,7 @@ def test_a_drug_in_one_file(pages):
     from tme_sim.therapies.exposure import computed
     from tme_sim.therapies.library import Library
 
-    page = pages("CONTRIBUTING.md")
+    page = pages("docs/tutorials/drug.md")
     drug, run = page.names["drug"], page.names["run"]
     assert "tislelizumab" not in Library().names() and drug.slot == "pd1"
     for row in drug.published:
@@ -299,7 +303,8 @@ def test_a_scenario_with_an_unknown_drug_names_the_library():
     from tme_sim.diagnostics import InputError
     from tme_sim.scenario import Scenario
 
-    text = next(b for _, i, b in BLOCK.findall((ROOT / "CONTRIBUTING.md").read_text()) if i == "tace_tislelizumab.toml")
+    page = (ROOT / "docs/tutorials/drug.md").read_text()
+    text = next(b for _, i, b in BLOCK.findall(page) if i == "tace_tislelizumab.toml")
     with pytest.raises(InputError, match="tislelizumab"):
         Scenario.from_text(text)
 
@@ -483,6 +488,16 @@ def test_paths_named_in_tables_exist():
 def test_pictures_are_small():
     for picture in (ROOT / "docs/images").iterdir():
         assert picture.suffix == ".png" and picture.stat().st_size < 300_000, picture
+
+
+def test_all_seven_tutorials_are_executed():
+    asked = {"first_run", "own_protocol", "mechanism", "drug", "timing_study", "virtual_trial", "agent_snapshots"}
+    assert {path.stem for path in (ROOT / "docs/tutorials").glob("*.md")} == asked
+    assert {Path(name).stem for name in (*PAGES, *TUTORIALS) if "tutorials" in name} == asked
+    for name in (*PAGES, *TUTORIALS):
+        if "tutorials" in name:
+            text = (ROOT / name).read_text()
+            assert re.search(r"^\$ tme-sim ", text, re.M) or "```python\n" in text, name
 
 
 def test_the_site_lists_every_page_that_is_written_by_hand():
