@@ -1,14 +1,17 @@
 """Every drug's kinetics against published half-lives, peaks, troughs, exposures and accumulation.
 
-The figures stand in the [published] tables of the drug files, each with its source and tolerance.
+The figures stand in the [published] tables of the drug files, each with its source and tolerance; docs/drugs.md shows
+them beside ours and is written by `python tests/therapies/test_published_kinetics.py`.
 """
 
 import math
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import pytest
 
-from tme_sim.quantities import internal
+from tme_sim.quantities import internal, to_display
 from tme_sim.therapies.drug import Kinetics
 from tme_sim.therapies.exposure import computed, half_lives, repeated_doses
 from tme_sim.therapies.library import Library
@@ -23,12 +26,71 @@ def ratio(drug, row):
     return computed(drug, row) / row.value.value
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "drugs.md"
+HEAD = """# Kinetics of the drugs
+
+Published half-lives, peaks, troughs, exposures and accumulation of every drug of the library, and what its kinetics give for
+the same patient, dose and day. They are input checks: most rows were known when the values were chosen. A row beyond its
+tolerance fails the tests. Values, covariates and sources stand in `src/tme_sim/therapies/drugs/NAME.toml`;
+`tme-sim describe` tells how drugs act, and [CONTRIBUTING](contributing.md) how to add one.
+
+Accumulation is steady state over first dose. Of apatinib and tremelimumab only half-lives could be read, of orantinib
+only accumulation; that of brivanib is recalled, and that of sintilimab is the middle of its class.
+
+| drug | figure | published | ours | unit | tolerance | source |
+|---|---|---|---|---|---|---|
+"""
+WORDS = {
+    "half_life": "half-life", "half_life_between": "half-life", "clearance": "clearance", "steady_volume": "steady volume",
+    "peak": "peak", "trough": "trough", "auc": "area under the curve", "accumulation_auc": "accumulation, area",
+    "accumulation_peak": "accumulation, peak", "accumulation_trough": "accumulation, trough",
+}  # fmt: skip
+
+
+@cache
+def found_for(name, i):
+    drug = LIBRARY.get(name)
+    return computed(drug, drug.published[i])
+
+
+def figure_of(row):
+    """A published figure in words."""
+    words = [WORDS[row.quantity]]
+    if row.phase:
+        words.append(f"phase {row.phase}")
+    if row.window:
+        words.append(f"day {row.window[0]:g} to {row.window[1]:g}")
+    if row.dose:
+        milligrams = row.dose.milligrams(internal("70 kg"), internal("1.8 m^2"))
+        every = f" every {row.dose.interval:g} d" if math.isfinite(row.dose.interval) else ""
+        words.append(f"{to_display(milligrams, 'mg'):.4g} mg{every}" + (f", dose {row.doses}" if every else ""))
+    if row.at == "end":
+        words.append("late")
+    return ", ".join([*words, *(f"{k.replace('_', ' ')} {v}" for k, v in row.conditions.items())])
+
+
+def page():
+    """The text of docs/drugs.md."""
+    lines = []
+    for name, i in ROWS:
+        row = LIBRARY.get(name).published[i]
+        unit = "" if row.value.unit == "1" else row.value.unit
+        source = row.value.source.replace("|", "/")
+        lines.append(f"| {name} | {figure_of(row)} | {row.value.value:g} | {found_for(name, i):.4g} | {unit} | "
+                     f"{100 * row.tolerance:g} % | {source} |")  # fmt: skip
+    return HEAD + "\n".join(lines) + "\n"
+
+
+def test_the_page_of_drugs_is_the_one_shown():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python tests/therapies/test_published_kinetics.py"
+
+
 @pytest.mark.parametrize(("name", "i"), ROWS, ids=lambda x: str(x))
 def test_published_figure_is_met(name, i):
     """The library's kinetics give the published figure within the row's tolerance."""
     drug = LIBRARY.get(name)
     row = drug.published[i]
-    found = computed(drug, row)
+    found = found_for(name, i)
     assert abs(found / row.value.value - 1.0) <= row.tolerance, (
         f"{name} {row.quantity}: {found:.4g} against {row.value.value:g} {row.value.unit} of {row.value.source}"
     )
@@ -137,3 +199,7 @@ def test_clearance_drifts_between_its_published_ends():
     assert kinetics.clearance(0.0) == pytest.approx(ends[0])
     assert kinetics.clearance(math.inf) == pytest.approx(ends[1], rel=1e-3)
     assert kinetics.clearance(kinetics.T50) == pytest.approx(math.sqrt(ends[0] * ends[1]), rel=1e-3)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
