@@ -18,6 +18,7 @@ from tme_sim.cli import cli
 from tme_sim.diagnostics import InputError
 from tme_sim.study import Interrupted, open_store, run_study, run_table
 from tme_sim.study.execute import BATCH
+from tme_sim.study.reading import study_from_text
 
 SIX = MDSC.replace('"0.05 1/day"', '"0.05 1/day", "0.06 1/day"') + START
 FAULT = "TME_SIM_TEST_FAULT"
@@ -323,3 +324,39 @@ def test_a_sweep_that_is_stopped_goes_on_to_the_same_table(way, tmp_path):
     assert len(store_rows := set(made.keys)) == len(store_rows) == 1500
     some = made.with_points(made.points()[::150])
     assert same(run_table(some, threads=1), {n: v[::150] for n, v in table.items()})
+
+
+AGENTS = """schema = 1
+name = "cells"
+base = "{root}/configs/agents_emerald1.toml"
+[set]
+"run.duration" = "3 day"
+"piece.size" = "0.2 mm"
+"piece.snapshots" = []
+[[factor]]
+name = "mdsc_death"
+key = "parameters.k_MDSC_death"
+values = ["0.02 1/day", "0.2 1/day"]
+"""
+
+
+def test_a_study_of_runs_cell_by_cell_has_a_longer_timeout_and_keeps_no_trajectories(tmp_path):
+    text = AGENTS.format(root=ROOT)
+    assert study_from_text(text, "study.toml").timeout == 6 * 3600
+    assert study_from_text(text.replace("[set]", 'timeout = "1 h"\n[set]'), "study.toml").timeout == 3600
+    with pytest.raises(InputError, match="runs = true"):
+        study_from_text(text + '[outputs]\ntrajectories = ["MDSC"]\ndays = [1]\n', "study.toml")
+
+
+@pytest.mark.slow
+def test_runs_cell_by_cell_go_to_processes_one_by_one(tmp_path):
+    from tme_sim.ensemble import run_rows
+
+    made = study_from_text(AGENTS.format(root=ROOT), "study.toml")
+    with run_study(made, tmp_path / "s") as store:
+        table = store.table(made)
+    assert list(table["status"]) == ["ok", "ok"]
+    alone = run_rows([made.plan(made.points()[1])])[0].summary
+    for name, value in alone.items():
+        if isinstance(value, (int, float)):
+            assert table[name][1] == value or value != value

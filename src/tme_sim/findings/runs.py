@@ -78,7 +78,7 @@ class Runs:
         from tme_sim.study import run_study
         from tme_sim.study.execute import in_process
 
-        few = self.jobs is None and len(asked) < FEW and not asked.outputs.runs
+        few = self.jobs is None and len(asked) < FEW and not (asked.outputs.runs or asked.agents)
         engine = in_process(self.runner) if few or self.jobs == 0 else None
         with run_study(asked, self.store, self.jobs, self.yes, self._told, engine=engine) as kept:
             return dict(kept.table(asked))

@@ -99,6 +99,11 @@ class Study:
         """Factors of the design, then those of the patients."""
         return (*self.factors, *self.patient_factors)
 
+    @property
+    def agents(self) -> bool:
+        """Whether some arm runs cell by cell: such a run is a task of its own, for a process of its own."""
+        return any(self.scenario_of_arm(arm.name).tissue == "agents" for arm in self.arms)
+
     def factor(self, name: str) -> Factor:
         """The factor called `name`.
 

@@ -36,6 +36,7 @@ TIMEOUT = "timeout"
 BATCH = 128  # runs of one task: two fillings of the lanes, and a report every few seconds
 WORTH_A_WORKER = 50  # runs for which one more process pays for its start
 SECONDS_PER_RUN = 0.025  # of a core, for two years and one lesion; replaced by what a store has seen
+SECONDS_PER_DAY_OF_CELLS = 0.5  # of a core, for a piece of one square millimetre; replaced in the same way
 BYTES_PER_ROW = 1000
 MANY, LONG, LARGE = 20_000, 1800.0, 2e9  # runs, seconds and bytes from which --yes is asked for
 
@@ -137,7 +138,7 @@ def run_study(
         planned = len(study) if ordinals is None else len(ordinals)
         sink = _Sink(store, study, missing, planned, progress)
         if wanted is None:
-            jobs = min(jobs, max(1, len(missing) // WORTH_A_WORKER))
+            jobs = min(jobs, max(1, len(missing) // (1 if study.agents else WORTH_A_WORKER)))
         tasks = list(_tasks(study, missing, max(jobs, 1)))
         run = engine or (_here if jobs == 0 else _processes)
         if tasks:
@@ -202,7 +203,9 @@ def estimate(study: Study, out: str | Path, jobs: int | None = None, ordinals: S
     else:
         missing = len(set(study.keys if ordinals is None else [study.keys[i] for i in ordinals]))
     days = float(internal(*study.base.run.duration))
+    noted = per_run is not None
     per_run = per_run or SECONDS_PER_RUN * (0.3 + 0.7 * days / 730.0) * max(1, len(study.base.patient.lesion))
+    per_run = per_run if noted or not study.agents else SECONDS_PER_DAY_OF_CELLS * days
     per_row = per_row or BYTES_PER_ROW + 8 * len(study.outputs.columns)
     if study.outputs.runs:
         every = float(internal(*study.base.run.output_every))
@@ -243,7 +246,7 @@ def _tasks(study: Study, missing: Sequence[int], jobs: int) -> Iterator[Task]:
     order = list(missing)
     if choices or len(study.arms) > 1:
         order.sort(key=lambda i: (points[i][1], *(str(points[i][0].get(c, "")) for c in choices)))
-    size = 8 if study.outputs.runs else max(1, min(BATCH, -(-len(order) // jobs)))
+    size = 1 if study.agents else 8 if study.outputs.runs else max(1, min(BATCH, -(-len(order) // jobs)))
     for begin in range(0, len(order), size):
         yield Task(study, tuple(order[begin : begin + size]))
 
@@ -293,7 +296,7 @@ class _Sink:
     def finish(self, jobs: int = 1) -> None:
         """Commit the rest, and note how long a run took of a core."""
         self.flush()
-        if self.seconds and self.done >= 50:
+        if self.seconds and self.done >= (2 if self.study.agents else 50):
             self.store.note("seconds_per_run", self.seconds / self.done)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +35,7 @@ RESERVED = ("arm", "replicate", "status", "message")
 WHOLE_KEYS = ("times", "maximum", "maximum_per_lesion", "number", "seed", "targets", "per_organ", "max_steps")
 DATE_KEYS = ("start", "until")
 MOST_POINTS = 50_000_000
+HOURS_OF_CELLS = 6  # timeout of a run cell by cell, where the study names none
 
 
 class FactorTable(Model):
@@ -105,7 +107,7 @@ class Header(Model):
     question: str = Field("", max_length=2000, description="what the study asks")
     base: str = Field(max_length=400, description="scenario file, from the folder of the study")
     seed: int = Field(1, ge=0, lt=2**63, description="of the design's own random numbers")
-    timeout: str = Field("120 s", max_length=64, description="a run is given up after this time")
+    timeout: str = Field("120 s", max_length=64, description="a run is given up after this time; cell by cell 6 h")
 
 
 SECTIONS = ("set", "factor", "arm", "design", "replicates", "outputs", "surface", "optimise")  # the last two: findings
@@ -162,6 +164,12 @@ def study_from_text(text: str, name: str = "study.toml", *, mechanisms: Sequence
         mechanisms=tuple(map(str, mechanisms)), text=text,
     )  # fmt: skip
     made = _tried_arms(made, problems)
+    if made.agents:
+        if "timeout" not in head.model_fields_set:
+            made = replace(made, timeout=HOURS_OF_CELLS * 3600.0)
+        if made.outputs.columns:
+            problems.add(("outputs", "trajectories"), (
+                "are not kept of runs cell by cell; take endpoints, or whole run folders with runs = true"))
     whole = _with_factors(made, factors, draws, problems)
     whole = _with_derived(whole, derived, problems)
     whole = _with_rows(whole, design, replicates, folder, problems)
@@ -281,8 +289,6 @@ def _outputs(table: OutputsTable, base: Scenario, problems: Problems) -> Outputs
 
 
 def _with_factors(study: Study, tables: list, draws: list, problems: Problems) -> Study:
-    from dataclasses import replace
-
     taken: dict[str, str] = {}
     known = [a.name for a in study.arms]
     made: list[list[Factor]] = [[], []]
@@ -485,8 +491,6 @@ def _try(study: Study, factor: Factor, key: Key, problems: Problems, warnings: l
 
 def _with_derived(study: Study, tables: list[tuple[Key, DerivedTable]], problems: Problems) -> Study:
     """The study with its derived columns, and the names of all endpoints checked."""
-    from dataclasses import replace
-
     outcomes, texts = outcomes_of(study), texts_of()
     made: list[Derived] = []
     numbers = [*(f.name for f in study.all_factors if not f.is_choice), *outcomes]
@@ -519,8 +523,6 @@ def _with_derived(study: Study, tables: list[tuple[Key, DerivedTable]], problems
 def _with_rows(
     study: Study, design: DesignTable, replicates: ReplicatesTable, folder: Path, problems: Problems
 ) -> Study:
-    from dataclasses import replace
-
     if problems:
         return study
     if not study.factors and design.kind != "grid":
