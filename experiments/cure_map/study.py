@@ -1,7 +1,7 @@
 """How likely a session kills every cell of a piece, by how much it closes and how much drug it leaves; and for how long
 a second, mild session changes the odds.
 
-    python experiments/cure_map/study.py            # a quarter of an hour on one core
+    python experiments/cure_map/study.py            # five minutes on one core
     python experiments/cure_map/study.py --figure   # draws results.json again
 
 The body is held as it is untreated (no primed T cells arrive), so this is about vessels, oxygen, drug and chance.
@@ -25,11 +25,11 @@ from tme_sim.tissue.settings import Tissue
 from tme_sim.tissue.step import step
 
 HERE = Path(__file__).parent
-LOST = (0.5, 0.7, 0.85, 0.95)  # share of open vessels that the session closes
-DOSES = (0.0, 25.0, 50.0)  # mg of doxorubicin
+LOST = (0.5, 0.7, 0.85, 0.95, 0.98, 1.0)  # share of open vessels that the session closes
+DOSES = (0.0, 50.0)  # mg of doxorubicin
 SECOND = (1, 7, 21)  # days of a second session after the first
 MILD = 0.3  # of the vessels open then, without drug
-DAYS, SIZE, REPEATS = 42, 0.4, 6
+DAYS, SIZE, REPEATS = 28, 0.4, 4
 TEXT = """
 schema = 1
 name = "cure"
@@ -124,7 +124,7 @@ def figure(found: dict) -> None:
     left.set_yticks(range(len(found["doses"])), [f"{v:g}" for v in found["doses"]])
     left.set_xlabel("vessels closed (%)")
     left.set_ylabel("doxorubicin (mg)")
-    left.set_title("pieces without a living cell within six weeks", fontsize=7, loc="left")
+    left.set_title("pieces without a living cell within four weeks", fontsize=7, loc="left")
     fig.colorbar(image, ax=left, shrink=0.8).ax.tick_params(labelsize=6.5)
     days = [int(d) for d in found["second"] if d != "none"]
     n = 2 * found["repeats"]

@@ -3,6 +3,7 @@
     python -m tests.evidence            run it, say what changed since it was written
     python -m tests.evidence --write    renew board.json and docs/evidence.md, and give the line for the changelog
     python -m tests.evidence --fresh    run every experiment again, whatever the cache holds
+    python -m tests.evidence --write --only agents    renew the rows of one fidelity, keep the others as they are
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import sys
 
 from tests.evidence import board
+from tests.evidence.rows import FIDELITIES, ROWS
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,8 +21,13 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.evidence", description="The board of published observations.")
     parser.add_argument("--write", action="store_true", help="renew board.json and docs/evidence.md")
     parser.add_argument("--fresh", action="store_true", help="run every experiment again, whatever the cache holds")
+    parser.add_argument("--only", choices=FIDELITIES, help="run the rows of this fidelity; the others as they are written")
     asked = parser.parse_args(argv)
-    found = board.entries(announce=lambda text: print(f"running {text}", file=sys.stderr, flush=True), known=not asked.fresh)
+    rows = [row for row in ROWS if asked.only in (None, row.fidelity)]
+    found = board.entries(rows, lambda text: print(f"running {text}", file=sys.stderr, flush=True), not asked.fresh)
+    if asked.only is not None:
+        known = {e.row.name: e for e in [*board.stored(), *found]}
+        found = [known[row.name] for row in ROWS if row.name in known]
     before = {e.row.name: e.met for e in board.stored()} if board.BOARD.is_file() else {}
     changed = [e for e in found if before.get(e.row.name) != e.met]
     if asked.write:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.evidence import body, clinic
+from tests.evidence import body, clinic, tissue
 from tests.evidence.rows import ROLES, ROWS, Row
 from tme_sim.engine.cache import cache_root, private_folder
 
@@ -45,12 +45,15 @@ class Entry:
 
 
 @cache
-def sources() -> str:
-    """Digest of every source that a figure rests on."""
+def sources(fidelity: str) -> str:
+    """Digest of every source that a figure rests on; agent tissue is nothing to densities."""
     h = hashlib.blake2b(digest_size=12)
-    files = [*(ROOT / "src" / "tme_sim").rglob("*.py"), *(ROOT / "src" / "tme_sim").rglob("*.toml"),
-             *(HERE / f"{name}.py" for name in ("world", "body", "clinic"))]  # fmt: skip
+    package, agents = ROOT / "src" / "tme_sim", fidelity == "agents"
+    own = ("world", "body", "clinic", *(("tissue",) if agents else ()))
+    files = [*package.rglob("*.py"), *package.rglob("*.toml"), *(HERE / f"{name}.py" for name in own)]
     for path in sorted(files):
+        if not agents and package / "tissue" in path.parents:
+            continue
         h.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return h.hexdigest()
 
@@ -58,7 +61,7 @@ def sources() -> str:
 def run(row: Row, announce: Callable[[str], None] | None = None, known: bool = True) -> dict[str, list[float]]:
     """Quantities of the experiment of a row, from the cache where `known`."""
     key = json.dumps([row.experiment, row.argument, sorted(row.hypotheses.items())])
-    name = hashlib.blake2b(f"{sources()}{key}".encode(), digest_size=12).hexdigest()
+    name = hashlib.blake2b(f"{sources(row.fidelity)}{key}".encode(), digest_size=12).hexdigest()
     kept = cache_root() / "evidence" / f"{name}.json"
     if known and kept.is_file():
         try:
@@ -67,7 +70,7 @@ def run(row: Row, announce: Callable[[str], None] | None = None, known: bool = T
             pass  # damaged: made again
     if announce is not None:
         announce(f"{row.experiment} {row.argument} {dict(row.hypotheses) or ''}".rstrip())
-    function = getattr(body, row.experiment, None) or getattr(clinic, row.experiment)
+    function = next(getattr(m, row.experiment) for m in (body, clinic, tissue) if hasattr(m, row.experiment))
     arguments = [a for a in (row.argument, dict(row.hypotheses)) if a]
     found = {name: [float(v) for v in values] for name, values in function(*arguments).items()}
     private_folder(kept.parent)
@@ -157,7 +160,10 @@ line in the [changelog](../CHANGELOG.md).
 * **Tolerance**: that of the source (interval, spread, range) where it gives one; otherwise as said.
 * Rows of the same observation under two hypotheses are rivals: not both sources can be right.
 
-All rows are of the fidelity `density`. Follow-up times that a source does not give are assumed (`tests/evidence/clinic.py`).
+* **Fidelity**: densities, or agent tissue (`tests/evidence/tissue.py`). For the latter the range is over pieces: other vessels by
+  chance, or other patients; a single figure has none.
+
+Follow-up times that a source does not give are assumed (`tests/evidence/clinic.py`).
 Outcomes of trials that combine embolisation with drugs are withheld: they never appear here.
 
 """
@@ -171,12 +177,12 @@ def page(found: list[Entry]) -> str:
     for role in reversed(ROLES):
         group = [e for e in found if e.row.role == role]
         out.append(f"## {role.capitalize()}: {sum(e.met for e in group)} of {len(group)} met\n\n")
-        out.append("| observation | observed | tolerance | figure | range | unit | met | source |\n|---|---|---|---|---|---|---|---|\n")
+        out.append("| observation | fidelity | observed | tolerance | figure | range | unit | met | source |\n|---|---|---|---|---|---|---|---|---|\n")
         for e in group:
             r = e.row
             choice = "".join(f" ({slot} = {c})" for slot, c in r.hypotheses.items())
             ends = "-" if e.range is None else f"{number(e.range[0])} to {number(e.range[1])}"
-            out.append(f"| {r.observation}{choice} | {r.observed} | {r.low:g} to {r.high:g}: {r.tolerance} | "
+            out.append(f"| {r.observation}{choice} | {r.fidelity} | {r.observed} | {r.low:g} to {r.high:g}: {r.tolerance} | "
                        f"{number(e.figure)} | {ends} | {r.unit} | {'met' if e.met else '**not met**'} | {r.source} |\n")  # fmt: skip
         out.append("\n")
     met, missed = counts(found)

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tests.evidence.tissue_rows import agent_rows
+
 ROLES = ("input check", "fitted", "predicted")
-FIDELITIES = ("density",)
+FIDELITIES = ("density", "agents")
 
 
 @dataclass(frozen=True)
@@ -312,4 +314,5 @@ ROWS: tuple[Row, ...] = (
             BINOMIAL, "predicted", "systemic", "objective", argument="nivolumab", hypotheses={"killing.oxygen": choice})
         for choice, words in (("none", "oxygen does not limit killing"), ("direct", "oxygen limits killing"))
     ),
+    *agent_rows(Row),
 )  # fmt: skip

@@ -27,7 +27,7 @@ def responding(ticks: int) -> np.ndarray:
 
 
 def test_splitting_of_fields_and_traits_is_of_first_order():
-    """Halving the step halves the error against a step of 2.5 minutes, within a quarter (M16)."""
+    """Halving the step halves the error against a step of 2 minutes, within a quarter (M16)."""
     finest = responding(2)
     errors = np.array([np.abs(responding(t) / finest - 1.0).max() for t in (60, 30, 15)])
     slopes = np.log2(errors[:-1] / errors[1:])
