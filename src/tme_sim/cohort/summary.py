@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim.cohort.benefit import benefit_of
+from tme_sim.cohort.choice import choice_of
 from tme_sim.cohort.running import DAYS_PER_MONTH, TrialResult
 from tme_sim.cohort.survival import curve_of, hazard_ratio, proportional
 from tme_sim.criteria import CRITERIA
@@ -43,6 +44,8 @@ def summarise(result: TrialResult) -> dict[str, Any]:
     }
     found = {f"{b} vs {a}": benefit_of(result, a, b) for a, b in pairs(names)}
     out["benefit"] = {name: one.as_dict() for name, one in found.items() if one is not None}
+    ruled = {f"{b} vs {a}": choice_of(result, a, b) for a, b in pairs(names)}
+    out["choice"] = {name: one.as_dict() for name, one in ruled.items() if one is not None}
     if result.trial.repeats > 1:
         out["over_repeats"] = _over_repeats(result)
     return out

@@ -11,26 +11,34 @@ from tme_sim.export import KINDS
 
 RUN_KINDS = ("csv", "parquet", "xarray")
 TISSUE_KINDS = {"vtk": ".pvd", "ome-tiff": ".tif"}
+PETAB = "petab"
 
 
 @click.command()
-@click.argument("kind", type=click.Choice((*RUN_KINDS, *TISSUE_KINDS, *KINDS)))
+@click.argument("kind", type=click.Choice((*RUN_KINDS, *TISSUE_KINDS, *KINDS, PETAB)))
 @click.argument("source")
-@click.option("--out", required=True, metavar="FILE", help="File to write.")
+@click.option("--out", required=True, metavar="FILE", help="File to write; of petab a new folder.")
 @force_file
 @folders
 @guarded
 def export(kind: str, source: str, out: str, force: bool, mechanisms: tuple[str, ...]) -> None:
     """Write a run or a study's store (csv, parquet, xarray), or a model (sbml, omex, equations, parameters, odd).
 
-    The snapshots of agent tissue go to ParaView (vtk) and to Fiji or napari (ome-tiff).
+    The folder of a finished calibration becomes a problem for other tools of fitting (petab).  The snapshots of agent
+    tissue go to ParaView (vtk) and to Fiji or napari (ome-tiff).
 
     \b
     tme-sim export csv runs/emerald1-1 --out emerald1.csv
     tme-sim export parquet stores/timing --out timing.parquet
     tme-sim export ome-tiff runs/agents_emerald1-1 --out tissue.ome.tif
     tme-sim export sbml configs/emerald1.toml --out emerald1.xml
+    tme-sim export petab fits/default --out problem
     """
+    if kind == PETAB:
+        from tme_sim.export.petab import write_petab
+
+        click.echo(f"written to {write_petab(source, out)}")
+        return
     output_file(out, force=force)
     if kind in RUN_KINDS and _is_store(source):
         from tme_sim.study.store import open_store

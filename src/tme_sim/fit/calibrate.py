@@ -25,6 +25,7 @@ from tme_sim.fit.design import Rows, simulate_pairs
 from tme_sim.fit.emulator import Emulator, fit_emulator
 from tme_sim.fit.likelihood import log_likelihood
 from tme_sim.fit.posterior import FORMAT, model_digest, posterior_text
+from tme_sim.fit.regressions import REGRESSIONS, regressions
 from tme_sim.fit.runs import RunStore
 from tme_sim.fit.sampler import Priors, Sample, effective_size, r_hat, smc
 from tme_sim.fit.targets import FitProblem
@@ -114,6 +115,7 @@ def _calibrate(problem: FitProblem, run: Simulate, out: str | Path | None) -> Re
     data = _data(problem, waves, choice, nuisance, samples, emulators, members, weights, after - before, history)
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
+        write_file(Path(out) / REGRESSIONS, json_text(regressions(problem, choice, emulators, nuisance)).encode())
         write_file(Path(out) / "posterior.json", posterior_text(data).encode())
     return Result(data, choice, tuple(emulators), samples[0])
 

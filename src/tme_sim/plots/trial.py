@@ -48,6 +48,7 @@ FIGURES = {
     "progression": "How does first progression look?",
     "paired": "What does each patient gain by the other arm?",
     "benefit": "Who benefits, and can it be told at entry?",
+    "choice": "Which arm for whom, by tumour burden and portal invasion?",
 }
 
 
@@ -66,6 +67,11 @@ def trial_figures(result: Any, courses: Mapping[str, Sequence[Mapping[str, Any]]
         benefit = benefit_figure(result)
         if benefit is not None:
             out["benefit"] = benefit
+        from tme_sim.plots.choice import choice_figure
+
+        choice = choice_figure(result)
+        if choice is not None:
+            out["choice"] = choice
     return out
 
 

@@ -1,0 +1,103 @@
+"""Which of two arms for whom: gain by tumour burden and portal invasion, and what choosing by these two is worth.
+
+The rule gives a patient the arm that did better, on average, in patients of the same stratum; it is made from nine
+tenths of the patients and judged on the other tenth, in turn, so that no patient is judged by a rule that has seen him.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tme_sim.cohort.benefit import FEWEST, FOLDS, GAIN
+from tme_sim.cohort.running import DAYS_PER_MONTH, TrialResult
+
+__all__ = ["CUTS", "Choice", "Stratum", "choice_of", "chosen"]
+
+CUTS = (7.0, 11.0)  # diameter in cm plus number; 7 and 11 are those of the six-and-twelve and seven-eleven rules
+LEAST = 5  # patients of a stratum, below which the average over all decides
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """Patients of a burden, with or without portal invasion: `gain` in months of the second arm over the first, its
+    standard error, and which shares gain `GAIN` months or more by either."""
+
+    burden: int
+    invasion: bool
+    n: int
+    gain: float
+    error: float
+    second: float
+    first: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a choice is worth.
+
+    `months` without progression, mean, if all get the `first` arm, all the `second`, each the arm of the rule, and each
+    the better one, which nobody can know; `worth` of the rule over the better of the two arms for all, with its
+    standard error; and of the `clear` patients, to whom one arm gives `GAIN` months or more, the share whom the rule
+    gives it (`right`).
+    """
+
+    first: str
+    second: str
+    strata: Sequence[Stratum]
+    months: tuple[float, float, float, float]
+    worth: float
+    worth_error: float
+    right: float
+    clear: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For ``summary.json``."""
+        names = ("all_first", "all_second", "by_rule", "better_of_both")
+        return {
+            "strata": [vars(s) for s in self.strata], "months": dict(zip(names, self.months, strict=True)),
+            "worth": self.worth, "worth_error": self.worth_error, "right": self.right, "clear": self.clear,
+        }  # fmt: skip
+
+
+def choice_of(result: TrialResult, first: str, second: str) -> Choice | None:
+    """The choice between two arms; None with fewer than `FEWEST` patients or where burden is not drawn."""
+    values = result.values
+    if len(result.follow_up) < FEWEST or not values or not {"burden", "portal_invasion"} <= set(values[0]):
+        return None
+    burden = np.digitize([float(v["burden"]) for v in values], CUTS)
+    invasion = np.array([bool(v["portal_invasion"]) for v in values])
+    months = [result.column(arm, "pfs").astype(np.float64) / DAYS_PER_MONTH for arm in (first, second)]
+    folds = np.array([row["patient"] for row in result.rows[first]]) % FOLDS
+    return chosen(first, second, months[0], months[1], burden, invasion, folds)
+
+
+def chosen(first: str, second: str, one: np.ndarray, two: np.ndarray, burden: np.ndarray, invasion: np.ndarray,
+           folds: np.ndarray) -> Choice:  # fmt: skip
+    """The choice from months under each arm (P each), class of burden, invasion and fold of each patient (P)."""
+    gain, stratum = two - one, 2 * burden + invasion
+    takes = np.zeros(len(gain), dtype=bool)
+    for fold in np.unique(folds):
+        seen, new = folds != fold, folds == fold
+        overall = gain[seen].mean()
+        for s in np.unique(stratum[new]):
+            own = gain[seen & (stratum == s)]
+            takes[new & (stratum == s)] = (own.mean() if len(own) >= LEAST else overall) > 0
+    ruled = np.where(takes, two, one)
+    better = one if one.mean() >= two.mean() else two
+    clear = np.abs(gain) >= GAIN
+    strata = []
+    for s in np.unique(stratum):
+        own = gain[stratum == s]
+        error = float(own.std(ddof=1) / math.sqrt(len(own))) if len(own) > 1 else math.nan
+        strata.append(Stratum(int(s // 2), bool(s % 2), len(own), float(own.mean()), error,
+                              float((own >= GAIN).mean()), float((own <= -GAIN).mean())))  # fmt: skip
+    months = (float(one.mean()), float(two.mean()), float(ruled.mean()), float(np.maximum(one, two).mean()))
+    worth = ruled - better
+    right = float((takes == (gain > 0))[clear].mean()) if clear.any() else math.nan
+    return Choice(first, second, strata, months, float(worth.mean()), float(worth.std(ddof=1) / math.sqrt(len(worth))),
+                  right, int(clear.sum()))  # fmt: skip

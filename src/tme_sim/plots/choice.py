@@ -1,0 +1,70 @@
+"""The figure of a choice between two arms: who gains by which, and what choosing by burden and invasion is worth."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tme_sim.plots.style import INK, MUTED, TEXT
+from tme_sim.plots.trial import ARM_COLOURS, _Sheet, _short, arm_words
+
+__all__ = ["choice_figure"]
+
+WITH, WITHOUT = ARM_COLOURS[2], ARM_COLOURS[1]
+
+
+def choice_figure(result: Any):
+    """Which arm for whom; None for few patients.
+
+    Left, months that the last arm gains over the first by burden, without and with portal invasion, with two standard
+    errors; right, mean months without progression if all are given either arm, if the rule chooses, and if each got the
+    better one.
+    """
+    from tme_sim.cohort.choice import CUTS, choice_of
+
+    first, second = result.arms[0], result.arms[-1]
+    found = choice_of(result, first, second)
+    if found is None:
+        return None
+    sheet = _Sheet(result, "choice", 64.0, columns=2, left=17.0, bottom=15.0)
+    axes, beside = sheet.axes
+    words = [_short(arm_words(result, arm), 34) for arm in (first, second)]
+    names = [f"below {CUTS[0]:g}", *(f"{a:g} to {b:g}" for a, b in zip(CUTS, CUTS[1:], strict=False)),
+             f"from {CUTS[-1]:g}"]  # fmt: skip
+    edges = []
+    for s in found.strata:
+        x, colour = s.burden + (0.16 if s.invasion else -0.16), WITH if s.invasion else WITHOUT
+        error = 2 * s.error if np.isfinite(s.error) else 0.0
+        axes.errorbar(x, s.gain, yerr=error, fmt="o", color=colour, ecolor=colour, markersize=5, elinewidth=1.2)
+        edges += [s.gain - error, s.gain + error]
+    span = max(1.0, *map(abs, edges)) * 1.32
+    for s in found.strata:
+        x, colour = s.burden + (0.16 if s.invasion else -0.16), WITH if s.invasion else WITHOUT
+        axes.text(x, -span * 0.97, f"{s.n}", ha="center", va="bottom", fontsize=TEXT, color=colour)
+    axes.axhline(0, color=INK, linewidth=0.6)
+    axes.set_ylim(-span, span)
+    axes.set_xlim(-0.5, len(names) - 0.5)
+    axes.set_xticks(range(len(names)), names)
+    axes.text(-0.46, span * 0.97, f"better: {words[1]}", va="top", fontsize=TEXT, color=MUTED)
+    axes.text(-0.46, -span * 0.78, f"better: {words[0]}", va="top", fontsize=TEXT, color=MUTED)
+    axes.text(-0.46, -span * 0.97, "n", va="bottom", fontsize=TEXT, color=MUTED)
+    sheet.dress(axes, "burden: largest diameter (cm) plus number of tumours", "months without progression gained")
+    axes.set_title("Gain ± 2 SE, same patients in both arms", fontsize=TEXT + 0.5, color=INK, loc="left", pad=3)
+    lanes = [words[0], words[1], "chosen by burden\nand invasion", "the better one,\nif it were known"]
+    colours = [ARM_COLOURS[0], "#8FB8DE", WITHOUT, "#D9D9D9"]
+    beside.barh(range(4), found.months, height=0.62, color=colours, linewidth=0)
+    for lane, value in enumerate(found.months):
+        beside.text(value, lane, f" {value:.1f}", va="center", fontsize=TEXT, color=INK)
+    beside.set_xlim(0, 1.18 * max(found.months))
+    beside.set_ylim(3.6, -0.6)
+    beside.set_yticks([])
+    for lane, name in enumerate(lanes):
+        beside.text(0.02 * max(found.months), lane, name, va="center", fontsize=TEXT,
+                    color="white" if lane in (0, 2) else INK)  # fmt: skip
+    sheet.dress(beside, "mean months without progression", "")
+    right = f"right in {100 * found.right:.0f} % of {found.clear}" if found.clear else "nobody gains clearly"
+    told = f"Choosing: {found.worth:+.1f} ± {2 * found.worth_error:.1f} months; {right}"
+    beside.set_title(told, fontsize=TEXT + 0.5, color=INK, loc="left", pad=3)
+    sheet.key([("no portal invasion", WITHOUT), ("portal invasion", WITH)])
+    return sheet.figure

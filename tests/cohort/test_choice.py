@@ -1,0 +1,63 @@
+"""Which arm for whom: what strata gain, and a rule that is judged on patients it has not seen."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tme_sim.cohort.choice import choice_of, chosen
+
+
+def patients(effect, n=200, seed=3):
+    """Months under two arms; `effect(burden, invasion)` is the mean gain of the second."""
+    draw = np.random.default_rng(seed)
+    burden, invasion = draw.integers(0, 3, n), draw.random(n) < 0.4
+    one = 8.0 + draw.normal(size=n)
+    two = one + np.array([effect(b, i) for b, i in zip(burden, invasion, strict=True)]) + draw.normal(size=n)
+    return one, two, burden, invasion, np.arange(n) % 10
+
+
+def test_an_effect_that_depends_on_burden_and_invasion_is_found_and_is_worth_choosing_by():
+    one, two, burden, invasion, folds = patients(lambda b, i: 4.0 if i or b == 2 else -4.0)
+    found = chosen("tace", "haic", one, two, burden, invasion, folds)
+    for s in found.strata:
+        assert abs(s.gain - (4.0 if s.invasion or s.burden == 2 else -4.0)) < 4 * s.error
+    assert found.right > 0.99 and found.worth > 1.0
+    assert found.worth == pytest.approx(found.months[2] - max(found.months[:2]))
+    assert found.months[3] >= found.months[2]
+    assert sum(s.n for s in found.strata) == 200
+
+
+def test_noise_is_worth_nothing_and_the_rule_is_no_better_than_chance():
+    worth, right = [], []
+    for seed in range(20):
+        one, two, burden, invasion, folds = patients(lambda b, i: 0.0, 100, seed)
+        two = two + 3.0 * np.random.default_rng(seed).normal(size=100)
+        found = chosen("a", "b", one, two, burden, invasion, folds)
+        worth.append(found.worth)
+        right.append(found.right)
+    assert np.mean(worth) < 0.1 and 0.4 < np.mean(right) < 0.6
+
+
+def result_of(n=60):
+    one, two, _, invasion, _ = patients(lambda b, i: 3.0 if i else -3.0, n)
+    burden = np.random.default_rng(1).uniform(3, 15, n)
+    arms = [SimpleNamespace(name="tace", title="TACE"), SimpleNamespace(name="haic", title="HAIC (FOLFOX)")]
+    months = {"tace": one, "haic": two}
+    return SimpleNamespace(
+        trial=SimpleNamespace(arms=arms, title="TACE or HAIC", name="toy", repeats=1), arms=["tace", "haic"],
+        follow_up=np.full(n, np.inf), failures=[], rows={"tace": [{"patient": i} for i in range(n)]},
+        values=[{"burden": b, "portal_invasion": i} for b, i in zip(burden, invasion, strict=True)],
+        column=lambda arm, name: months[arm] * 30.4375)  # fmt: skip
+
+
+def test_the_figure_tells_strata_and_what_the_choice_is_worth(tmp_path):
+    from tme_sim.plots.choice import choice_figure
+
+    figure = choice_figure(result_of())
+    left, right = figure.axes
+    assert [t.get_text() for t in left.get_xticklabels()] == ["below 7", "7 to 11", "from 11"]
+    assert right.get_title(loc="left").startswith("Choosing: +")
+    figure.savefig(tmp_path / "choice.png")
+    assert choice_figure(result_of(20)) is None  # too few to say anything
+    assert choice_of(result_of(20), "tace", "haic") is None
