@@ -278,6 +278,16 @@ def test_a_covariate_outside_a_drugs_population_is_a_warning():
 
 
 @pytest.mark.parametrize(
+    ("patient", "told"),
+    [('albumin = "30 g/L"', True), ('child_pugh = "B"', True), ("", False),
+     ('albumin = "30 g/L"\nalbumin_base = "30 g/L"', False)],
+)  # fmt: skip
+def test_a_liver_told_to_the_drugs_alone_is_a_warning(patient, told):
+    warnings = Scenario.from_text(f"[patient]\n{patient}\n", "p.toml").warnings
+    assert any("a covariate of drug clearance only" in w for w in warnings) == told
+
+
+@pytest.mark.parametrize(
     ("content", "says"),
     [
         (b"", "is empty"),

@@ -228,6 +228,7 @@ class Scenario(Header):
         scenario._raw, scenario._places, scenario._catalogue = raw, places, catalogue
         for drug in calendar.drugs:
             warnings += catalogue.library.get(drug).outside(scenario.covariates())
+        warnings += _liver_apart(patient, parameters, catalogue)
         pooled = scenario.foci()[1]
         scenario._calendar = calendar
         scenario._warnings = (*warnings, *calendar.warnings, *([pooled] if pooled else []))
@@ -416,6 +417,18 @@ def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in table.items():
         out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return out
+
+
+def _liver_apart(patient: Patient, parameters: Mapping[str, Quantity], catalogue: Catalogue) -> list[str]:
+    """A warning when covariates of clearance tell of a liver that the simulated one knows nothing of."""
+    told = [k for k in ("albumin", "child_pugh") if getattr(patient, k) is not None]
+    apart = "albumin_base" in catalogue.parameters and "albumin_base" not in {**patient.parameters, **parameters}
+    if not told or not apart:
+        return []
+    return [
+        f"patient.{told[0]}: is a covariate of drug clearance only; the simulated liver starts at albumin_base and "
+        "bilirubin_base, so give these as well"
+    ]
 
 
 def _parameters(
