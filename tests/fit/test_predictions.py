@@ -1,6 +1,7 @@
 """Prediction files: the format others read, shared runs, and that one is never changed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,28 @@ def test_the_command_never_changes_a_prediction(tmp_path, calls, monkeypatch, po
     assert (tmp_path / "lthaic.model.json").read_bytes() == written
     wrong = CliRunner().invoke(predict, ["lthai", "--out", str(tmp_path)])
     assert wrong.exit_code == 2 and 'did you mean "lthaic"' in wrong.output
+
+
+def test_a_prediction_tells_that_its_calibration_has_not_converged(posterior):
+    settings = predictions.Settings(draws=4, patients=3)
+    against = {"converged": {"all": False, "against": ["samplers disagree on reach: R-hat 1.40, above 1.1"]}}
+    doubted = replace(posterior, data={**posterior.data, "diagnostics": against})
+    assert any("not converged: samplers disagree on reach" in n for n in predictions._notes(doubted, settings, 0.1))
+    assert not any("converged" in n for n in predictions._notes(posterior, settings, 0.1))
+
+
+#: Written down before the outcomes are compared, so never changed: SHA-256 over names and contents of the first files.
+FIRST = "451c584e3464e06f92d4df6f257656597a82d5567778c6681c6f54c988fb63a9"
+
+
+def test_the_first_predictions_are_never_changed():
+    import hashlib
+
+    h = hashlib.sha256()
+    found = sorted((ROOT / "experiments" / "predictions").glob("*.84165bf121ec435f.json"))
+    for path in found:
+        h.update(path.name.encode() + b"\0" + path.read_bytes())
+    assert len(found) == 15 and h.hexdigest() == FIRST
 
 
 def test_shipped_predictions_are_of_the_shipped_posterior_or_older():

@@ -281,6 +281,9 @@ def _notes(posterior: Posterior, settings: Settings, share: float) -> list[str]:
         "months, and a median that is not reached by then stands as null",
         "a patient who cannot rest before treatment under a draw, or cannot be given the protocol, is drawn again",
     ]
+    told = posterior.data.get("diagnostics", {}).get("converged")
+    if told is not None and not told["all"]:
+        out.append("the calibration has not converged: " + "; ".join(told["against"]))
     if misfit:
         out.append("targets of the calibration that the model misses by more than 2 sd: " + ", ".join(misfit))
     return out
