@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tme_sim.foci import LARGEST, draw_foci, pool
+from tme_sim.foci import BORN, HORIZON, LARGEST, LEAST, draw_foci, pool
 from tme_sim.patient import Occult
 from tme_sim.quantities import Quantity
 
@@ -19,7 +19,9 @@ def test_foci_depend_on_seed_and_patient_only():
 
 
 def test_numbers_and_sizes_follow_the_settings():
-    settings = Occult(liver=2.0, extrahepatic=0.5, diameter=Quantity(4.0, "mm"), spread=0.3)
+    settings = Occult(
+        liver=2.0, extrahepatic=0.5, diameter=Quantity(4.0, "mm"), spread=0.3, births=Quantity(0.0, "1/day")
+    )
     foci = [draw_foci(settings, 7, p, 160.0, 0.7) for p in range(1500)]
     inside = [sum(f["extrahepatic"] == 0.0 for f in one) for one in foci]
     outside = [sum(f["extrahepatic"] == 1.0 for f in one) for one in foci]
@@ -32,6 +34,21 @@ def test_numbers_and_sizes_follow_the_settings():
     assert max(f["diameter"] for f in flat) <= LARGEST
     losses = [f["cell_loss_factor"] / (1 - f["cell_loss_factor"]) / f["doubling_time"] for f in flat]
     assert losses == pytest.approx([0.7 / 0.3 / 160.0] * len(flat)), "all lose cells at one rate"
+
+
+def test_births_later_are_rare_and_foci_of_day_0_do_not_change_with_them():
+    patients = range(1500)
+    without, often = Occult(births=Quantity(0.0, "1/day")), Occult(births=Quantity(1.0, "1/year"))
+    before, after = ([draw_foci(s, 7, p, 160.0, 0.7) for p in patients] for s in (without, often))
+    born = [now[len(then) :] for then, now in zip(before, after, strict=True)]
+    assert all(now[: len(then)] == then for then, now in zip(before, after, strict=True))
+    years = HORIZON / 365.25
+    assert np.mean([len(b) for b in born]) == pytest.approx(years, abs=4 * (years / 1500) ** 0.5)
+    days = np.array([3 * f["doubling_time"] * np.log2(BORN / f["diameter"]) for b in born for f in b
+                     if f["diameter"] > LEAST])  # fmt: skip
+    assert days.min() >= 0 and days.max() <= HORIZON and np.mean(days) == pytest.approx(HORIZON / 2, rel=0.05)
+    usual = [draw_foci(Occult(), 7, p, 160.0, 0.7) for p in patients]
+    assert 0.05 < np.mean([len(u) - len(b) for u, b in zip(usual, before, strict=True)]) < 0.15
 
 
 def focus(diameter, outside=0.0):

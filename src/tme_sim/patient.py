@@ -30,13 +30,17 @@ class Occult(Model):
 
     Most new lesions of trials were there before.  First progression of TACE alone was a new liver lesion in 52 % and
     extrahepatic in 19 % (EMERALD-1 control arm, shares overlap); with a doubling time of 160 days a lesion of 10 mm at
-    8 months measured 7 mm at entry.  Numbers and sizes are chosen with that in view: assumed.
+    8 months measured 7 mm at entry.  Numbers and sizes are chosen with that in view: assumed.  Births later are
+    rare: HCC arises in 1 to 8 % of patients with cirrhosis a year (EASL guideline 2018, from memory: assumed).
     """
 
     liver: float = Field(2.0, ge=0, le=50, description="mean number in the liver (Poisson)")
     extrahepatic: float = Field(0.25, ge=0, le=50, description="mean number outside the liver (Poisson)")
     diameter: measured("mm", "median diameter", above=0, most=9.9, example="5 mm") = Quantity(5.0, "mm")
     spread: float = Field(0.5, ge=0, le=2, description="standard deviation of the logarithm of the diameter")
+    births: measured("1/year", "mean number born later in the liver", least=0, most=50, example="0.03 1/year") = (
+        Quantity(0.03, "1/year")
+    )
     growth_spread: float = Field(
         0.3, ge=0, le=2, description="the same of the doubling time, around that of the first lesion"
     )
