@@ -61,3 +61,17 @@ def test_the_figure_tells_strata_and_what_the_choice_is_worth(tmp_path):
     figure.savefig(tmp_path / "choice.png")
     assert choice_figure(result_of(20)) is None  # too few to say anything
     assert choice_of(result_of(20), "tace", "haic") is None
+
+
+@pytest.mark.parametrize("name", ["tace_or_haic", "conversion_by_order"])
+def test_the_shipped_experiments_load_and_look_at_their_arms_alike(name):
+    from pathlib import Path
+
+    from tme_sim.cohort import load_trial
+    from tme_sim.observe import visit_ticks
+    from tme_sim.plan import plan_of
+
+    trial = load_trial(Path(__file__).parents[2] / "experiments" / name / "trial.toml", n=1)
+    assert len(trial.arms) == (2 if name == "tace_or_haic" else 6)
+    ticks = [visit_ticks(plan_of(arm.scenario)).tolist() for arm in trial.arms]
+    assert all(t == ticks[0] for t in ticks)
