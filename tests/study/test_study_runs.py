@@ -228,6 +228,18 @@ def test_a_picture_is_drawn_for_every_kind_of_design(tmp_path):
         assert figure.axes, name
 
 
+def test_the_scale_of_a_map_lies_within_the_picture():
+    from tme_sim.ensemble import Row
+    from tme_sim.plots.study import study_figure
+    from tme_sim.study.store import table_of_rows
+
+    made = study(MDSC + START)
+    rows = [Row("ok", "", {"viable_fraction_d180": 0.034 + 0.009 * i}) for i in range(len(made))]
+    figure = study_figure(made.plan_table, table_of_rows(made.plan_table, rows))
+    figure.canvas.draw()
+    assert all(axes.get_tightbbox().x1 <= figure.bbox.x1 for axes in figure.axes)
+
+
 def test_bad_input_is_refused_and_nothing_is_written(toy, tmp_path):
     cases = [
         (("sweep", toy, "--out", tmp_path / "s", "--shard", "3/2"), "I from 1 to N"),

@@ -180,6 +180,7 @@ def _maps(figure, view: _View) -> None:
     """A map for each arm: mean over patients at each node, one scale for all."""
     from matplotlib.ticker import ScalarFormatter
 
+    figure.subplots_adjust(right=1 - 13 / WIDTH_MM)  # room for a scale of six characters and its name
     names = list(view.numbers)
     arms = list(dict.fromkeys(view.arms))[:MOST_MAPS]
     xs, ys = (np.unique(view.numbers[n]) for n in names)
