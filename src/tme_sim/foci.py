@@ -37,9 +37,11 @@ def draw_foci(occult: Occult, seed: int, patient: int, doubling_time: float, cel
     from tme_sim.quantities import convert
 
     def draw(kind, number: int, which: int, *more):
+        """Draw number `which` of a focus."""
         return kind(*(np.uint64(v) for v in (seed, patient, number, 0, PURPOSES["occult_foci"], which)), *more)
 
     def focus(number: int, extrahepatic: float = 0.0) -> Focus:
+        """What a focus has but its size."""
         slower = doubling_time * exp(occult.growth_spread * draw(normal, number, GROWTH))
         slower = min(max(slower, DOUBLING[0]), DOUBLING[1])
         share = cell_loss_factor * slower

@@ -129,7 +129,8 @@ def _column(values: Sequence[Any]) -> np.ndarray:
 def draw_trial(folder: str | Path, result: TrialResult, courses: Mapping | None = None) -> list[Path]:
     """Draw the figures of a trial into ``figures/``."""
     from tme_sim.plots.files import save_figure
-    from tme_sim.plots.trial import FIGURES, trial_figures
+    from tme_sim.plots.trial import trial_figures
+    from tme_sim.plots.trial_sheet import FIGURES
 
     target = Path(folder) / "figures"
     target.mkdir(exist_ok=True)

@@ -47,12 +47,15 @@ class _Book:
                 self.arrows.setdefault(target, []).append(m.name)
 
     def latex(self, expr) -> str:
+        """An expression with the symbols of this network."""
         return latex(expr, self.symbols)
 
     def symbol(self, name: str) -> str:
+        """A name as its symbol."""
         return symbol(name, self.symbols.get(name, ""))
 
     def text(self) -> str:
+        """The whole page."""
         title = self.source.title if self.source else "tme_sim"
         names = ", ".join(f"[{m.name}](#{m.name})" for m in self.network.mechanisms)
         head = [
@@ -77,6 +80,7 @@ class _Book:
         return "\n".join([*head, *(x for m in self.network.mechanisms for x in self.chapter(m))]).rstrip() + "\n"
 
     def chapter(self, m: Mechanism) -> list[str]:
+        """One mechanism: its words, then what it declares."""
         out = [f"## {m.name}", "", *[p.rstrip() for p in prose(m.text).splitlines()], ""]
         sections = (
             ("States", self.states(m)), ("Inputs that events change", self.held(m)), ("Processes", self.processes(m)),
@@ -89,6 +93,7 @@ class _Book:
         return out
 
     def states(self, m: Mechanism) -> list[str]:
+        """States with start values, and their equations."""
         rows = []
         equations = []
         for s in m.species:
@@ -101,6 +106,7 @@ class _Book:
         return [*table(head, rows), "", *equations[:-1]]
 
     def start(self, s) -> str:
+        """Where a state begins."""
         if callable(s.initial):
             return f"${self.latex(expression(s.initial, {}))}$"
         if isinstance(s.initial, str):
@@ -125,10 +131,12 @@ class _Book:
         return terms.removeprefix(" + ").strip() or "0"
 
     def held(self, m: Mechanism) -> list[str]:
+        """Inputs that events change."""
         rows = [(f"${self.symbol(h.name)}$", f"`{h.name}`", h.label, h.where, h.unit) for h in m.held]
         return table(("symbol", "name", "meaning", "where", "unit"), rows) if rows else []
 
     def processes(self, m: Mechanism) -> list[str]:
+        """Processes with their rates."""
         out = []
         for p in m.processes:
             what = f"{p.kind}: {KIND_WORDS[p.kind]}{self.moves(p)}"
@@ -137,11 +145,13 @@ class _Book:
         return out[:-1]
 
     def moves(self, p: Process) -> str:
+        """What a process takes from and gives to."""
         into = ", ".join(f"`{t}`" + ("" if a == 1.0 else f" times {a}") for t, a in p.into)
         by = f"; by `{p.by}`" if p.by else ""
         return f"; of `{p.of}`{by}" + (f", into {into}" if into else "")
 
     def rate(self, p: Process) -> str:
+        """Rate of a process: its law times its actors and arrows."""
         law = self.latex(expression(p.law, p.bind))
         factors = [self.symbol(name) for name in actors_of(p)]
         arrows = [arrow_symbol(name) for name in self.arrows.get(p.name, [])]
@@ -150,6 +160,7 @@ class _Book:
         return r" \cdot ".join([rf"\left({law}\right)" if _is_sum(law) else law, *factors, *arrows])
 
     def modulations(self, m: Mechanism) -> list[str]:
+        """Arrows with their laws."""
         out = []
         for a in m.modulations:
             gain = self.symbol(gain_of(a).name)
@@ -160,6 +171,7 @@ class _Book:
         return out[:-1]
 
     def signals(self, m: Mechanism) -> list[str]:
+        """Signals and totals with their laws."""
         out = []
         for s in (*m.signals, *m.totals):
             result = expression(s.law, s.bind)
@@ -176,6 +188,7 @@ class _Book:
         return out[:-1]
 
     def solved(self, m: Mechanism) -> list[str]:
+        """What the untreated baseline solves."""
         out = []
         for b in m.balances:
             right = rf"{self.symbol(b.grows)}\,{self.symbol(b.species)}" if b.grows else "0"
@@ -189,6 +202,7 @@ class _Book:
         return out[:-1]
 
     def hypotheses(self, m: Mechanism) -> list[str]:
+        """Registered alternatives."""
         rows = []
         for h in m.hypotheses:
             values = (f"`{n}` = {v.value:g}" for n, v in h.values.items())
@@ -197,11 +211,13 @@ class _Book:
         return table(("slot", "choice", "meaning", "changes", "source"), rows) if rows else []
 
     def parameters(self, m: Mechanism) -> list[str]:
+        """Parameters as a table."""
         rows = [self.parameter(p) for p in (*m.parameters, *m.lesion_parameters)]
         head = ("symbol", "name", "value", "unit", "range", "grade", "meaning", "source")
         return table(head, rows) if rows else []
 
     def parameter(self, p: Parameter) -> tuple[str, ...]:
+        """One row of that table."""
         value = number(p.value)
         if self.source is not None:
             p = self.source.resolved.get(p.name, p)

@@ -173,15 +173,19 @@ class _Document:
     # -- names, units ------------------------------------------------------------------------------------------------
 
     def sid(self, label: str, lesion: int) -> str:
+        """Identifier of a network name in a lesion (from 0)."""
         return identifier(label, self.model.scope[label] == "lesion", lesion, self.layout.n_lesions)
 
     def at(self, lesion: int):
+        """How names are written in a lesion."""
         return lambda label: self.sid(label, lesion)
 
     def copies(self, where: str) -> Iterable[int]:
+        """Lesions (from 0) for which something of a place stands in the document."""
         return range(self.layout.n_lesions) if where == "lesion" else (0,)
 
     def unit(self, dim: Dim) -> str:
+        """Identifier of the unit of a dimension, noted as used."""
         if dim == NONE:
             return "dimensionless"
         if dim not in self.used_units:
@@ -189,15 +193,18 @@ class _Document:
         return self.used_units[dim]
 
     def math(self, expr, wanted: Dim | None, lesion: int) -> str:
+        """A law as MathML in the dimension that is wanted."""
         return self.wrap(self.writer.math(expr, wanted, self.at(lesion)))
 
     @staticmethod
     def wrap(inner: str) -> str:
+        """MathML content as a `math` element."""
         return f"{MATH}{inner}</math>"
 
     # -- the document ------------------------------------------------------------------------------------------------
 
     def text(self) -> str:
+        """The whole document, in the order that SBML asks for."""
         parts = {
             "listOfCompartments": self.compartments(),
             "listOfSpecies": self.states(as_species=True),
@@ -222,6 +229,7 @@ class _Document:
         )
 
     def about(self) -> list[str]:
+        """What a reader is told of the model: mechanisms, units, time 0, what the document holds."""
         mechanisms = ", ".join(m.name for m in self.model.network.mechanisms)
         lines = [
             f"Exported by tme_sim. Mechanisms: {mechanisms}.",
@@ -239,11 +247,13 @@ class _Document:
 
     @staticmethod
     def notes(lines: Iterable[str]) -> str:
+        """Lines as the notes of an element; nothing for none."""
         inner = "".join(f"<p>{escape(printable(line))}</p>" for line in lines if line)
         return f'<notes><body xmlns="http://www.w3.org/1999/xhtml">{inner}</body></notes>\n' if inner else ""
 
     @staticmethod
     def functions() -> str:
+        """The one function that laws need: a power whose base is not negative."""
         guarded = call("power", call("max", name("x"), number(0, "dimensionless")), name("n"))
         return (
             f'<listOfFunctionDefinitions>\n<functionDefinition id="{POWER}" name="max(x, 0)^n">{MATH}<lambda>'
@@ -252,6 +262,7 @@ class _Document:
         )
 
     def units(self) -> str:
+        """Definitions of the units that were used."""
         out = []
         for dim, label in sorted(self.used_units.items(), key=lambda item: item[1]):
             rows = []
@@ -264,6 +275,7 @@ class _Document:
         return f"<listOfUnitDefinitions>\n{''.join(out)}</listOfUnitDefinitions>\n"
 
     def compartments(self) -> list[str]:
+        """Places that hold amounts: blood, node, each lesion."""
         out = []
         for where, place in self.places.items():
             if any(self.kind(s) for s in self.model.states[where]):
@@ -286,6 +298,7 @@ class _Document:
         return None
 
     def states(self, as_species: bool) -> list[str]:
+        """States, as species (amounts in a place) or as parameters (all else)."""
         out = []
         for where in ("body", "lesion"):
             for b in self.copies(where):
@@ -296,6 +309,7 @@ class _Document:
         return out
 
     def state(self, label: str, lesion: int, kind) -> str:
+        """One state with its start value and its ontology term."""
         item, sid = self.species[label], self.sid(label, lesion)
         value = repr(float(self.z0[self.layout.index(self.layout.states, label, lesion)]))
         if kind is None:
@@ -315,9 +329,11 @@ class _Document:
         return f"<{head} name={quoteattr(self.label(item.label, item.where, lesion))}{meta}>{inner}</{tag}>\n"
 
     def label(self, text: str, where: str, lesion: int) -> str:
+        """A label, with the number of its lesion where there are several."""
         return printable(f"{text}, lesion {lesion + 1}" if where == "lesion" and self.layout.n_lesions > 1 else text)
 
     def parameter(self, label: str, lesion: int, value, text: str, notes=(), constant=True) -> str:
+        """A parameter element."""
         number_ = "" if value is None else f' value="{float(value)!r}"'
         head = (
             f'<parameter id="{self.sid(label, lesion)}" name={quoteattr(printable(text) or label)}{number_} '
@@ -327,6 +343,7 @@ class _Document:
         return f"{head}>{inner}</parameter>\n" if inner else f"{head}/>\n"
 
     def inputs(self) -> list[str]:
+        """Held inputs, which events change."""
         offset = len(self.source.y0)
         return [
             self.parameter(
@@ -339,6 +356,7 @@ class _Document:
         ]  # fmt: skip
 
     def parameters(self) -> list[str]:
+        """Declared parameters with source, grade and evidence in their notes."""
         out = []
         for where in ("body", "lesion"):
             for b in self.copies(where):
@@ -357,6 +375,7 @@ class _Document:
         return out
 
     def solved(self) -> list[str]:
+        """Parameters and references solved at the untreated baseline, and constants of them."""
         labels = {b.parameter: f"{b.label} (solved from the untreated baseline)" for b in self.model.network.balances}
         labels |= {r.name: f"{r.label} (value at the untreated baseline)" for r in self.model.network.references}
         labels |= {f"{s.name}_start": f"{s.label} at the untreated baseline" for s in self.model.network.species}
@@ -371,6 +390,7 @@ class _Document:
         return out
 
     def variables(self) -> list[str]:
+        """Signals and totals, which rules compute."""
         return [
             self.parameter(n.name, b, None, self.label(n.label or n.name, n.where, b), constant=False)
             for n in self.model.nodes.values()
@@ -378,6 +398,7 @@ class _Document:
         ]
 
     def assignments(self) -> list[str]:
+        """Constants that follow from parameters."""
         out = []
         for label, expr in self.model.constants.items():
             if label in self.read:
@@ -389,6 +410,7 @@ class _Document:
     # -- rules -------------------------------------------------------------------------------------------------------
 
     def rules(self) -> list[str]:
+        """Assignment rules of signals, rates and totals."""
         out = []
         for node in self.model.nodes.values():
             for b in self.copies(node.where):
@@ -400,6 +422,7 @@ class _Document:
         return out
 
     def total(self, expr, dim: Dim) -> str:
+        """A sum over the lesions that are there."""
         parts = []
         for b in range(self.layout.n_lesions):
             part = self.writer.math(expr, dim, self.at(b))
@@ -407,6 +430,7 @@ class _Document:
         return parts[0] if len(parts) == 1 else call("plus", *parts)
 
     def rate_rules(self) -> list[str]:
+        """Rate rules of all states."""
         out = []
         for where in ("body", "lesion"):
             for b in self.copies(where):
@@ -416,6 +440,7 @@ class _Document:
         return out
 
     def change(self, state: str, where: str, lesion: int) -> str:
+        """What a state changes by per day: its flows with their signs."""
         wanted = times(self.dims.known[state], PER_DAY)
         terms = []  # (negative, text)
         for coefficient, rate in self.model.flows[state]:
@@ -432,6 +457,7 @@ class _Document:
         return text
 
     def flow(self, coefficient, rate: str, wanted: Dim, lesion: int) -> tuple[bool, str]:
+        """One flow as (whether it is lost, MathML)."""
         rate_text = name(self.sid(rate, lesion))
         coefficient = sympy.sympify(coefficient)
         dim = over(wanted, self.dims.known[rate])
@@ -443,6 +469,7 @@ class _Document:
 
     @staticmethod
     def signed_sum(terms: list[tuple[bool, str]]) -> str:
+        """Gains less losses."""
         plus = [t for negative, t in terms if not negative]
         minus = [t for negative, t in terms if negative]
         text = "" if not plus else plus[0] if len(plus) == 1 else call("plus", *plus)
@@ -454,6 +481,7 @@ class _Document:
     # -- calendar ----------------------------------------------------------------------------------------------------
 
     def events(self) -> list[str]:
+        """Doses and procedures as events."""
         out = []
         for tick, jump in self.later:
             when = number((tick - self.source.start) / TICKS_PER_DAY, "day")
@@ -471,16 +499,19 @@ class _Document:
         return out
 
     def z_name(self, index: int) -> str:
+        """Identifier of an entry of the vector of states and held inputs."""
         label, lesion = self.z_item(index)
         return self.sid(label, lesion)
 
     def z_item(self, index: int) -> tuple[str, int]:
+        """Network name and lesion of an entry of that vector."""
         n = len(self.source.y0)
         table = self.layout.states if index < n else self.layout.held
         base, _, lesion = self.layout.labels(table)[index if index < n else index - n].partition(".")
         return base, int(lesion) - 1 if lesion else 0
 
     def jump(self, jump: Affine, dest: int) -> str:
+        """The value that an event gives to an entry: an affine sum."""
         terms, constant = jump[dest]
         wanted = self.dims.known[self.z_item(dest)[0]]
         parts = []

@@ -81,6 +81,7 @@ class Flips:
         best = next(iter(self.arms))
 
         def gain(scan: Scan) -> float:
+            """What the best order gains anywhere in a scan over the one best at the values used."""
             rows = scan.sense * scan.outcomes
             whole = np.isfinite(rows).all(axis=0)
             return float(np.max(rows[:, whole].max(axis=0) - rows[scan.arms.index(best), whole], initial=0.0))
@@ -275,6 +276,7 @@ def flip(
     tables = [plain]
 
     def scans(chosen: Sequence[Factor], count: int) -> list[Scan]:
+        """The outcome of every arm along the range of each factor."""
         axes = [scan_points(f.low, f.high, _inside(f, nominal.get(f.name)), count) for f in chosen]
         values = [{f.name: float(v)} for f, axis in zip(chosen, axes, strict=True) for v in axis]
         table = runs.table(_points(study, values))

@@ -147,6 +147,7 @@ def optimise(
     history: list[float] = []
 
     def look(cube: np.ndarray) -> np.ndarray:
+        """Worth of candidates (columns of shares), of which only those not seen yet are simulated."""
         keys = [tuple(v.at(float(share)) for v, share in zip(variables, column, strict=True)) for column in cube.T]
         new = list(dict.fromkeys(k for k in keys if k not in tried))[: max(budget - len(tried), 0)]
         for key, found in zip(new, evaluate(new, "search") if new else [], strict=True):
@@ -160,6 +161,7 @@ def optimise(
         return np.array([_cost(valued.get(k), best) for k in keys])
 
     def enough(_result) -> bool:
+        """Whether the budget is spent."""
         return len(tried) >= budget
 
     size = int(np.clip(POPULATION * len(variables), 8, max(8, budget // 4)))
@@ -176,6 +178,7 @@ def _stopper(enough: Callable):
     state = {"still": 0, "last": -1}
 
     def callback(intermediate_result) -> bool:
+        """Stop when the budget is spent or nothing has moved for long."""
         at = (float(intermediate_result.fun),)
         state["still"] = state["still"] + 1 if at == state["last"] else 0
         state["last"] = at

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim.plots.style import INK, MUTED, TEXT
-from tme_sim.plots.trial import ARM_COLOURS, _Sheet, _short, arm_words
+from tme_sim.plots.trial_sheet import ARM_COLOURS, TrialSheet, arm_words, shortened
 
 __all__ = ["choice_figure"]
 
@@ -27,9 +27,9 @@ def choice_figure(result: Any):
     found = choice_of(result, first, second)
     if found is None:
         return None
-    sheet = _Sheet(result, "choice", 64.0, columns=2, left=17.0, bottom=15.0)
+    sheet = TrialSheet(result, "choice", 64.0, columns=2, left=17.0, bottom=15.0)
     axes, beside = sheet.axes
-    words = [_short(arm_words(result, arm), 34) for arm in (first, second)]
+    words = [shortened(arm_words(result, arm), 34) for arm in (first, second)]
     names = [f"below {CUTS[0]:g}", *(f"{a:g} to {b:g}" for a, b in zip(CUTS, CUTS[1:], strict=False)),
              f"from {CUTS[-1]:g}"]  # fmt: skip
     edges = []

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tme_sim.plots.style import COLOURS, DPI, FAINT, INK, MUTED, TEXT, TITLE, WIDTH_MM, ink
+from tme_sim.plots.choice import choice_figure
+from tme_sim.plots.style import COLOURS, FAINT, INK, MUTED, TEXT, WIDTH_MM, ink
+from tme_sim.plots.trial_sheet import ARM_COLOURS, TrialSheet, arm_words, shortened
 
 __all__ = [
-    "FIGURES",
     "paired_figure",
     "progression_figure",
     "spider_figure",
@@ -21,11 +22,9 @@ __all__ = [
     "waterfall_figure",
 ]
 
-MM = 25.4
 MONTH = 30.4375
 MOST_BARS = 200  # of a waterfall
 MOST_LANES = 30  # of a swimmer plot
-ARM_COLOURS = ("#4D4D4D", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 PATTERN_COLOURS = {
     "existing_intrahepatic": "#D55E00",
     "new_intrahepatic": "#E69F00",
@@ -40,18 +39,6 @@ PATTERN_WORDS = {
     "death": "death",
     "": "none seen",
 }
-FIGURES = {
-    "survival": "How long until progression or death, and until death?",
-    "waterfall": "How far do tumours shrink?",
-    "swimmer": "What happens to single patients?",
-    "spider": "How do tumours change from scan to scan?",
-    "progression": "How does first progression look?",
-    "paired": "What does each patient gain by the other arm?",
-    "benefit": "Who benefits, and can it be told at entry?",
-    "choice": "Which arm for whom, by tumour burden and portal invasion?",
-}
-
-
 def trial_figures(result: Any, courses: Mapping[str, Sequence[Mapping[str, Any]]] | None = None) -> dict[str, Any]:
     """matplotlib Figures of a :class:`tme_sim.cohort.TrialResult` by name; a spider plot only with `courses`."""
     out = {
@@ -67,8 +54,6 @@ def trial_figures(result: Any, courses: Mapping[str, Sequence[Mapping[str, Any]]
         benefit = benefit_figure(result)
         if benefit is not None:
             out["benefit"] = benefit
-        from tme_sim.plots.choice import choice_figure
-
         choice = choice_figure(result)
         if choice is not None:
             out["choice"] = choice
@@ -80,7 +65,7 @@ def survival_figure(result: Any):
     from tme_sim.cohort.survival import curve_of
 
     arms, table = result.arms, 4.2 * len(result.arms)
-    sheet = _Sheet(result, "survival", 72.0 + table, columns=2, bottom=13.0 + table)
+    sheet = TrialSheet(result, "survival", 72.0 + table, columns=2, bottom=13.0 + table)
     for axes, endpoint, words in zip(
         sheet.axes, ("pfs", "os"), ("Progression-free survival", "Overall survival"), strict=True
     ):
@@ -111,7 +96,7 @@ def survival_figure(result: Any):
     return sheet.figure
 
 
-def _at_risk(sheet: _Sheet, axes: Any, result: Any, endpoint: str, ticks: np.ndarray) -> None:
+def _at_risk(sheet: TrialSheet, axes: Any, result: Any, endpoint: str, ticks: np.ndarray) -> None:
     from tme_sim.cohort.survival import curve_of
 
     box = axes.get_position()
@@ -128,7 +113,7 @@ def _at_risk(sheet: _Sheet, axes: Any, result: Any, endpoint: str, ticks: np.nda
 def waterfall_figure(result: Any):
     """Best change of the sum of target diameters, patient by patient, coloured by best response."""
     criterion = result.trial.arms[0].scenario.imaging.criterion
-    sheet = _Sheet(
+    sheet = TrialSheet(
         result,
         "waterfall",
         42.0 * _rows(len(result.arms)),
@@ -160,7 +145,7 @@ def swimmer_figure(result: Any):
     """Courses of the same patients in every arm: time to death or the end, with response, progression and death."""
     count = min(MOST_LANES, len(result.follow_up))
     rows = -(-len(result.arms) // 3)
-    sheet = _Sheet(result, "swimmer", 12.0 + 2.6 * count, columns=min(3, len(result.arms)), rows=rows, left=6.0)
+    sheet = TrialSheet(result, "swimmer", 12.0 + 2.6 * count, columns=min(3, len(result.arms)), rows=rows, left=6.0)
     reference = result.column(result.arms[0], "os")[:count].astype(float)
     order = np.argsort(-reference, kind="stable")
     for axes, arm in zip(sheet.axes, result.arms, strict=False):
@@ -200,7 +185,7 @@ def swimmer_figure(result: Any):
 def spider_figure(result: Any, courses: Mapping[str, Sequence[Mapping[str, Any]]]):
     """Change of the sum of target diameters over time, one line per patient."""
     arms = [arm for arm in result.arms if courses.get(arm)]
-    sheet = _Sheet(result, "spider", 44.0 * _rows(len(arms)), columns=min(2, len(arms)), rows=_rows(len(arms)))
+    sheet = TrialSheet(result, "spider", 44.0 * _rows(len(arms)), columns=min(2, len(arms)), rows=_rows(len(arms)))
     for axes, arm in zip(sheet.axes, arms, strict=False):
         for course in courses[arm]:
             days, change = np.array(course["days"]), 100 * np.array(course["change"])
@@ -234,7 +219,7 @@ def spider_figure(result: Any, courses: Mapping[str, Sequence[Mapping[str, Any]]
 
 def progression_figure(result: Any):
     """What first progression was, as a share of all patients, arm by arm."""
-    sheet = _Sheet(result, "progression", 9.0 + 9.0 * len(result.arms), left=52.0)
+    sheet = TrialSheet(result, "progression", 9.0 + 9.0 * len(result.arms), left=52.0)
     axes = sheet.axes[0]
     for lane, arm in enumerate(result.arms):
         kinds = np.where(result.seen(arm, "pfs")[1], result.column(arm, "first_pd").astype(str), "")
@@ -256,7 +241,7 @@ def progression_figure(result: Any):
             begin += share
     axes.set_ylim(len(result.arms) - 0.5, -0.5)
     axes.set_xlim(0, 100)
-    axes.set_yticks(range(len(result.arms)), [_short(arm_words(result, arm), 34) for arm in result.arms])
+    axes.set_yticks(range(len(result.arms)), [shortened(arm_words(result, arm), 34) for arm in result.arms])
     sheet.dress(axes, "patients (%)", "")
     sheet.key([(PATTERN_WORDS[kind], colour) for kind, colour in PATTERN_COLOURS.items()])
     return sheet.figure
@@ -267,7 +252,7 @@ def paired_figure(result: Any):
     from tme_sim.cohort.summary import pairs
 
     found = pairs(result.arms)
-    sheet = _Sheet(result, "paired", 46.0 * _rows(len(found)), columns=min(2, len(found)), rows=_rows(len(found)))
+    sheet = TrialSheet(result, "paired", 46.0 * _rows(len(found)), columns=min(2, len(found)), rows=_rows(len(found)))
     for axes, (first, second) in zip(sheet.axes, found, strict=False):
         gain = np.sort(result.gains(first, second))[::-1] / MONTH
         x = (np.arange(len(gain)) + 0.5) * 100 / len(gain)
@@ -291,7 +276,7 @@ def paired_figure(result: Any):
             color=INK,
         )
         sheet.dress(axes, "patients, in order (%)", "months gained")
-        sheet.panel(axes, _short(f"{arm_words(result, second)} over {arm_words(result, first)}", 58), INK)
+        sheet.panel(axes, shortened(f"{arm_words(result, second)} over {arm_words(result, first)}", 58), INK)
     sheet.hide(len(found))
     sheet.key([("longer without progression", COLOURS["CR"]), ("shorter", COLOURS["viable"])])
     return sheet.figure
@@ -311,7 +296,7 @@ def benefit_figure(result: Any):
         return None
     names = sorted((n for n in found.auc if n != "all"), key=lambda n: -found.auc[n][0])
     names = ["all", *names]
-    sheet = _Sheet(result, "benefit", 8.0 + 4.6 * len(names), columns=2, left=47.0)
+    sheet = TrialSheet(result, "benefit", 8.0 + 4.6 * len(names), columns=2, left=47.0)
     axes, beside = sheet.axes
     for lane, name in enumerate(names):
         area, error = found.auc[name]
@@ -339,18 +324,13 @@ def benefit_figure(result: Any):
     sheet.key(
         [
             (
-                f"{_short(arm_words(result, second), 40)} instead of {_short(arm_words(result, first), 40)}, on "
+                f"{shortened(arm_words(result, second), 40)} instead of {shortened(arm_words(result, first), 40)}, on "
                 "patients that the prediction had not seen",
                 ARM_COLOURS[1],
             )
         ]
     )
     return sheet.figure
-
-
-def arm_words(result: Any, arm: str) -> str:
-    """Title of an arm."""
-    return next((a.title for a in result.trial.arms if a.name == arm), arm)
 
 
 def _months(axes: Any, longest: float) -> np.ndarray:
@@ -363,91 +343,3 @@ def _months(axes: Any, longest: float) -> np.ndarray:
 
 def _rows(count: int) -> int:
     return math.ceil(count / 2)
-
-
-def _short(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"
-
-
-class _Sheet:
-    """A figure with question, trial, key and panels; lengths in mm."""
-
-    def __init__(
-        self,
-        result: Any,
-        name: str,
-        height: float,
-        *,
-        columns: int = 1,
-        rows: int = 1,
-        left: float = 15.0,
-        bottom: float = 11.0,
-    ):
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-
-        top, gap = 23.0, 16.0
-        self.height = top + height + bottom + gap * (rows - 1)
-        self.figure = Figure(figsize=(WIDTH_MM / MM, self.height / MM), dpi=DPI, facecolor="white")
-        FigureCanvasAgg(self.figure)
-        self.left = 4.0
-        self.text(4.0, self.height - 3.0, FIGURES.get(name, name), fontsize=TITLE, fontweight="bold", va="top")
-        failed = len({f["patient"] for f in result.failures})
-        lost = f"; {failed} could not be simulated" if failed else ""
-        repeats = f", {result.trial.repeats} repeats" if result.trial.repeats > 1 else ""
-        about = (
-            f"{_short(result.trial.title or result.trial.name, 84)}: {len(result.follow_up)} virtual patients"
-            f"{repeats}{lost}"
-        )
-        self.text(4.0, self.height - 8.0, about, color=MUTED, va="top")
-        panel = height / rows
-        grid = self.figure.add_gridspec(
-            rows,
-            columns,
-            left=left / WIDTH_MM,
-            right=1 - 5 / WIDTH_MM,
-            top=1 - top / self.height,
-            bottom=bottom / self.height,
-            wspace=0.22,
-            hspace=(gap / panel) if rows > 1 else 0,
-        )
-        self.axes = [self.figure.add_subplot(grid[i // columns, i % columns]) for i in range(rows * columns)]
-
-    def text(self, x: float, y: float, words: str, **style: Any) -> None:
-        self.figure.text(x / WIDTH_MM, y / self.height, words, **{"fontsize": TEXT, "color": INK, **style})
-
-    def panel(self, axes: Any, words: str, colour: str) -> None:
-        axes.set_title(words, fontsize=TEXT + 0.5, color=ink(colour), loc="left", pad=3)
-
-    def hide(self, used: int) -> None:
-        for axes in self.axes[used:]:
-            axes.set_visible(False)
-
-    def dress(self, axes: Any, below: str, beside: str) -> None:
-        axes.tick_params(labelsize=TEXT, length=2, width=0.5, color=MUTED, labelcolor=INK)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-        for side in ("left", "bottom"):
-            axes.spines[side].set_linewidth(0.5)
-            axes.spines[side].set_color(MUTED)
-        axes.set_xlabel(below, fontsize=TEXT, color=INK, labelpad=2)
-        axes.set_ylabel(beside, fontsize=TEXT, color=INK, labelpad=2)
-
-    def key(self, items: Sequence[tuple[str, str]], markers: Sequence[str] = ()) -> None:
-        from matplotlib.lines import Line2D
-
-        x, y = 4.0, self.height - 14.5
-        for i, (words, colour) in enumerate(items):
-            width = 7.0 + 1.5 * len(words)
-            if x + width > WIDTH_MM - 2:
-                x, y = 4.0, y - 3.6
-            at = (y + 0.8) / self.height
-            if markers:
-                line = Line2D([(x + 1) / WIDTH_MM], [at], marker=markers[i], color=colour, markersize=3.4, linestyle="")
-            else:
-                line = Line2D(
-                    [x / WIDTH_MM, (x + 3.2) / WIDTH_MM], [at, at], color=colour, linewidth=3, solid_capstyle="butt"
-                )
-            self.figure.add_artist(line)
-            self.text(x + 4.2, y, words, va="bottom")
-            x += width

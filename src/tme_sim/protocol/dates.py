@@ -128,6 +128,7 @@ def _when_of_table(table: Mapping[str, Any]) -> When:
 
 
 def date(description: str) -> Any:
+    """The type of a key that holds a date, with its schema for editors."""
     schema = {
         "description": description,
         "anyOf": [

@@ -97,9 +97,11 @@ class _Reader:
         self.name, self.problems, self.line, self.row = name, [], 0, {}
 
     def wrong(self, column: str, message: str) -> None:
+        """Note a mistake in a column of this line."""
         self.problems.append(Problem(f"{self.name}:{self.line}", column, message))
 
     def number(self, column: str, default: float = 0.0) -> float:
+        """A number of this line; NONMEM's dot is the default."""
         text = (self.row.get(column) or "").strip()
         if text in ("", "."):
             return default
@@ -113,6 +115,7 @@ class _Reader:
         return value
 
     def ticks(self, column: str, least: float, what: str) -> int | None:
+        """A time of this line in ticks, None where it cannot be."""
         days = self.number(column)
         if math.isnan(days):
             return None

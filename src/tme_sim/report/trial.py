@@ -267,7 +267,7 @@ def _contrasts(summary: Mapping, titles: Mapping[str, str]) -> list:
 
 
 def _figure_sections(folder: Path) -> list[Section]:
-    from tme_sim.plots.trial import FIGURES
+    from tme_sim.plots.trial_sheet import FIGURES
 
     out = []
     for name, caption in CAPTIONS:

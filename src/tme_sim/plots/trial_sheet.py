@@ -1,0 +1,122 @@
+"""The sheet on which figures of a virtual trial are drawn: question, trial, key and panels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from tme_sim.plots.style import DPI, INK, MUTED, TEXT, TITLE, WIDTH_MM, ink
+
+__all__ = ["ARM_COLOURS", "FIGURES", "TrialSheet", "arm_words", "shortened"]
+
+MM = 25.4
+ARM_COLOURS = ("#4D4D4D", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+FIGURES = {
+    "survival": "How long until progression or death, and until death?",
+    "waterfall": "How far do tumours shrink?",
+    "swimmer": "What happens to single patients?",
+    "spider": "How do tumours change from scan to scan?",
+    "progression": "How does first progression look?",
+    "paired": "What does each patient gain by the other arm?",
+    "benefit": "Who benefits, and can it be told at entry?",
+    "choice": "Which arm for whom, by tumour burden and portal invasion?",
+}
+
+
+def arm_words(result: Any, arm: str) -> str:
+    """Title of an arm."""
+    return next((a.title for a in result.trial.arms if a.name == arm), arm)
+
+
+def shortened(text: str, length: int) -> str:
+    """Text of at most `length` characters."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+class TrialSheet:
+    """A figure with question, trial, key and panels; lengths in mm."""
+
+    def __init__(
+        self,
+        result: Any,
+        name: str,
+        height: float,
+        *,
+        columns: int = 1,
+        rows: int = 1,
+        left: float = 15.0,
+        bottom: float = 11.0,
+    ):
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        top, gap = 23.0, 16.0
+        self.height = top + height + bottom + gap * (rows - 1)
+        self.figure = Figure(figsize=(WIDTH_MM / MM, self.height / MM), dpi=DPI, facecolor="white")
+        FigureCanvasAgg(self.figure)
+        self.left = 4.0
+        self.text(4.0, self.height - 3.0, FIGURES.get(name, name), fontsize=TITLE, fontweight="bold", va="top")
+        failed = len({f["patient"] for f in result.failures})
+        lost = f"; {failed} could not be simulated" if failed else ""
+        repeats = f", {result.trial.repeats} repeats" if result.trial.repeats > 1 else ""
+        about = (
+            f"{shortened(result.trial.title or result.trial.name, 84)}: {len(result.follow_up)} virtual patients"
+            f"{repeats}{lost}"
+        )
+        self.text(4.0, self.height - 8.0, about, color=MUTED, va="top")
+        panel = height / rows
+        grid = self.figure.add_gridspec(
+            rows,
+            columns,
+            left=left / WIDTH_MM,
+            right=1 - 5 / WIDTH_MM,
+            top=1 - top / self.height,
+            bottom=bottom / self.height,
+            wspace=0.22,
+            hspace=(gap / panel) if rows > 1 else 0,
+        )
+        self.axes = [self.figure.add_subplot(grid[i // columns, i % columns]) for i in range(rows * columns)]
+
+    def text(self, x: float, y: float, words: str, **style: Any) -> None:
+        """Words at a place of the sheet (mm from its lower left corner)."""
+        self.figure.text(x / WIDTH_MM, y / self.height, words, **{"fontsize": TEXT, "color": INK, **style})
+
+    def panel(self, axes: Any, words: str, colour: str) -> None:
+        """The title of a panel."""
+        axes.set_title(words, fontsize=TEXT + 0.5, color=ink(colour), loc="left", pad=3)
+
+    def hide(self, used: int) -> None:
+        """Leave the axes beyond those used empty."""
+        for axes in self.axes[used:]:
+            axes.set_visible(False)
+
+    def dress(self, axes: Any, below: str, beside: str) -> None:
+        """Ticks, sides and labels of a panel."""
+        axes.tick_params(labelsize=TEXT, length=2, width=0.5, color=MUTED, labelcolor=INK)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+        for side in ("left", "bottom"):
+            axes.spines[side].set_linewidth(0.5)
+            axes.spines[side].set_color(MUTED)
+        axes.set_xlabel(below, fontsize=TEXT, color=INK, labelpad=2)
+        axes.set_ylabel(beside, fontsize=TEXT, color=INK, labelpad=2)
+
+    def key(self, items: Sequence[tuple[str, str]], markers: Sequence[str] = ()) -> None:
+        """What colours and markers mean, above the panels."""
+        from matplotlib.lines import Line2D
+
+        x, y = 4.0, self.height - 14.5
+        for i, (words, colour) in enumerate(items):
+            width = 7.0 + 1.5 * len(words)
+            if x + width > WIDTH_MM - 2:
+                x, y = 4.0, y - 3.6
+            at = (y + 0.8) / self.height
+            if markers:
+                line = Line2D([(x + 1) / WIDTH_MM], [at], marker=markers[i], color=colour, markersize=3.4, linestyle="")
+            else:
+                line = Line2D(
+                    [x / WIDTH_MM, (x + 3.2) / WIDTH_MM], [at, at], color=colour, linewidth=3, solid_capstyle="butt"
+                )
+            self.figure.add_artist(line)
+            self.text(x + 4.2, y, words, va="bottom")
+            x += width
