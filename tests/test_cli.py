@@ -248,8 +248,8 @@ def test_an_export_that_fails_leaves_nothing(case, fake_simulation, monkeypatch)
 
 
 def test_only_what_can_be_exported_is_offered(case):
-    done = call("export", "petab", case, "--out", "x")
-    assert done.exit_code == 2 and "'petab' is not one of 'csv', " in done.output and "'odd'" in done.output
+    done = call("export", "yaml", case, "--out", "x")
+    assert done.exit_code == 2 and "'yaml' is not one of 'csv', " in done.output and "'odd'" in done.output
 
 
 # --- config and protocol ------------------------------------------------------------
