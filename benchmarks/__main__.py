@@ -20,14 +20,17 @@ def main(arguments=None) -> int:
     parser.add_argument("--quick", action="store_true", help="shortened problem and few repeats: to see that it works")
     parser.add_argument("--out", type=Path, help="folder for the results (default: benchmarks/results, quick: none)")
     parser.add_argument("--peers", help="peers of work-precision by key, with commas (default: all that are here)")
+    parser.add_argument("--runs", type=int, help="studies: measure the command itself over so many runs, say 100000")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a goal that must be reached is not")
     options = parser.parse_args(arguments)
+    if options.runs is not None and options.runs < 1:
+        parser.error("--runs must be 1 or more")
     begin = time.perf_counter()
     results = {"machine": machine(), "quick": options.quick, "sections": {}}
     for name in options.only or SECTIONS:
         print(f"== {name}", flush=True)
         section = measure(name, options)
-        results["sections"][name] = section
+        results["sections"]["studies-whole" if name == "studies" and options.runs else name] = section
         for what, why in section.get("left_out", {}).items():
             print(f"   left out: {what}: {why}")
         for line in section["lines"]:
@@ -63,7 +66,7 @@ def measure(name: str, options) -> dict:
     if name == "studies":
         from benchmarks import studies
 
-        return studies.run(quick=options.quick, say=say)
+        return studies.run(quick=options.quick, say=say, runs=options.runs)
     from benchmarks.problem import load
 
     problem = load(60.0 if options.quick else None, say)
