@@ -24,16 +24,18 @@ class Course:
     """Runs the decisions of a protocol.
 
     `lesions(day, given)` gives (whole, viable) diameters in mm of each lesion, `given` being the days of sessions so far;
-    `points(day)` the Child-Pugh points and `bilirubin(day)` umol/L.  `jumps` holds (day, what) in order.
+    `points(day)` the Child-Pugh points and `bilirubin(day)` umol/L; numbers of lesions `outside` the liver, and of those
+    that do not enhance (`pale`).  `jumps` holds (day, what) in order.
     """
 
     def __init__(self, text, lesions=lambda day, given: [(50.0, 50.0)], points=lambda day: 5.0,
-                 bilirubin=lambda day: 10.0, days=400, oral="averaged"):  # fmt: skip
+                 bilirubin=lambda day: 10.0, days=400, oral="averaged", outside=(), pale=()):  # fmt: skip
         self.calendar = scenario(text, days).calendar
         self.lesions, self.points, self.bilirubin = lesions, points, bilirubin
         n = len(lesions(0.0, []))
         body = [2 * n, -1, 2 * n + 1, -1, 0, 0, 1, -1, 2]
-        signals = Signals(body, [[2 * k, 2 * k + 1, -1, 0.0, 1.0, 0.0] for k in range(n)])
+        signals = Signals(body, [[2 * k, 2 * k + 1, -1, float(k in outside), float(k not in pale), 0.0]
+                                 for k in range(n)])  # fmt: skip
         self.groups = []
         start, stop = self.calendar.first_tick, days * DAY
         self.memory = memory_of(self.calendar, signals, self._parts, start=start, stop=stop, oral=oral,

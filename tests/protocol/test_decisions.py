@@ -67,6 +67,82 @@ def test_treatment_may_end_at_a_response_or_when_a_surgeon_could_operate():
     assert Course(small, shrinking, points=lambda day: 5.0 if day < 100 else 7.0).decided("ended") == [(112, "d", "not resectable")]
 
 
+def seen_first(until, lesions, **flags):
+    """Day and reason of the scan that ends a treatment by a condition, None if none does."""
+    text = SCAN + drug("d", start="day 0", every="28 day", until=until)
+    ended = Course(text, lesions, **flags).decided("ended")
+    assert len(ended) < 2 and all(reason == until for _, _, reason in ended)
+    return ended[0][0] if ended else None
+
+
+def one(*sizes, viable=None):
+    """A lesion that scans (every 56 days from day 0) see with these diameters, the last of them to the end."""
+    at = lambda row, day: row[min(int(day // 56), len(row) - 1)]  # noqa: E731
+    return lambda day, given: [(at(sizes, day), at(viable or sizes, day))]
+
+
+def beside(first, *others):
+    """Lesions side by side."""
+    return lambda day, given: [pair for course in (first, *others) for pair in course(day, given)]
+
+
+@pytest.mark.parametrize(
+    ("until", "lesions", "day"),
+    [
+        ("stable disease by recist11", one(50, 30, 34, 60), None),  # partial response, then progression
+        ("stable disease by recist11", one(50, 30, 35.5, 35.5), 112),
+        ("best response by recist11", one(50, 48, 30), 112),
+        ("best response by recist11", one(50, 65, 30), None),  # best response ends with progression
+        ("not best response by recist11", one(50, 48, 30), 56),
+        ("best response by mrecist", one(50, viable=(50, 30)), 56),
+        ("best complete response by mrecist", one(50, viable=(50, 30, 4)), 112),
+        ("best complete response by recist11", one(50, viable=(50, 30, 4)), None),
+        ("best complete response by recicl", one(50, viable=(50, 30, 4)), 112),
+        ("best stable disease by recicl", one(50, 48), 56),
+        ("best progressive disease by recist11", one(50, 65), 56),
+        ("best progressive disease by recist11", one(50, 50, 65), None),
+        ("existing intrahepatic progression", one(50, 50, 65), 112),
+        ("existing intrahepatic progression by mrecist", one(50, 50, 65, viable=(50, 20)), None),
+        ("new intrahepatic progression", one(50, 50, 65), None),
+        ("new intrahepatic progression", beside(one(50), one(0, 0, 14)), 112),
+        ("new intrahepatic progression by recicl", beside(one(50), one(0, 0, 14)), None),
+        ("li-rads new lesion", beside(one(50), one(0, 0, 14)), 112),
+        ("li-rads new lesion above 20 mm", beside(one(50), one(0, 0, 14, 22)), 168),
+        ("depth by recist11 at most -50 %", one(50, 40, 24), 112),
+        ("depth by mrecist at most -50 %", one(50, viable=(50, 20)), 56),
+        ("depth by recicl at most -50 %", one(50, viable=(50, 34)), 56),  # of an area
+        ("time since response by recist11 at least 112 day", one(50, 30), 168),
+        ("time since progression by recist11 above 56 day", one(50, 65), 168),
+        ("not time since progression by recist11 above 56 day", one(50), None),  # unknown, so neither it nor its opposite
+        ("tace progression", one(50, 50, 60), 112),
+        ("untaceable", one(50, 50, 60), 112),
+    ],
+)
+def test_rules_read_what_the_observers_read(until, lesions, day):
+    assert seen_first(until, lesions) == day
+
+
+def test_rules_read_where_progression_was_and_how_a_new_lesion_looks():
+    course = beside(one(50), one(0, 0, 14))
+    assert seen_first("extrahepatic progression", course, outside=(1,)) == 112
+    assert seen_first("new intrahepatic progression", course, outside=(1,)) is None
+    assert seen_first("extrahepatic progression", course) is None
+    assert seen_first("li-rads new lesion", course, pale=(1,)) is None
+    assert seen_first("new lesion", course, pale=(1,)) == 112
+
+
+def test_readings_of_a_new_baseline_forget_the_old_ones():
+    text = (
+        SCAN
+        + '[[protocol.phase]]\nname = "first"\nstart = "day 0"\nuntil = "progression"\n'
+        + '[[protocol.phase]]\nname = "second"\nfollows = "first"\nstart = "14 day after end of first"\nnew_baseline = true\n'
+        + drug("a", every="28 day", phase="first")
+        + drug("s", every="28 day", phase="second", until="depth by recist11 at most -30 %")
+    )
+    course = Course(text, one(50, 30, 60))
+    assert course.days("s")[:3] == [126, 154, 182] and not [d for d in course.decided("ended") if d[1] == "s"]
+
+
 # --- on demand -----------------------------------------------------------------------------------------------------
 
 

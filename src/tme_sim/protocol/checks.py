@@ -59,7 +59,7 @@ def _seen(dating: Dating, place: str, condition: Condition, key: Key, warnings: 
     if kinds is None:
         return
     seeing = {i for i, t in enumerate(dating.items) if t.kind in kinds}
-    if not condition.side:  # a reading, which planning scans do not make
+    if not condition.side or condition.criterion:  # read by a criterion, which planning scans are not
         seeing -= {i for i in seeing if getattr(dating.items[i], "planning", False)}
     looks = {t for i in seeing if dating.done.get(i) is not None for t in dating.done[i].ticks}
     if not looks:

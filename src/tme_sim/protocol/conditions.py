@@ -1,8 +1,8 @@
 """Conditions that rules test: what the latest scan or blood test saw, as a short text.
 
 A condition compares a measure with a bound (``"child-pugh at least 8"``, ``"viable area above 50 %"``) or names a
-reading of the scans (``"progression by mrecist"``, ``"refractory by jsh"``).  ``"not ..."`` turns one around.  A rule
-never reads the simulated body itself.
+reading of the scans (``"progression by mrecist"``, ``"refractory by jsh"``); some measures are read by a criterion too
+(``"depth by mrecist at most -50 %"``).  ``"not ..."`` turns one around.  A rule never reads the simulated body itself.
 """
 
 from __future__ import annotations
@@ -31,12 +31,25 @@ MEASURES: dict[str, tuple[str, str, str]] = {
     "albumin": ("g/L", "blood", "albumin in serum"),
     "afp": ("1", "blood", "alpha-fetoprotein, of its value at the first visit"),
     "sessions": ("1", "", "sessions of TACE given so far"),
+    "li-rads new lesion": ("mm", "scan", "the largest of LI-RADS 5 among liver lesions not there at the first scan"),
+    "depth": ("1", "scan", "best change of the targets up to first progression, of their value at baseline"),
+    "time since response": ("day", "scan", "from the first response to the latest scan"),
+    "time since progression": ("day", "scan", "from the first progression to the latest scan"),
 }
 CRITERIA = ("recist11", "mrecist", "recicl")
+BY_CRITERION = ("depth", "time since response", "time since progression")  # measures that a criterion reads
 READINGS: dict[str, tuple[tuple[str, ...], str]] = {
     "progression": (CRITERIA, "first progression by the criterion; recist11 when none is named"),
     "complete response": (CRITERIA, "complete response at the latest scan; mrecist when none is named"),
     "response": (CRITERIA, "complete or partial response at the latest scan; mrecist when none is named"),
+    "stable disease": (CRITERIA, "stable disease at the latest scan; mrecist when none is named"),
+    "best complete response": (CRITERIA, "the best response so far is complete; mrecist when none is named"),
+    "best response": (CRITERIA, "the best response so far is complete or partial; mrecist when none is named"),
+    "best stable disease": (CRITERIA, "the best response so far is stable disease; mrecist when none is named"),
+    "best progressive disease": (CRITERIA, "progression without a response or stable disease before it; mrecist"),
+    "existing intrahepatic progression": (CRITERIA, "first progression was growth of known liver lesions; recist11"),
+    "new intrahepatic progression": (CRITERIA, "first progression was new liver lesions or invasion; recist11"),
+    "extrahepatic progression": (CRITERIA, "first progression was extrahepatic; recist11 when none is named"),
     "refractory": (
         ("jsh", "easl"),
         "TACE refractoriness: JSH and LCSGJ, or no objective response after two sessions (EASL)",
@@ -45,15 +58,20 @@ READINGS: dict[str, tuple[tuple[str, ...], str]] = {
     "tace progression": ((), "untaceable, or refractory by jsh: the event of TACE-PFS"),
     "resectable": ((), "the latest scan would let a surgeon operate; see tme_sim.observe.resection"),
 }
-DEFAULTS = {"progression": "recist11", "complete response": "mrecist", "response": "mrecist", "refractory": "jsh"}
+DEFAULTS = {"refractory": "jsh"}
+DEFAULTS |= {name: "recist11" if "progression" in name else "mrecist" for name in (*READINGS, *BY_CRITERION)
+             if name in BY_CRITERION or READINGS[name][0] == CRITERIA}  # fmt: skip
 SIDES = ("above", "below", "at least", "at most")
-_COMPARISON = re.compile(r"(?P<what>[a-z][a-z -]{1,20}?) (?P<side>above|below|at least|at most) (?P<bound>\S.{0,40})")
+_COMPARISON = re.compile(
+    r"(?P<what>[a-z][a-z0-9 -]{1,40}?) (?P<side>above|below|at least|at most) (?P<bound>\S.{0,40})"
+)
 _HELP = 'write a condition like "progression by mrecist", "viable area above 50 %" or "child-pugh at least 8"'
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One test.  `side` is one of SIDES for a measure, with `bound` in its unit; "" for a reading by `criterion`."""
+    """One test.  `side` is one of SIDES for a measure, with `bound` in its unit; "" for a reading.  `criterion` is what
+    reads it, "" where none does."""
 
     what: str
     side: str = ""
@@ -89,26 +107,34 @@ def parse_condition(value: Any) -> Condition:
     said = said.replace("child pugh", "child-pugh")
     compared = _COMPARISON.fullmatch(said)
     if compared:
-        what = compared["what"]
+        what, _, criterion = compared["what"].partition(" by ")
         if what not in MEASURES:
             raise QuantityError(
                 f"{quoted(what)} is no measure of a visit{nearest(what, MEASURES)}; measures are {', '.join(MEASURES)}"
             )
+        if criterion and what not in BY_CRITERION:
+            raise QuantityError(f'{what} is not read by a criterion; write "{what} {compared["side"]} ..."')
+        _allowed(what, criterion, CRITERIA)
         at = re.search(rf"{compared['side']}\s+", text).end()  # bounds keep their case: mL is no ml
         unit = MEASURES[what][0]
         bound = parse_number_or_quantity(_number(text[at:]), unit, f"the bound of {what}")
-        return Condition(what, compared["side"], convert(bound.value, bound.unit, unit), "", negated, text)
+        criterion = criterion or DEFAULTS.get(what, "")
+        return Condition(what, compared["side"], convert(bound.value, bound.unit, unit), criterion, negated, text)
     what, _, criterion = said.partition(" by ")
-    if what == "new lesion" and not criterion:
+    if what in ("new lesion", "li-rads new lesion") and not criterion:
         return Condition(what, "above", 0.0, "", negated, text)
     if what not in READINGS:
         known = [*READINGS, *(f"{m} above" for m in MEASURES)]
         raise QuantityError(f"{quoted(text)} is no condition{nearest(what, known)}; {_HELP}")
-    allowed = READINGS[what][0]
+    _allowed(what, criterion, READINGS[what][0])
+    return Condition(what, "", 0.0, criterion or DEFAULTS.get(what, ""), negated, text)
+
+
+def _allowed(what: str, criterion: str, allowed: Sequence[str]) -> None:
+    """Refuse a criterion that does not read `what`."""
     if criterion and criterion not in allowed:
         listed = f"write {' or '.join(f'{what} by {a}' for a in allowed)}" if allowed else f'write "{what}" alone'
         raise QuantityError(f"{quoted(criterion)} defines no {what}{nearest(criterion, allowed)}; {listed}")
-    return Condition(what, "", 0.0, criterion or DEFAULTS.get(what, ""), negated, text)
 
 
 def _number(text: str) -> float | str:

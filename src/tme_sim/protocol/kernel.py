@@ -8,6 +8,7 @@ What happens at one tick: scans and blood tests, phases, procedures, pauses, dru
 session and each dose that is given at a visit.  A dose level goes down at most once in four weeks.
 """
 
+import numpy as np
 from numba import njit, types
 
 from tme_sim import criteria as cr
@@ -320,6 +321,8 @@ def start_phase(memory, queue, phase):
     if memory[at + p.P_FRESH] != 0.0:
         first = int(memory[p.AT_CRITERIA])
         memory[first : first + int(memory[p.CRITERIA_N])] = 0.0
+        values = int(memory[p.AT_VALUES])
+        memory[values + p.V_DEPTH : values + p.VALUES] = np.nan
     if memory[at + p.P_LENGTH] < p.OPEN and now + memory[at + p.P_LENGTH] <= memory[p.STOP]:
         end = int(now + memory[at + p.P_LENGTH])
         q.append(queue, end, p.ORDER_PHASE, q.DECISION, p.D_PHASE_END * p.KIND + phase)

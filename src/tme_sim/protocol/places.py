@@ -22,10 +22,11 @@ S_CHILD_PUGH, S_ALBI, S_BILIRUBIN, S_ALBUMIN, S_AFP, S_FLOOR, S_DENSITY, S_INVAS
 SIGNAL_LESION = 6
 S_WHOLE, S_VIABLE, S_ACTIVE, S_SPREAD, S_ARTERIAL, S_INFILTRATIVE = range(6)
 
-# measures of conditions, in the order of `conditions.MEASURES`
+# measures of conditions, in the order of `conditions.MEASURES`; those that a criterion reads take a place for each
 (V_AREA, V_VOLUME, V_VIABLE, V_WHOLE, V_NEW, V_LESIONS, V_CHILD_PUGH, V_ALBI, V_BILIRUBIN, V_ALBUMIN, V_AFP,
- V_SESSIONS) = range(12)  # fmt: skip
-VALUES = 12
+ V_SESSIONS, V_TYPICAL) = range(13)  # fmt: skip
+V_DEPTH, V_ANSWERED, V_PROGRESSED = 13, 16, 19  # + criterion
+VALUES = 22
 F_AREA, F_VOLUME, F_AFP = range(3)  # values at the first visit
 FIRST = 3
 
@@ -33,8 +34,10 @@ FIRST = 3
 C_READING, C_WHAT, C_SIDE, C_BOUND, C_NEGATED = range(5)
 C_COLUMNS = 5
 ABOVE, BELOW, AT_LEAST, AT_MOST = range(4)
-(READ_PROGRESSION, READ_COMPLETE, READ_JSH, READ_EASL, READ_UNTACEABLE, READ_TACE, READ_RESPONSE,
- READ_RESECTABLE) = (0, 10, 20, 21, 22, 23, 30, 40)  # fmt: skip  # + criterion
+READ_JSH, READ_EASL, READ_UNTACEABLE, READ_TACE, READ_RESECTABLE = 0, 1, 2, 3, 4
+OF_CRITERION = 10  # codes from here on are a reading + the number of its criterion
+(READ_PROGRESSION, READ_COMPLETE, READ_RESPONSE, READ_STABLE, READ_BEST_COMPLETE, READ_BEST, READ_BEST_STABLE,
+ READ_BEST_PROGRESSIVE, READ_EXISTING, READ_NEW_LIVER, READ_SPREAD) = range(10, 120, 10)  # fmt: skip
 
 # a link from a condition to a treatment or phase
 L_PHASE, L_TARGET, L_CONDITION, L_ACTION = range(4)

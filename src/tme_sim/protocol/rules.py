@@ -13,7 +13,7 @@ import numpy as np
 from tme_sim.criteria import CLINIC, CRITERIA, LESION_COLUMNS, default_settings, memory_size
 from tme_sim.protocol import places as p
 from tme_sim.protocol.calendar import LOOKS, Calendar, Entry, Stretch, Track
-from tme_sim.protocol.conditions import MEASURES, SIDES, Condition
+from tme_sim.protocol.conditions import BY_CRITERION, MEASURES, SIDES, Condition
 from tme_sim.protocol.dates import TICKS_PER_DAY
 from tme_sim.quantities import internal
 
@@ -21,6 +21,10 @@ ACTIONS = {"discontinue": p.END, "skip": p.SKIP, "reduce": p.REDUCE, "interrupt"
 READINGS = {
     "progression": p.READ_PROGRESSION, "complete response": p.READ_COMPLETE, "untaceable": p.READ_UNTACEABLE,
     "tace progression": p.READ_TACE, "response": p.READ_RESPONSE, "resectable": p.READ_RESECTABLE,
+    "stable disease": p.READ_STABLE, "best complete response": p.READ_BEST_COMPLETE, "best response": p.READ_BEST,
+    "best stable disease": p.READ_BEST_STABLE, "best progressive disease": p.READ_BEST_PROGRESSIVE,
+    "existing intrahepatic progression": p.READ_EXISTING, "new intrahepatic progression": p.READ_NEW_LIVER,
+    "extrahepatic progression": p.READ_SPREAD,
 }  # fmt: skip
 SIDE_CODES = dict(zip(SIDES, (p.ABOVE, p.BELOW, p.AT_LEAST, p.AT_MOST), strict=True))
 ANCHORS = {"": p.NO_ANCHOR, "first": p.FIRST_OF, "last": p.LAST_OF, "start": p.START_OF, "end": p.END_OF}
@@ -172,7 +176,14 @@ def _condition(condition: Condition) -> tuple[float, ...]:
             code += CRITERIA.index(condition.criterion)
         return (1, code, 0, 0.0, condition.negated)
     bound = float(internal(condition.bound, MEASURES[condition.what][0]))
-    return (0, list(MEASURES).index(condition.what), SIDE_CODES[condition.side], bound, condition.negated)
+    return (0, _value(condition), SIDE_CODES[condition.side], bound, condition.negated)
+
+
+def _value(condition: Condition) -> int:
+    """Place of a measure among the values of the memory."""
+    before = list(MEASURES)[: list(MEASURES).index(condition.what)]
+    place = sum(len(CRITERIA) if name in BY_CRITERION else 1 for name in before)
+    return place + (CRITERIA.index(condition.criterion) if condition.criterion else 0)
 
 
 def _track(track: Track, is_steady: bool, offset: int, given: int) -> tuple[float, ...]:

@@ -34,6 +34,31 @@ def phase_at(memory, phase):
     return int(memory[p.AT_PHASES]) + phase * p.P_COLUMNS
 
 
+@njit(FLAG(VECTOR, INT, INT), **OPTIONS)
+def read_by(found, block, what):
+    """Return whether one criterion, whose block begins at `block`, reads what a condition names."""
+    status, best, cause = found[block + cr.STATUS], found[block + cr.BEST], found[block + cr.CAUSE]
+    if what == p.READ_PROGRESSION:
+        return found[block + cr.CALLED_TICK] > cr.NEVER
+    if what == p.READ_COMPLETE:
+        return status == cr.CR
+    if what == p.READ_RESPONSE:
+        return status == cr.CR or status == cr.PR
+    if what == p.READ_STABLE:
+        return status == cr.SD
+    if what == p.READ_BEST_COMPLETE:
+        return best == cr.CR
+    if what == p.READ_BEST:
+        return best == cr.CR or best == cr.PR
+    if what == p.READ_BEST_STABLE:
+        return best == cr.SD
+    if what == p.READ_BEST_PROGRESSIVE:
+        return best == cr.PD
+    if what == p.READ_EXISTING:
+        return cause == cr.EXISTING
+    return cause == cr.NEW_LIVER if what == p.READ_NEW_LIVER else cause == cr.SPREAD
+
+
 @njit(FLAG(VECTOR, INT), **OPTIONS)
 def reading(memory, what):
     """Return whether scans read so far show what a condition names."""
@@ -43,13 +68,9 @@ def reading(memory, what):
     found = memory[first : first + int(memory[p.CRITERIA_N])]
     if found[cr.VISITS] < 2.0:
         return False
-    if what >= p.READ_RESPONSE:
-        status = found[cr.block(what - p.READ_RESPONSE) + cr.STATUS]
-        return status == cr.CR or status == cr.PR
-    if what < p.READ_COMPLETE:
-        return found[cr.block(what - p.READ_PROGRESSION) + cr.CALLED_TICK] > cr.NEVER
-    if what < p.READ_JSH:
-        return found[cr.block(what - p.READ_COMPLETE) + cr.STATUS] == cr.CR
+    if what >= p.OF_CRITERION:
+        criterion = what % p.OF_CRITERION
+        return read_by(found, cr.block(criterion), what - criterion)
     if what == p.READ_JSH:
         return max(found[cr.VIABLE_RUN], found[cr.LESION_RUN], found[cr.AFP_RUN]) >= cr.IN_A_ROW
     if what == p.READ_EASL:
@@ -132,7 +153,7 @@ def take_blood(tick, y, out, memory):
 @njit(types.void(types.float64[:, ::1], VECTOR, VECTOR, VECTOR), **OPTIONS)
 def keep_measures(lesions, settings, read, memory):
     """Measures of the scan just read: sums of viable sizes against the first scan, largest diameters, new lesions."""
-    area, volume, viable, whole, new, number = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    area, volume, viable, whole, new, typical, number = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(lesions.shape[0]):
         seen = read[cr.lesion_block(i) + cr.SEEN_TICK]
         if seen == cr.NEVER and lesions[i, cr.WHOLE] < settings[cr.DETECT_FLOOR] or lesions[i, cr.PRESENT] == 0.0:
@@ -143,6 +164,8 @@ def keep_measures(lesions, settings, read, memory):
         whole = max(whole, lesions[i, cr.WHOLE])
         if seen != read[cr.FIRST_TICK] and lesions[i, cr.EXTRAHEPATIC] == 0.0:
             new = max(new, lesions[i, cr.WHOLE])
+            if lesions[i, cr.ARTERIAL] != 0.0 and lesions[i, cr.WHOLE] >= settings[cr.TARGET_FLOOR]:
+                typical = max(typical, lesions[i, cr.WHOLE])  # LI-RADS 5, as the gate of RECIST 1.1 asks for it
         d = lesions[i, cr.VIABLE]
         if d >= settings[cr.FOLLOW_FLOOR]:
             viable = max(viable, d)
@@ -157,7 +180,22 @@ def keep_measures(lesions, settings, read, memory):
     memory[v + p.V_VIABLE] = viable
     memory[v + p.V_WHOLE] = whole
     memory[v + p.V_NEW] = new
+    memory[v + p.V_TYPICAL] = typical
     memory[v + p.V_LESIONS] = number
+
+
+@njit(types.void(INT, VECTOR, VECTOR), **OPTIONS)
+def keep_reading(tick, read, memory):
+    """Measures that each criterion reads: depth, and days since its first response and progression; NaN before them."""
+    v = int(memory[p.AT_VALUES])
+    for criterion in range(len(cr.CRITERIA)):
+        at = cr.block(criterion)
+        memory[v + p.V_DEPTH + criterion] = read[at + cr.DEPTH]
+        answered, progressed = read[at + cr.RESPONSE_TICK], read[at + cr.PROGRESSION_TICK]
+        days = (tick - answered) / cr.TICKS_PER_DAY
+        memory[v + p.V_ANSWERED + criterion] = days if answered > cr.NEVER else np.nan
+        days = (tick - progressed) / cr.TICKS_PER_DAY
+        memory[v + p.V_PROGRESSED + criterion] = days if progressed > cr.NEVER else np.nan
 
 
 @njit(types.void(INT, VECTOR, VECTOR, VECTOR, VECTOR, VECTOR, FLAG), **OPTIONS)
@@ -203,6 +241,7 @@ def scan(tick, y, u, th, out, memory, is_read):
         place = int(memory[s + p.S_LIVER])
         liver = th[place] if place >= 0 else np.inf
         memory[p.RESECTABLE] = can_be_resected(lesions, infiltrative, clinic, liver, settings)
+        keep_reading(tick, read, memory)
     keep_measures(lesions, settings, read, memory)
     if is_read:
         memory[p.SCANS] += 1.0
