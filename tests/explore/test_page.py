@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
+import subprocess
+import sys
+import zipfile
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from tests.explore.serving import ROOT, serving
@@ -167,28 +174,97 @@ def test_two_tabs_do_not_disturb_each_other(browser, explorer):
 
 
 @pytest.mark.slow
-def test_curves_follow_a_moving_hand_within_200_ms(browser, explorer, capsys):
-    """95th percentile from a move of a slider to the curves on the screen.  A machine that others use as well answers
-    late by turns: there the bound is wider, by twice the number of processes for each of its cores."""
-    import os
+def test_the_copied_config_is_checked_and_gives_the_same_summary(browser, explorer, tmp_path):
+    """What "Copy as config" puts into the clipboard is a file that the command line accepts, and its run is the one shown."""
+    from click.testing import CliRunner
 
-    import numpy as np
+    from tme_sim.cli import cli
 
+    with tab(browser, explorer, permissions=["clipboard-read", "clipboard-write"]) as one:
+        page = one.page
+        one.after(lambda: one.drag(SESSION, 40))
+        one.after(lambda: page.locator('#bars [data-role="bar"]').last.dblclick())
+        one.after(lambda: page.locator("aside input[type=range]").first.press("ArrowRight"))
+        page.locator("#copy").click()
+        one.until("document.getElementById('status').textContent.includes('clipboard')", "the copy")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        with page.expect_download(timeout=120_000) as caught:
+            page.locator("#download").select_option("run")
+        caught.value.save_as(tmp_path / "shown.zip")
+    path = tmp_path / "copied.toml"
+    path.write_text(copied, encoding="utf-8")
+    checked = CliRunner().invoke(cli, ["config", "check", str(path)])
+    assert checked.exit_code == 0, checked.output
+    again = CliRunner().invoke(cli, ["run", str(path), "--out", str(tmp_path / "again"), "--no-figures"])
+    assert again.exit_code == 0, again.output
+    with zipfile.ZipFile(tmp_path / "shown.zip") as shown:
+        (name,) = [n for n in shown.namelist() if n.endswith("/summary.json")]
+        assert shown.read(name) == (tmp_path / "again/summary.json").read_bytes()
+
+
+@pytest.mark.slow
+def test_curves_follow_a_moving_hand_within_200_ms(browser, capsys):
+    """95th percentile from a move of a slider to the curves on the screen, and the work that a move is.
+
+    The work (processor time of the server and of the page's thread) knows nothing of others on the machine; it may take
+    120 of the 200 ms.  The delay does: where others wait for the same cores the bound is wider, by twice the number of
+    processes for each of them.
+    """
     load = os.getloadavg()[0] / (os.cpu_count() or 1)
-    busy = 1.0 if load < 1.2 else 2.0 * load
+    busy = 1.0 if load < 0.7 else 2.0 * load + 1.0
 
-    with tab(browser, explorer) as one:
-        one.page.evaluate("window.explorer.latencies.length = 0")
+    with served() as (alone, pid), tab(browser, alone) as one:
+        line = one.page.context.new_cdp_session(one.page)
+        line.send("Performance.enable", {"timeDomain": "threadTicks"})
         slider = one.page.locator("aside input[type=range]").first
         slider.focus()
-        for i in range(60):
-            slider.press("ArrowRight" if i % 20 < 10 else "ArrowLeft")
-            one.page.wait_for_timeout(130)
+        move(one, 10)
+        one.page.evaluate("window.explorer.latencies.length = 0")
+        frames, page, server = one.frames(), page_seconds(line), process_seconds(pid)
+        move(one, 60)
+        frames = one.frames() - frames
+        page, server = (1000 * (now - before) / frames for now, before in
+                        ((page_seconds(line), page), (process_seconds(pid), server)))  # fmt: skip
         spent = np.array(one.page.evaluate("window.explorer.latencies"))
     assert len(spent) >= 40
+    late = np.percentile(spent, 95)
     with capsys.disabled():
-        print(f"\nexplorer: {np.median(spent):.0f} ms, 95th percentile {np.percentile(spent, 95):.0f} ms, {len(spent)} moves, {load:.1f} processes a core")
-    assert np.percentile(spent, 95) <= 200 * busy
+        print(f"\nexplorer: {np.median(spent):.0f} ms, 95th percentile {late:.0f} ms, {len(spent)} moves; work of a move "
+              f"{server:.0f} ms (server) + {page:.0f} ms (page); {load:.1f} processes a core")  # fmt: skip
+    assert server + page <= 120
+    assert late <= 200 * busy
+
+
+def move(one: Watched, times: int) -> None:
+    """Press the keys of a slider in focus as a hand does, to and fro, and wait for the last curves."""
+    for i in range(times):
+        one.page.keyboard.press("ArrowRight" if i % 20 < 10 else "ArrowLeft")
+        one.page.wait_for_timeout(130)
+    one.until("!window.explorer.busy()")
+
+
+def page_seconds(line) -> float:
+    """Processor time that the thread of the page has used."""
+    (spent,) = [m["value"] for m in line.send("Performance.getMetrics")["metrics"] if m["name"] == "TaskDuration"]
+    return spent
+
+
+def process_seconds(pid: int) -> float:
+    """Processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def served():
+    """The command itself, as a process of its own: its address, and its number."""
+    command = [sys.executable, "-u", "-m", "tme_sim", "explore", "configs/emerald1.toml", "--no-browser"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            address = next(filter(None, (re.search(r"http://127\.0\.0\.1:(\d+)/\S+", line) for line in process.stdout)))
+            yield SimpleNamespace(address=address.group(), port=int(address.group(1))), process.pid
+        finally:
+            process.terminate()
 
 
 @pytest.mark.slow

@@ -45,7 +45,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store", "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }  # fmt: skip
-PAGE = ("index.html", "style.css", "explorer.js", "calendar.js", "figures.js", "controls.js", "timing.js")
+PAGE = ("index.html", "style.css", "explorer.js", "calendar.js", "curves.js", "figures.js", "controls.js", "timing.js")
 BOKEH = ("bokeh.min.js", "bokeh-api.min.js")
 KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
 

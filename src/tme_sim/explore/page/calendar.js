@@ -24,11 +24,11 @@ export class Calendar {
     this.focused = null;
     this.brush = null;
     this.cross = null;
+    this.pressed = null;
     svg.addEventListener("pointerdown", (e) => this.down(e));
     svg.addEventListener("pointermove", (e) => this.moved(e));
     svg.addEventListener("pointerup", (e) => this.up(e));
     svg.addEventListener("pointercancel", (e) => this.up(e));
-    svg.addEventListener("dblclick", (e) => this.twice(e));
     svg.addEventListener("keydown", (e) => this.key(e));
     svg.addEventListener("focusin", (e) => { this.focused = this.about(e.target); });
     new ResizeObserver(() => this.draw()).observe(svg.parentElement);
@@ -108,7 +108,7 @@ export class Calendar {
   }
 
   row(row, y) {
-    const group = node("g", row.index === this.chosen ? { class: "selected" } : {}, this.svg);
+    const group = node("g", { class: row.index === this.chosen ? "selected" : "", "data-group": row.index }, this.svg);
     const colour = this.hooks.colour(row.colour);
     const title = this.title(row);
     const label = node("text", { x: 2, y: y + 17, "data-role": "label", "data-index": row.index, cursor: "pointer" }, group,
@@ -179,8 +179,8 @@ export class Calendar {
   down(event) {
     const about = this.about(event.target);
     if (!about || event.button !== 0) return;
-    this.choose(about.index);
-    if (about.role === "label" || about.role === "row") return;
+    if (this.again(about, event)) { this.twice(about, event); return; }
+    if (about.role === "label" || about.role === "row") { this.choose(about.index); return; }
     const row = this.data.rows[about.index];
     this.drag = { ...about, row, x: this.place(event), days: 0, moving: false, gesture: this.hooks.gesture() };
     this.svg.setPointerCapture(event.pointerId);
@@ -204,6 +204,7 @@ export class Calendar {
     this.drag = null;
     if (this.svg.hasPointerCapture(event.pointerId)) this.svg.releasePointerCapture(event.pointerId);
     this.hooks.settle();
+    if (!drag.moving) this.choose(drag.index); // a drag opens no fields: they would push away the figures it moves
     this.focus(drag.index, drag.number);
   }
 
@@ -215,9 +216,15 @@ export class Calendar {
     if (drag.role === "session") this.hooks.edit({ do: "session", index, number, day: row.days[number] + days }, gesture);
   }
 
-  twice(event) {
-    const about = this.about(event.target);
-    if (!about) return;
+  // Whether this is the second press of two: the browser tells of none where a drag takes hold of the pointer.
+  again(about, event) {
+    const before = this.pressed, x = this.place(event);
+    const same = before && before.index === about.index && before.role === about.role && event.timeStamp - before.at < 500 && Math.abs(x - before.x) < 6;
+    this.pressed = same ? null : { ...about, at: event.timeStamp, x };
+    return same;
+  }
+
+  twice(about, event) {
     const day = Math.round(this.day(this.place(event)));
     const row = this.data.rows[about.index];
     if (row.train && about.role !== "label" && about.role !== "row") this.split(row, day);
@@ -264,7 +271,7 @@ export class Calendar {
     if (this.chosen === index) return;
     this.chosen = index;
     this.inspect();
-    this.draw();
+    for (const group of this.svg.querySelectorAll("[data-group]")) group.classList.toggle("selected", Number(group.dataset.group) === index);
   }
 
   inspect() {

@@ -144,20 +144,23 @@ export class Controls {
     for (const entry of this.shown) this.update(entry);
   }
 
+  // Only what differs is written: the browser styles and paints anew what is touched.
   update(entry) {
     const { control, row, text, range, select } = entry;
     const given = this.values.get(JSON.stringify(control.key));
+    const put = (element, name, value) => { if (element[name] !== value) element[name] = value; };
     if (select) {
-      select.value = given ? given.value : control.default ?? "";
+      put(select, "value", given ? given.value : control.default ?? "");
       row.classList.toggle("changed", Boolean(given) && given.value !== control.default);
       return;
     }
     const number = given && given.value !== null ? given.value : control.default;
     row.classList.toggle("changed", Boolean(given) && (control.optional || Math.abs(number - control.default) > 1e-9 * Math.abs(control.default)));
     row.classList.toggle("open", Boolean(control.optional) && !given);
-    if (!entry.typing) text.value = control.optional && !given ? "" : plain(number);
-    text.placeholder = control.optional ? "open" : "";
-    if (document.activeElement !== range || !this.hooks.busy()) range.value = this.step(control, number);
-    range.setAttribute("aria-valuetext", `${plain(number)} ${control.unit === "1" ? "" : control.unit}`);
+    if (!entry.typing) put(text, "value", control.optional && !given ? "" : plain(number));
+    put(text, "placeholder", control.optional ? "open" : "");
+    if (document.activeElement !== range || !this.hooks.busy()) put(range, "value", String(this.step(control, number)));
+    const spoken = `${plain(number)} ${control.unit === "1" ? "" : control.unit}`;
+    if (range.getAttribute("aria-valuetext") !== spoken) range.setAttribute("aria-valuetext", spoken);
   }
 }

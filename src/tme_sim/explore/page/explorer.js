@@ -125,7 +125,7 @@ const take = {
       if (begun !== undefined) {
         const spent = performance.now() - begun;
         record.latencies.push(spent);
-        $("speed").textContent = `${Math.round(spent)} ms`;
+        if (!held) $("speed").textContent = `${Math.round(spent)} ms`; // not while the hand moves on: it costs a frame
       }
       answered();
     }, 0));
@@ -277,7 +277,7 @@ function later() {
 function band() {
   banded = !banded;
   $("band").setAttribute("aria-pressed", banded);
-  if (banded) { say({ type: "band" }); status("Band: drawing parameters"); } else { clearTimeout(timer); figures.unband(); status(""); $("bandnote").hidden = true; if (record.frame) tiles(record.frame.endpoints, record.frame.pins); }
+  if (banded) { say({ type: "band" }); status("Band: drawing parameters"); } else { clearTimeout(timer); figures.unband(); status(""); $("bandnote").hidden = true; tiled = ""; if (record.frame) tiles(record.frame.endpoints, record.frame.pins); }
 }
 
 // --- what moved it -------------------------------------------------------------------------------------------------

@@ -1,32 +1,12 @@
-// Figures by BokehJS: one card per panel, redrawn in place while their curves stay the same; readout, brush, pins, band.
+// One card per panel: axes by BokehJS, what moves on a canvas over them; readout, brush, pins, band.
+
+import { draw, marks, overlay, place } from "./curves.js";
 
 const B = window.Bokeh;
 B.set_log_level("error");
 
-// Before each line it draws Bokeh asks the style sheet for a colour (--bk-...).  This page sets none there, and the asking
-// was a third of a frame.
-const ask = CSSStyleDeclaration.prototype.getPropertyValue;
-CSSStyleDeclaration.prototype.getPropertyValue = function getPropertyValue(name) {
-  return name.startsWith("--bk-") ? "" : ask.call(this, name);
-};
-
 const MONTH = 30.4375;
 const PIN_DASHES = [[7, 3], [2, 3], [9, 3, 2, 3], [1, 4]];
-
-// Places that did not change are not written again, and the font of a figure is asked for once: either makes the browser
-// lay out the page anew, many times in a frame.  What another version of Bokeh does not have is left alone.
-let quick = false;
-function quicken(view) {
-  if (quick || !view) return;
-  quick = true;
-  const placed = [...(view.computed_renderer_views || [])].find((one) => one.position);
-  const sheets = placed ? Object.getPrototypeOf(placed.position) : {}, write = sheets._update;
-  if (typeof write === "function") sheets._update = function update(css) { if (this.el.textContent !== css) write.call(this, css); };
-  let kind = Object.getPrototypeOf(view);
-  while (kind && !Object.hasOwn(kind, "base_font_size")) kind = Object.getPrototypeOf(kind);
-  const size = kind && Object.getOwnPropertyDescriptor(kind, "base_font_size").get, sizes = new WeakMap();
-  if (size) Object.defineProperty(kind, "base_font_size", { get() { if (!sizes.has(this)) sizes.set(this, size.call(this)); return sizes.get(this); } });
-}
 
 export function decode(text) {
   const raw = atob(text), bytes = new Uint8Array(raw.length);
@@ -57,8 +37,6 @@ export function short(value) {
   return value.toFixed(digits).replace("-", "−");
 }
 
-const dashes = (list) => (list && list.length ? list.map((v) => Math.max(1, Math.round(v))).join(" ") : "solid");
-
 function at(xs, ys, x, kind) {
   let low = 0, high = xs.length - 1;
   if (x <= xs[0]) return ys[0];
@@ -88,6 +66,9 @@ export class Figures {
 
   retheme(dark) {
     this.dark = dark;
+    const known = new Map();
+    const colour = (one) => { if (!known.has(one)) known.set(one, legible(one, dark)); return known.get(one); };
+    this.look = { ...this.ink(), font: getComputedStyle(document.body).fontFamily, colour };
     for (const card of this.cards.values()) card.view.remove();
     this.cards.clear();
     this.place.replaceChildren();
@@ -102,11 +83,10 @@ export class Figures {
     const kept = new Map();
     frame.panels.forEach((panel, i) => {
       const pins = frame.pins.map((pin) => ({ number: pin.number, curves: (pin.panels.find((p) => p.title === panel.title) || { curves: [] }).curves, limits: (pin.panels.find((p) => p.title === panel.title) || {}).limits }));
-      const shape = JSON.stringify([panel.title, panel.log, panel.unit, panel.references.map((r) => r.label), panel.curves.map((c) => [c.kind, c.label, c.colour, c.dash]),
-        pins.map((p) => [p.number, p.curves.map((c) => [c.kind, c.colour])]), this.unit]);
+      const shape = JSON.stringify([panel.title, panel.log, panel.unit, this.unit]);
       let card = this.cards.get(panel.title);
       if (card && card.shape !== shape) { card.view.remove(); card.element.remove(); card = null; }
-      if (!card) card = this.build(panel, pins, shape);
+      if (!card) card = this.build(panel, shape);
       kept.set(panel.title, card);
       if (this.place.children[i] !== card.element) this.place.insertBefore(card.element, this.place.children[i] || null);
       this.fill(card, panel, pins, frame);
@@ -120,7 +100,7 @@ export class Figures {
     this.ends = { start, end: stop };
   }
 
-  build(panel, pins, shape) {
+  build(panel, shape) {
     const ink = this.ink();
     const element = document.createElement("article");
     element.className = "card";
@@ -146,59 +126,50 @@ export class Figures {
     figure.yaxis.ticker = panel.log ? new B.LogTicker({ desired_num_ticks: 4, num_minor_ticks: 0 }) : new B.BasicTicker({ desired_num_ticks: 4, num_minor_ticks: 0 });
     Object.assign(figure.xgrid, { grid_line_color: null });
     Object.assign(figure.ygrid, { grid_line_color: ink.faint });
-    const card = { shape, element, key, plot, figure, panel, curves: [], pins: [], bands: {}, log: panel.log };
-    card.sessions = new B.ColumnDataSource({ data: { x: [] } });
-    figure.vspan({ field: "x" }, { source: card.sessions, line_color: legible("#1A1A1A", this.dark), line_alpha: 0.35, line_width: 1, line_dash: "3 3" });
-    for (const reference of panel.references) {
-      figure.add_layout(new B.Span({ location: reference.value, dimension: "width", line_color: ink.text, line_alpha: 0.7, line_width: 1, line_dash: [1, 3] }));
-      if (reference.label) figure.add_layout(new B.Label({ x: 3, y: reference.value, x_units: "screen", text: reference.label, text_color: ink.text, text_font_size: "10px", y_offset: 1, background_fill_color: ink.ground, background_fill_alpha: 0.75 }));
-    }
-    for (const pin of pins) card.pins.push(pin.curves.map((curve) => this.renderer(figure, curve, { alpha: 0.6, dash: PIN_DASHES[pin.number - 1], thin: true })));
-    for (const curve of panel.curves) card.curves.push(this.renderer(figure, curve, { alpha: 1 }));
-    card.cross = new B.Span({ location: 0, dimension: "height", line_color: ink.text, line_width: 1, line_dash: [2, 3], visible: false });
-    card.box = new B.BoxAnnotation({ left: 0, right: 0, fill_color: ink.accent, fill_alpha: 0.14, line_color: null, visible: false });
-    figure.add_layout(card.cross);
-    figure.add_layout(card.box);
+    const card = { shape, element, key, plot, figure, panel, data: [], pins: [], bands: {}, sessions: [], period: null, log: panel.log };
     this.listen(card);
     card.view = { remove() {} };
-    card.ready = B.Plotting.show(figure, plot).then((view) => { card.view = Array.isArray(view) ? view[0] : view; quicken(card.view); });
+    card.ready = B.Plotting.show(figure, plot).then((view) => {
+      card.view = Array.isArray(view) ? view[0] : view;
+      card.canvas = overlay(plot);
+      Object.assign(card, marks(plot));
+      for (const size of ["inner_width", "inner_height", "outer_width", "outer_height"]) figure.properties[size].change.connect(() => this.soon(card));
+      this.soon(card);
+    });
     return card;
   }
 
-  renderer(figure, curve, { alpha, dash, thin }) {
-    const source = new B.ColumnDataSource({ data: { x: [], y: [], low: [] } });
-    const colour = legible(curve.colour, this.dark);
-    const x = { field: "x" }, y = { field: "y" };
-    const line = { source, line_color: colour, line_alpha: alpha, line_width: thin ? 1.4 : curve.width, line_dash: dashes(dash || curve.dash) };
-    if (curve.kind === "points") figure.scatter(x, y, { source, size: 4.5, fill_color: colour, line_color: null, fill_alpha: thin ? 0.35 : 1 });
-    else if (curve.kind === "step") figure.step(x, y, "after", line);
-    else if (curve.kind === "area" && !thin) figure.varea(x, { field: "low" }, y, { source, fill_color: colour, fill_alpha: 0.9 });
-    else figure.line(x, y, line);
-    return source;
+  // Once per frame of the browser, after the axes have taken their place in it.
+  soon(card) {
+    if (card.due || !card.canvas) return;
+    card.due = true;
+    requestAnimationFrame(() => {
+      card.due = false;
+      if (!card.element.isConnected) return;
+      draw(card, this.look, PIN_DASHES);
+      place(card, card.box, card.period ? card.period[0] / this.unit : null, card.period ? card.period[1] / this.unit : null);
+    });
   }
 
   fill(card, panel, pins, frame) {
     const unit = this.unit, cache = new Map();
     const xs = (text) => { if (!cache.has(text)) cache.set(text, decode(text).map((v) => v / unit)); return cache.get(text); };
+    const of = (curve) => ({ x: xs(curve.x), y: decode(curve.y), low: curve.low ? decode(curve.low) : undefined });
     const range = card.figure.x_range;
     if (range.start !== this.ends.start || range.end !== this.ends.end) range.setv(this.ends);
     card.panel = panel;
-    card.data = panel.curves.map((curve, i) => {
-      const data = { x: xs(curve.x), y: decode(curve.y), low: curve.low ? decode(curve.low) : undefined };
-      card.curves[i].data = { x: data.x, y: data.y, low: data.low || data.y };
-      return data;
-    });
+    card.data = panel.curves.map(of);
     let [low, high] = panel.limits;
-    pins.forEach((pin, k) => {
-      pin.curves.forEach((curve, i) => { card.pins[k][i].data = { x: xs(curve.x), y: decode(curve.y), low: decode(curve.y) }; });
+    card.pins = pins.map((pin) => {
       if (pin.limits) { low = Math.min(low, pin.limits[0]); high = Math.max(high, pin.limits[1]); }
+      return { ...pin, data: pin.curves.map(of) };
     });
     card.limits = this.steady(card, low, high);
     if (card.figure.y_range.start !== card.limits[0] || card.figure.y_range.end !== card.limits[1]) card.figure.y_range.setv({ start: card.limits[0], end: card.limits[1] });
-    for (const source of Object.values(card.bands)) if (source.data.x.length) source.data = { x: [], low: [], high: [] };
-    const sessions = JSON.stringify([frame.sessions, unit]);
-    if (card.marked !== sessions) { card.marked = sessions; card.sessions.data = { x: frame.sessions.map((d) => d / unit) }; }
+    card.bands = {};
+    card.sessions = frame.sessions.map((d) => d / unit);
     this.legend(card);
+    this.soon(card);
   }
 
   // Axes that hold still while curves move a little: they are easier to compare, and quicker to draw.
@@ -250,17 +221,13 @@ export class Figures {
 
   mark(day) {
     for (const card of this.cards.values()) {
-      if (day === null) { if (card.cross.visible) card.cross.visible = false; this.legend(card); continue; }
-      card.cross.setv({ location: day / this.unit, visible: true });
-      this.legend(card, day / this.unit);
+      if (card.cross) place(card, card.cross, day === null ? null : day / this.unit);
+      this.legend(card, day === null ? null : day / this.unit);
     }
   }
 
   shade(period) {
-    for (const card of this.cards.values()) {
-      if (!period) card.box.visible = false;
-      else card.box.setv({ left: period[0] / this.unit, right: period[1] / this.unit, visible: true });
-    }
+    for (const card of this.cards.values()) { card.period = period; this.soon(card); }
   }
 
   band(message) {
@@ -273,27 +240,19 @@ export class Figures {
         const kind = (card.panel.curves[curve.curve] || {}).kind, next = (card.panel.curves[curve.curve + 1] || {}).kind;
         if (!kind || kind === "points" || kind === "step" || (kind === "area" && next === "area")) continue;
         const lows = decode(curve.low), highs = decode(curve.high);
-        this.bandSource(card, curve.curve, kind).data = { x: card.data[curve.curve].x, low: lows, high: highs };
+        card.bands[curve.curve] = { x: card.data[curve.curve].x, low: lows, high: highs, colour: card.panel.curves[curve.curve].colour, alpha: kind === "area" ? 0.35 : 0.2 };
         if (!card.log || low > 0) { for (const v of highs) if (v > high) high = v; if (!card.log) for (const v of lows) if (v < low) low = v; }
       }
       card.figure.y_range.setv({ start: Math.max(low, least), end: Math.min(high, most) }); // the run stays readable
+      this.soon(card);
     }
-  }
-
-  // Made when first needed: every renderer costs time in every frame.
-  bandSource(card, number, kind) {
-    if (!card.bands[number]) {
-      const source = new B.ColumnDataSource({ data: { x: [], low: [], high: [] } });
-      card.figure.varea({ field: "x" }, { field: "low" }, { field: "high" }, { source, level: "underlay", fill_color: legible(card.panel.curves[number].colour, this.dark), fill_alpha: kind === "area" ? 0.35 : 0.2 });
-      card.bands[number] = source;
-    }
-    return card.bands[number];
   }
 
   unband() {
     this.bandOf = null;
     for (const card of this.cards.values()) {
-      for (const source of Object.values(card.bands)) source.data = { x: [], low: [], high: [] };
+      card.bands = {};
+      this.soon(card);
       card.figure.y_range.setv({ start: card.limits[0], end: card.limits[1] });
     }
   }
