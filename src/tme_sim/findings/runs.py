@@ -121,7 +121,8 @@ def evidence_factors(study: Study, patterns: Iterable[str] = ("*",)) -> tuple[St
     catalogue, patient = study.base.catalogue, study.base.patient
     known = catalogue.names()
     of_drugs = {p.name for m in catalogue.sources if m.name in DRUGS for p in (*m.parameters, *m.lesion_parameters)}
-    varied = {key.rpartition(".")[2] for f in study.all_factors for key in f.keys}
+    followed = (link.factor for link in study.links)
+    varied = {key.rpartition(".")[2] for f in (*study.all_factors, *followed) for key in f.keys}
     chosen: list[str] = []
     for pattern in patterns:
         hits = [n for n in known if fnmatch.fnmatchcase(n, pattern)]

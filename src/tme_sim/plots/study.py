@@ -73,7 +73,7 @@ def _view(plan: PlanTable, table: Mapping[str, Any], endpoint: str) -> _View:
     good = table["status"] == "ok"
     if not good.any():
         raise ValueError("there is nothing to draw: no run has a result")
-    known = {f[0] for f in plan.factors} | {"arm", "replicate", "status", "message"}
+    known = plan.settings | {"status", "message"}
     numeric = [n for n, v in table.items() if n not in known and v.dtype != object]
     if endpoint and endpoint not in numeric:
         raise ValueError(f"{endpoint} is no number in this table")

@@ -88,7 +88,7 @@ def study_page(folder: Path) -> Page:
 
 def _numeric(plan: PlanTable, table: Mapping[str, Any]) -> list[str]:
     """Names of the endpoints that are numbers."""
-    known = {f[0] for f in plan.factors} | {"arm", "replicate", "status", "message"}
+    known = plan.settings | {"status", "message"}
     return [n for n, v in table.items() if n not in known and v.dtype != object]
 
 

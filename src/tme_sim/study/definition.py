@@ -11,6 +11,7 @@ from tme_sim.diagnostics import InputError, Problem, nearest, quoted
 from tme_sim.study.designs import design_points
 from tme_sim.study.factors import Factor, Value
 from tme_sim.study.keys import LeafSum, model_digest, short_digest
+from tme_sim.study.links import Link, linked_values
 from tme_sim.study.plan_table import PlanTable
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ class Study:
 
     `rows` are the values of the factors, point by point of the design; each is run in every arm and replicate.
     Replicates are other patients of the same seed (``patient.number``), the same ones in every arm and at every point;
-    `patients` gives each of them values of `patient_factors` as well.  `given` are points of your own instead.
+    `patients` gives each of them values of `patient_factors` as well.  `links` are factors that follow from these.
+    `given` are points of your own instead.
     """
 
     name: str
@@ -80,6 +82,7 @@ class Study:
     replicates: int = 1
     patient_factors: tuple[Factor, ...] = ()
     patients: tuple[tuple[Value, ...], ...] = ()
+    links: tuple[Link, ...] = ()
     design: str = "grid"
     seed: int = 1
     outputs: Outputs = Outputs()
@@ -145,6 +148,14 @@ class Study:
             return {}
         return dict(zip((f.name for f in self.patient_factors), self.patients[number], strict=True))
 
+    def rows_and_patients(self) -> Iterator[dict[str, Value]]:
+        """Values of the factors row by row for the first patient, then those of the other patients at the first row."""
+        names = [f.name for f in self.factors]
+        for at, row in enumerate(self.rows):
+            values = {n: v for n, v in zip(names, row, strict=True) if v is not None}
+            for number in range(len(self.patients) or 1) if at == 0 else (0,):
+                yield values | self.patient(number)
+
     def with_points(self, points: Iterable[Point]) -> Study:
         """The same study over points of your own: (values by factor name, arm, replicate).
 
@@ -181,14 +192,30 @@ class Study:
 
     # --- what a point means ----------------------------------------------------------------------------------------
 
+    def linked(self, values: Mapping[str, Value]) -> dict[str, float]:
+        """Values of the factors that follow from others, where those have `values`; none where none of them has one.
+
+        Raises:
+            InputError: only some of them have a value, or there is no number.
+        """
+        return linked_values(self.links, values, self.path) if self.links else {}
+
     def changes(self, point: Point) -> dict[str, Any]:
-        """The overrides of a point on the scenario of its arm, as ``--set`` takes them."""
+        """The overrides of a point on the scenario of its arm, as ``--set`` takes them.
+
+        Raises:
+            InputError: as :meth:`linked`.
+        """
         values, arm, number = point
         out: dict[str, Any] = {}
         for factor in self.all_factors:
             if factor.name in values and (not factor.arms or arm in factor.arms):
                 text = factor.written(values[factor.name])
                 out |= dict.fromkeys(factor.keys, text)
+        linked = self.linked(values)
+        for link in self.links:
+            if link.name in linked and (not link.factor.arms or arm in link.factor.arms):
+                out |= dict.fromkeys(link.factor.keys, link.factor.written(linked[link.name]))
         if number:
             out["patient.number"] = self.base.patient.number + number
         return out
@@ -262,7 +289,10 @@ class Study:
         arms, numbers = [a for _, a, _ in self._points], [n for _, _, n in self._points]
         derived = tuple((d.name, d.expression, d.unit, d.label) for d in self.outputs.derived)
         kept = dict.fromkeys(self.outputs.trajectories, self.outputs.days) if derived else {}
-        return PlanTable(about, factors, values, arms, numbers, shown, self.keys, derived, kept)
+        followed = [self.linked(v) for v, _, _ in self._points] if self.links else []
+        linked = tuple((link.name, link.factor.unit, f"{link.factor.title}: {link.expression.text}",
+                        [v.get(link.name) for v in followed]) for link in self.links)  # fmt: skip
+        return PlanTable(about, factors, values, arms, numbers, shown, self.keys, derived, kept, linked)
 
     def shard(self, number: int, of: int) -> list[int]:
         """Ordinals of shard `number` (from 1) of `of`."""

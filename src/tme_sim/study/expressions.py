@@ -8,18 +8,23 @@ Allowed: numbers, names of columns, ``+ - * / **`` (the exponent a number of at 
 `log`, `exp`, `sqrt`, `abs`, `min`, `max`, ``where(condition, a, b)``; and of a trajectory that the study keeps:
 ``at(signal, day)``, ``smallest(signal)``, ``largest(signal)``, ``area(signal)`` (over time, in days),
 ``back_at(signal)`` (the day on which it is back at the value of the first day).  What cannot be computed is NaN.
+
+Where the units of the names are given, numbers may have units as well, ``start + 84 day``, and dimensions must agree.
 """
 
 from __future__ import annotations
 
 import ast
+import keyword
 import math
+import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tme_sim.diagnostics import nearest, quoted
+from tme_sim.quantities import BASE_UNITS, NONE, Dimension, QuantityError, describe_dimension, factor, parse_unit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 __all__ = ["Expression", "ExpressionError", "parse_expression"]
 
 MAX_LENGTH, MAX_NODES, MAX_CONSTANT, MAX_EXPONENT = 1000, 500, 1e30, 10.0
+# A number with a unit, which Python's grammar knows in no place: "84 day", "15 mg/kg", "0.02 1/day".
+_MEASURED = re.compile(r"(?<![\w.])((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?) +((?:1/)?[A-Za-zµμ%][\w^*/%+-]*)", re.ASCII)
 Values = Mapping[str, Any]
 Code = Callable[[Values], Any]
 
@@ -42,6 +49,15 @@ class Expression:
     text: str
     names: tuple[str, ...]
     _code: Code = field(repr=False, compare=False)
+    dimension: Dimension | None = None  # of its value, where units were given
+
+    def number(self, values: Mapping[str, float]) -> float:
+        """The value for one number of each name; NaN where there is none."""
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            found = float(self._code(values))
+        return found if math.isfinite(found) else math.nan
 
     def __call__(self, columns: Values) -> np.ndarray:
         """Values, one for each row of `columns` (arrays by name); NaN where there is none."""
@@ -53,24 +69,28 @@ class Expression:
         return np.where(np.isfinite(found), found, np.nan)
 
 
-def parse_expression(text: str, names: Sequence[str] | None, signals: Mapping[str, Sequence[int]]) -> Expression:
+def parse_expression(
+    text: str, names: Sequence[str] | None, signals: Mapping[str, Sequence[int]], units: Mapping[str, str] | None = None
+) -> Expression:
     """Read an expression over columns called `names` and trajectories `signals` (name -> days that are kept).
 
-    Without `names` any column is taken, for an expression that was checked before.
+    Without `names` any column is taken, for an expression that was checked before.  With `units` (of every name) the
+    values that go in and come out are in base units, and dimensions are checked.
 
     Raises:
-        ExpressionError: anything but what the module lists.
+        ExpressionError: anything but what the module lists, or dimensions that do not agree.
     """
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"is longer than {MAX_LENGTH} characters")
+    plain, measured = (text.strip(), {}) if units is None else _without_units(text, names or ())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd literals, which are refused below
-            tree = ast.parse(text.strip(), mode="eval")
+            tree = ast.parse(plain, mode="eval")
         if sum(1 for _ in ast.walk(tree)) > MAX_NODES:
             raise ExpressionError(f"has more than {MAX_NODES} parts")
-        reader = _Reader(None if names is None else tuple(names), dict(signals))
-        code = reader.read(tree.body)
+        reader = _Reader(None if names is None else tuple(names), dict(signals), units, measured)
+        found = reader.read(tree.body)
     except SyntaxError as error:
         raise ExpressionError(f"is no expression: {error.msg}, at character {error.offset or 1}") from None
     except (RecursionError, MemoryError):
@@ -79,17 +99,62 @@ def parse_expression(text: str, names: Sequence[str] | None, signals: Mapping[st
         if isinstance(error, ExpressionError):
             raise
         raise ExpressionError("is no expression: a character or a number that cannot be read") from None
-    return Expression(text.strip(), tuple(dict.fromkeys(reader.used)), code)
+    return Expression(text.strip(), tuple(dict.fromkeys(reader.used)), found.code, found.dimension)
+
+
+def _without_units(text: str, names: Sequence[str]) -> tuple[str, dict[int, str]]:
+    """The text with every unit behind a number blanked out, and the units by the place of their numbers.
+
+    Raises:
+        ExpressionError: a unit that is not known.
+    """
+    measured: dict[int, str] = {}
+
+    def blanked(match: re.Match) -> str:
+        number, unit = match.groups()
+        gap = " " * (len(match.group()) - len(number) - len(unit))
+        behind = unit
+        first = re.split(r"[*/^]", unit.removeprefix("1/"))[0]
+        if keyword.iskeyword(first):
+            return match.group()
+        while unit:  # "2 day*gap" is two days times a factor
+            try:
+                found = parse_unit(unit).text
+            except QuantityError as error:
+                shorter = re.match(r"(.*)[*/+-]", unit)
+                if shorter is None or shorter.group(1) == "1":
+                    raise ExpressionError(f"holds {quoted(match.group(), 40)}: {error}") from None
+                unit = shorter.group(1)
+                continue
+            if not set(re.findall(r"[A-Za-z]\w*", unit)[1:]) & set(names):
+                break
+            unit = unit[: max(unit.rfind("*"), unit.rfind("/"))]
+        measured[len(plain[: match.start()].encode())] = found
+        return number + gap + " " * len(unit) + behind[len(unit) :]
+
+    plain = re.sub(r"\s", " ", text.strip())
+    return _MEASURED.sub(blanked, plain), measured
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What computes a part of an expression, and its dimension (None where units are not looked at)."""
+
+    code: Code
+    dimension: Dimension | None = None
 
 
 class _Reader:
     """Compiles nodes of one expression, and notes the columns that they read."""
 
-    def __init__(self, names: tuple[str, ...] | None, signals: dict[str, Sequence[int]]):
-        self.names, self.signals = names, signals
+    def __init__(
+        self, names: tuple[str, ...] | None, signals: dict[str, Sequence[int]], units: Mapping[str, str] | None,
+        measured: Mapping[int, str],
+    ):  # fmt: skip
+        self.names, self.signals, self.units, self.measured = names, signals, units, measured
         self.used: list[str] = []
 
-    def read(self, node: ast.AST) -> Code:
+    def read(self, node: ast.AST) -> _Part:
         """What computes a node.
 
         Raises:
@@ -103,33 +168,58 @@ class _Reader:
             )
         return kind(self, node)
 
-    def constant(self, node: ast.Constant) -> Code:
-        """A number."""
+    def alike(self, *parts: _Part) -> Dimension | None:
+        """The dimension that all `parts` share.
+
+        Raises:
+            ExpressionError: they differ.
+        """
+        if self.units is not None:
+            for part in parts[1:]:
+                if part.dimension != parts[0].dimension:
+                    one, other = _told(parts[0].dimension), _told(part.dimension)
+                    raise ExpressionError(f"adds or compares a {one} and a {other}; numbers have units, like 84 day")
+        return parts[0].dimension
+
+    def bare(self, what: str, part: _Part) -> None:
+        """Refuse a part with a dimension.
+
+        Raises:
+            ExpressionError: it has one.
+        """
+        if self.units is not None and part.dimension != NONE:
+            raise ExpressionError(f"has a {_told(part.dimension)} as {what}, where a plain number belongs")
+
+    def constant(self, node: ast.Constant) -> _Part:
+        """A number, with its unit if one stands behind it."""
         value = node.value
         if type(value) not in (int, float) or not abs(value) <= MAX_CONSTANT:
             raise ExpressionError(f"holds {quoted(ast.unparse(node), 40)}; a number between -1e30 and 1e30 is wanted")
-        number = float(value)
-        return lambda _columns: number
+        unit = self.measured.get(node.col_offset, "1")
+        number = float(value) * factor(unit)
+        return _Part(lambda _columns: number, None if self.units is None else parse_unit(unit).dimension)
 
-    def name(self, node: ast.Name) -> Code:
+    def name(self, node: ast.Name) -> _Part:
         """A column."""
         if node.id in self.signals:
             raise ExpressionError(f"{quoted(node.id)} is a trajectory; take a number of it, like at({node.id}, 0)")
         if self.names is not None and node.id not in self.names:
-            raise ExpressionError(f"{quoted(node.id)} is no column of this study{nearest(node.id, self.names)}")
+            what = "column of this study" if self.units is None else "factor that stands above it"
+            raise ExpressionError(f"{quoted(node.id)} is no {what}{nearest(node.id, self.names)}")
         self.used.append(node.id)
-        return lambda columns, name=node.id: columns[name]
+        dimension = None if self.units is None else parse_unit(self.units[node.id]).dimension
+        return _Part(lambda columns, name=node.id: columns[name], dimension)
 
-    def unary(self, node: ast.UnaryOp) -> Code:
+    def unary(self, node: ast.UnaryOp) -> _Part:
         """``-a`` and ``+a``."""
         inner = self.read(node.operand)
         if isinstance(node.op, ast.USub):
-            return lambda columns: -inner(columns)
+            return _Part(lambda columns: -inner.code(columns), inner.dimension)
         if isinstance(node.op, ast.UAdd):
             return inner
         raise ExpressionError("holds an operator that is not allowed; use + - * / ** and comparisons")
 
-    def binary(self, node: ast.BinOp) -> Code:
+    def binary(self, node: ast.BinOp) -> _Part:
         """Arithmetic; exponents are numbers of bounded size."""
         import numpy as np
 
@@ -137,13 +227,28 @@ class _Reader:
         operation = known.get(type(node.op))
         if operation is None:
             raise ExpressionError("holds an operator that is not allowed; use + - * / ** and comparisons")
-        if isinstance(node.op, ast.Pow) and not abs(_number(node.right)) <= MAX_EXPONENT:
+        exponent = _number(node.right) if isinstance(node.op, ast.Pow) else 1.0
+        if not abs(exponent) <= MAX_EXPONENT:
             raise ExpressionError(f"has the exponent {quoted(ast.unparse(node.right), 40)}; a number between "
                                   f"-{MAX_EXPONENT:g} and {MAX_EXPONENT:g} is wanted")  # fmt: skip
         left, right = self.read(node.left), self.read(node.right)
-        return lambda columns: operation(left(columns), right(columns))
+        dimension = self.of_product(node, left, right, exponent)
+        a, b = left.code, right.code
+        return _Part(lambda columns: operation(a(columns), b(columns)), dimension)
 
-    def comparison(self, node: ast.Compare) -> Code:
+    def of_product(self, node: ast.BinOp, left: _Part, right: _Part, exponent: float) -> Dimension | None:
+        """The dimension of a sum, product, ratio or power."""
+        if self.units is None or left.dimension is None or right.dimension is None:
+            return None
+        if isinstance(node.op, (ast.Add, ast.Sub)):
+            return self.alike(left, right)
+        if isinstance(node.op, ast.Pow):
+            self.bare("exponent", right)
+            return _whole(node, [e * exponent for e in left.dimension])
+        sign = 1 if isinstance(node.op, ast.Mult) else -1
+        return _whole(node, [a + sign * b for a, b in zip(left.dimension, right.dimension, strict=True)])
+
+    def comparison(self, node: ast.Compare) -> _Part:
         """1 where it is true, 0 where not, NaN where a side is NaN."""
         import numpy as np
 
@@ -152,17 +257,18 @@ class _Reader:
         if len(node.ops) != 1 or type(node.ops[0]) not in known:
             raise ExpressionError("compares more than two things, or in a way that is not allowed")
         operation, left, right = known[type(node.ops[0])], self.read(node.left), self.read(node.comparators[0])
+        self.alike(left, right)
 
         def compared(columns: Values) -> Any:
-            a, b = left(columns), right(columns)
+            a, b = left.code(columns), right.code(columns)
             return np.where(np.isnan(a) | np.isnan(b), np.nan, operation(a, b))
 
-        return compared
+        return _Part(compared, None if self.units is None else NONE)
 
-    def call(self, node: ast.Call) -> Code:
+    def call(self, node: ast.Call) -> _Part:
         """A function of the lists below."""
         name = node.func.id if isinstance(node.func, ast.Name) else ""
-        known = (*_PLAIN, *_OF_SIGNALS)
+        known = (*_PLAIN, *_OF_SIGNALS) if self.units is None else tuple(_PLAIN)
         if name not in known or node.keywords or any(isinstance(a, ast.Starred) for a in node.args):
             raise ExpressionError(f"calls {quoted(ast.unparse(node.func), 40)}, which is no function here"
                                   f"{nearest(name, known)}; known are {', '.join(known)}")  # fmt: skip
@@ -172,9 +278,20 @@ class _Reader:
         if len(node.args) != count:
             raise ExpressionError(f"{name} takes {count} value{'s' if count > 1 else ''}")
         parts = [self.read(one) for one in node.args]
-        return lambda columns: function(*(part(columns) for part in parts))
+        dimension = parts[-1].dimension
+        if name in ("log", "exp"):
+            self.bare(f"argument of {name}", parts[0])
+        elif name == "sqrt" and dimension is not None:
+            dimension = _whole(node, [0.5 * e for e in dimension])
+        elif name == "where":
+            self.bare("condition", parts[0])
+            self.alike(*parts[1:])
+        else:
+            self.alike(*parts)
+        codes = [part.code for part in parts]
+        return _Part(lambda columns: function(*(code(columns) for code in codes)), dimension)
 
-    def of_signal(self, name: str, node: ast.Call) -> Code:
+    def of_signal(self, name: str, node: ast.Call) -> _Part:
         """A number of a whole trajectory."""
         import numpy as np
 
@@ -188,7 +305,7 @@ class _Reader:
             if day not in days:
                 raise ExpressionError(f"at({signal}, DAY) needs one of the days in outputs.days")
             self.used.append(f"{signal}_d{int(day)}")
-            return lambda columns, name=self.used[-1]: columns[name]
+            return _Part(lambda columns, name=self.used[-1]: columns[name])
         if len(node.args) != 1:
             raise ExpressionError(f"{name} takes one trajectory")
         if len(days) < 2:
@@ -196,7 +313,24 @@ class _Reader:
         columns_of = [f"{signal}_d{day}" for day in days]
         self.used += columns_of
         times, function = np.asarray(days, dtype=np.float64), _OF_SIGNALS[name]
-        return lambda columns: function(times, np.array([columns[one] for one in columns_of], dtype=np.float64))
+        return _Part(lambda columns: function(times, np.array([columns[one] for one in columns_of], dtype=np.float64)))
+
+
+def _told(dimension: Dimension | None) -> str:
+    """A dimension in words."""
+    parts = [f"{u}^{e}" for u, e in zip(BASE_UNITS, dimension or NONE, strict=True) if e]
+    return describe_dimension("*".join(parts) or "1")
+
+
+def _whole(node: ast.AST, exponents: Sequence[float]) -> Dimension:
+    """The dimension of a product or power.
+
+    Raises:
+        ExpressionError: an exponent that is not whole, or above what any unit has.
+    """
+    if any(e != int(e) or abs(e) > MAX_EXPONENT - 1 for e in exponents):
+        raise ExpressionError(f"has no unit in {quoted(ast.unparse(node), 60)}: its power is broken or too high")
+    return tuple(int(e) for e in exponents)
 
 
 def _number(node: ast.AST) -> float:
@@ -264,7 +398,7 @@ def _back_at(times: np.ndarray, values: np.ndarray) -> np.ndarray:
     return out
 
 
-_KINDS: dict[type, Callable[[_Reader, Any], Code]] = {
+_KINDS: dict[type, Callable[[_Reader, Any], _Part]] = {
     ast.Constant: _Reader.constant, ast.Name: _Reader.name, ast.UnaryOp: _Reader.unary, ast.BinOp: _Reader.binary,
     ast.Compare: _Reader.comparison, ast.Call: _Reader.call,
 }  # fmt: skip

@@ -27,6 +27,7 @@ class PlanTable:
     `factors` are (name, unit, title, whether its values are choices); `values` holds a column for each.  `shown` are
     the endpoints that tables show (none: all).  `about` has name, title, question and design.  `derived` are columns
     computed from others: (name, expression, unit, title), and `kept` the days of the trajectories that they may read.
+    `linked` are factors that follow from others: (name, unit, title, column).
     """
 
     about: Mapping[str, str]
@@ -38,6 +39,7 @@ class PlanTable:
     keys: tuple[bytes, ...]
     derived: tuple[tuple[str, str, str, str], ...] = ()
     kept: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    linked: tuple[tuple[str, str, str, Sequence[float | None]], ...] = ()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -49,9 +51,17 @@ class PlanTable:
                             list(self.numbers), list(self.shown), self.about["name"], *self._more).hex()  # fmt: skip
 
     @property
+    def settings(self) -> set[str]:
+        """Names of the columns that a run is given: all others are what it gave."""
+        return {f[0] for f in self.factors} | {one[0] for one in self.linked} | {"arm", "replicate"}
+
+    @property
     def _more(self) -> list[Any]:
-        """What plans with derived columns have besides."""
-        return [[list(d) for d in self.derived], {n: list(d) for n, d in self.kept.items()}] if self.derived else []
+        """What plans with derived or linked columns have besides."""
+        if not (self.derived or self.linked):
+            return []
+        linked = [[list(one) for one in self.linked]] if self.linked else []
+        return [[list(d) for d in self.derived], {n: list(d) for n, d in self.kept.items()}, *linked]
 
     def read_by_derived(self) -> list[str]:
         """Columns that derived ones need."""
@@ -71,7 +81,7 @@ class PlanTable:
         return out
 
     def columns(self, ordinals: Sequence[int] | None = None) -> dict[str, Any]:
-        """Factor columns, "arm" and "replicate" as arrays, in the order of the plan."""
+        """Factor and linked columns, "arm" and "replicate" as arrays, in the order of the plan."""
         import numpy as np
 
         def chosen(column: Sequence[Any]) -> Sequence[Any]:
@@ -84,6 +94,8 @@ class PlanTable:
                 out[name] = np.array(["" if v is None else str(v) for v in given], dtype=object)
             else:
                 out[name] = np.array([np.nan if v is None else float(v) for v in given], dtype=np.float64)
+        for name, _, _, column in self.linked:
+            out[name] = np.array([np.nan if v is None else float(v) for v in chosen(column)], dtype=np.float64)
         out["arm"] = np.array(list(chosen(self.arms)), dtype=object)
         out["replicate"] = np.array(list(chosen(self.numbers)), dtype=np.int64)
         return out
@@ -109,11 +121,11 @@ class PlanTable:
             if tool.unconsumed_tail or not tool.eof:
                 raise ValueError("a plan is cut or too large")
             about, factors, values, arms, places, numbers, shown, *more = json.loads(text)
-            derived, kept = more or ((), {})
+            derived, kept, linked = (*more, *((), {}, ())[len(more) :])
             found = cls(about, tuple((n, u, t, bool(c)) for n, u, t, c in factors), values,
                         [arms[i] for i in places], numbers, tuple(shown), tuple(keys),
                         tuple((n, e, u, t) for n, e, u, t in derived),
-                        {n: tuple(d) for n, d in kept.items()})  # fmt: skip
+                        {n: tuple(d) for n, d in kept.items()}, tuple(map(tuple, linked)))  # fmt: skip
             found.read_by_derived()
         except (zlib.error, TypeError, IndexError, KeyError) as error:
             raise ValueError("a plan is damaged") from error

@@ -16,44 +16,21 @@ from pydantic import Field
 
 from tme_sim.diagnostics import InputError, Key, dotted, nearest, parse_toml, quoted, read_text
 from tme_sim.kinds import refuse_another_kind
-from tme_sim.overrides import locate
-from tme_sim.quantities import QuantityError, convert, parse_number_or_quantity, parse_quantity, same_dimension
+from tme_sim.quantities import QuantityError, convert, parse_quantity
 from tme_sim.scenario import PROTOCOL_FILE, Scenario
 from tme_sim.study.definition import Arm, Derived, Outputs, Study
 from tme_sim.study.designs import RANDOM, design_points
 from tme_sim.study.expressions import ExpressionError, parse_expression
-from tme_sim.study.factors import Factor, Value
+from tme_sim.study.factor_tables import PLAIN, RESERVED, FactorTable, passed_on, try_links, with_factors
+from tme_sim.study.factors import Value
 from tme_sim.study.outcomes import outcomes_of, texts_of
 from tme_sim.study.points_file import read_points
 from tme_sim.validation import Model, Problems, check_table
 
 __all__ = ["load_study", "study_from_text"]
 
-Cell = float | int | str
-PLAIN = r"^[A-Za-z][A-Za-z0-9_]{0,47}$"
-RESERVED = ("arm", "replicate", "status", "message")
-WHOLE_KEYS = ("times", "maximum", "maximum_per_lesion", "number", "seed", "targets", "per_organ", "max_steps")
-DATE_KEYS = ("start", "until")
 MOST_POINTS = 50_000_000
 HOURS_OF_CELLS = 6  # timeout of a run cell by cell, where the study names none
-
-
-class FactorTable(Model):
-    """One ``[[factor]]``, or one ``[[replicates.draw]]``."""
-
-    name: str = Field(pattern=PLAIN, description="short name: a column of the table")
-    key: str | None = Field(None, max_length=200, description="what it sets, in the language of --set")
-    keys: tuple[str, ...] | None = Field(None, description="several keys that get the same value")
-    label: str = Field("", max_length=80, description="what axes call it")
-    low: Cell | None = Field(None, description="smallest value; left out with `high`: the range of the evidence")
-    high: Cell | None = Field(None, description="largest value")
-    levels: int = Field(5, ge=2, le=10_000, description="how many values a grid takes")
-    values: tuple[Cell, ...] | None = Field(None, description="numbers or choices instead of a range")
-    unit: str | None = Field(None, max_length=64, description="of a list from a file")
-    scale: Literal["linear", "log"] | None = Field(None, description="how values are spread")
-    step: Cell | None = Field(None, description="values are rounded to multiples of it")
-    relative_to: str | None = Field(None, max_length=80, description='a date counts from this: "first tace"')
-    arms: tuple[str, ...] = Field((), description="arms in which it acts; none: all")
 
 
 class ArmTable(Model):
@@ -170,9 +147,11 @@ def study_from_text(text: str, name: str = "study.toml", *, mechanisms: Sequence
         if made.outputs.columns:
             problems.add(("outputs", "trajectories"), (
                 "are not kept of runs cell by cell; take endpoints, or whole run folders with runs = true"))
-    whole = _with_factors(made, factors, draws, problems)
+    whole = with_factors(made, factors, draws, problems)
     whole = _with_derived(whole, derived, problems)
     whole = _with_rows(whole, design, replicates, folder, problems)
+    if whole.links and not problems:
+        try_links(whole, {table.name: key for key, table in (*factors, *draws)}, problems)
     if problems:
         raise InputError(problems.ordered())
     return whole
@@ -204,13 +183,13 @@ def _base(head: Header, changes: Any, folder: Path, mechanisms: Any, problems: P
     try:
         base = Scenario.load(folder / head.base, mechanisms=mechanisms)
     except InputError as error:
-        _passed_on(error, ("base",), problems)
+        passed_on(error, ("base",), problems)
         return None
     for name, value in changes.items():
         try:
             base = base.changed(_from_folder({name: _lists(value)}, folder))
         except InputError as error:
-            _passed_on(error, ("set", name), problems)
+            passed_on(error, ("set", name), problems)
     return base
 
 
@@ -218,14 +197,6 @@ def _from_folder(changes: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Overrides in which a protocol file starts from the folder of the study, as the base does."""
     file = changes.get(PROTOCOL_FILE)
     return {**changes, PROTOCOL_FILE: str(folder / file)} if isinstance(file, str) and file.strip() else changes
-
-
-def _passed_on(error: InputError, key: Key, problems: Problems, about: str = "") -> None:
-    """Mistakes that a scenario found, told at a key of the study."""
-    for problem in error.problems[:3]:
-        text = problem.message if problem.place == "--set" else str(problem)
-        named = f"{problem.key}: " if problem.place == "--set" and problem.key else ""
-        problems.add(key, f"{about}{named}{text}")
 
 
 def _seconds(text: str, problems: Problems) -> float:
@@ -251,7 +222,7 @@ def _arms(tables: list[tuple[Key, ArmTable]], folder: Path, problems: Problems) 
             try:
                 data = parse_toml(read_text(path), str(path))[0]
             except InputError as error:
-                _passed_on(error, (*key, "protocol"), problems)
+                passed_on(error, (*key, "protocol"), problems)
                 continue
             data.pop("schema", None)
             changes["protocol"] = data
@@ -265,7 +236,7 @@ def _tried_arms(study: Study, problems: Problems) -> Study:
         try:
             study.scenario_of_arm(arm.name)
         except InputError as error:
-            _passed_on(error, ("arm", i), problems, f"arm {quoted(arm.name)}: ")
+            passed_on(error, ("arm", i), problems, f"arm {quoted(arm.name)}: ")
     if problems:
         raise InputError(problems.ordered())
     return study
@@ -285,207 +256,6 @@ def _outputs(table: OutputsTable, base: Scenario, problems: Problems) -> Outputs
     return Outputs(table.endpoints, table.trajectories, table.days, table.runs)
 
 
-# --- factors -------------------------------------------------------------------------------------------------------
-
-
-def _with_factors(study: Study, tables: list, draws: list, problems: Problems) -> Study:
-    taken: dict[str, str] = {}
-    known = [a.name for a in study.arms]
-    made: list[list[Factor]] = [[], []]
-    warnings: list[str] = []
-    for at, group in enumerate((tables, draws)):
-        for key, table in group:
-            for arm in table.arms:
-                if arm not in known:
-                    problems.add((*key, "arms"), f"{quoted(arm)} is no arm of this study{nearest(arm, known)}")
-            if table.name in RESERVED or table.name in [f.name for f in (*made[0], *made[1])]:
-                problems.add((*key, "name"), f"{quoted(table.name)} is taken; choose another name")
-                continue
-            try:
-                factor = _factor(study, table)
-            except QuantityError as error:
-                problems.add(key, f"factor {quoted(table.name)}: {error}")
-                continue
-            for name in factor.keys:
-                clash = next((k for k in taken if f"{k}.".startswith(f"{name}.") or f"{name}.".startswith(f"{k}.")), "")
-                if clash:
-                    problems.add(key, f"sets {name}, which factor {quoted(taken[clash])} sets as well")
-                taken[name] = factor.name
-            for arm in study.arms:
-                if not factor.arms or arm.name in factor.arms:
-                    _felt(study.scenario_of_arm(arm.name), factor, key, problems)
-            _try(study, factor, key, problems, warnings)
-            made[at].append(factor)
-    factors, drawn = map(tuple, made)
-    return replace(study, factors=factors, patient_factors=drawn, warnings=tuple(dict.fromkeys(warnings)))
-
-
-def _factor(study: Study, table: FactorTable) -> Factor:
-    """A factor from its table.
-
-    Raises:
-        QuantityError: values that cannot be meant.
-    """
-    if (table.key is None) == (table.keys is None):
-        raise QuantityError('give "key", or a list of "keys" that get the same value')
-    keys = (table.key,) if table.key is not None else table.keys
-    if not keys:
-        raise QuantityError('"keys" is empty')
-    if PROTOCOL_FILE in keys:
-        raise QuantityError("whole protocols are compared in arms: [[arm]] with protocol = FILE for each of them")
-    last = keys[0].rpartition(".")[2]
-    date = table.relative_to is not None or last in DATE_KEYS
-    common = {"name": table.name, "keys": keys, "label": table.label, "arms": table.arms, "levels": table.levels}
-    values = table.values
-    if values is not None and all(isinstance(v, str) for v in values) and not _measured(values[0]):
-        if not values or table.low is not None or table.high is not None:
-            raise QuantityError('a list of choices needs at least one of them, and neither "low" nor "high"')
-        return Factor(**common, values=values)
-    low, high = table.low, table.high
-    scale = table.scale
-    evidence = _evidence(study.base, keys[0])
-    if values is None and low is None and high is None:
-        if table.unit is not None:  # the values come from a file
-            return Factor(**common, unit=table.unit, date=date, relative_to=table.relative_to or "",
-                          whole=_whole(keys[0]))  # fmt: skip
-        kind, choices = _natural(study.base, keys[0])
-        if kind == "choices":
-            return Factor(**common, values=choices)
-        if kind == "gain":
-            return Factor(**common, low=0.0, high=1.0)
-        if evidence is None:
-            raise QuantityError('has no values: give "low" and "high", or "values"')
-        low, high = (f"{v!r} {evidence.unit}" if evidence.unit != "1" else v for v in (evidence.low, evidence.high))
-        if scale is None and evidence.low > 0 and evidence.high / evidence.low >= 10:
-            scale = "log"
-    given = values if values is not None else (low, high)
-    if None in given:
-        raise QuantityError('needs both "low" and "high"')
-    unit = _unit_of(given, evidence.unit if evidence is not None else "day" if date else "1")
-    numbers = tuple(_in_unit(v, unit) for v in given)
-    step = 0.0 if table.step is None else _in_unit(table.step, unit)
-    whole = _whole(keys[0])
-    if whole and any(n != int(n) for n in numbers):
-        raise QuantityError(f"{keys[0]} takes whole numbers")
-    if date and not same_dimension(unit, "day"):
-        raise QuantityError(f'{keys[0]} is a date: write values as times, like "-28 day"')
-    if step < 0:
-        raise QuantityError("step must not be negative")
-    more = {"unit": unit, "step": step, "date": date, "relative_to": table.relative_to or "", "whole": whole}
-    if values is not None:
-        if len(set(numbers)) != len(numbers):
-            raise QuantityError("a value is listed twice")
-        return Factor(**common, **more, values=numbers)
-    if not numbers[0] < numbers[1]:
-        raise QuantityError(f"low ({low}) must lie below high ({high})")
-    if scale == "log" and numbers[0] <= 0:
-        raise QuantityError("a logarithmic scale needs values above 0")
-    return Factor(**common, **more, low=numbers[0], high=numbers[1], scale=scale or "linear")
-
-
-def _natural(base: Scenario, key: str) -> tuple[str, tuple[str, ...]]:
-    """What a key takes by itself: all choices of a hypothesis, a gain from 0 to 1, or nothing of the kind.
-
-    Raises:
-        QuantityError: a parameter or hypothesis that is not there, with the nearest name.
-    """
-    section, _, name = key.rpartition(".")
-    if key.startswith("biology.hypotheses."):
-        slot, known = key.removeprefix("biology.hypotheses.").strip("\"'"), base.catalogue.hypotheses
-        if slot not in known:
-            raise QuantityError(f"{quoted(slot)} is no registered hypothesis{nearest(slot, known)}")
-        return "choices", tuple(known[slot])
-    if section == "biology.gains":
-        return "gain", ()
-    if section == "parameters" and name not in base.catalogue.names():
-        raise QuantityError(f"{quoted(name)} is no parameter of the model{nearest(name, base.catalogue.names())}")
-    return "", ()
-
-
-def _measured(value: Any) -> bool:
-    try:
-        parse_quantity(value)
-    except QuantityError:
-        return False
-    return True
-
-
-def _unit_of(given: Sequence[Cell], fallback: str) -> str:
-    """The unit of the first value that has one."""
-    for value in given:
-        if isinstance(value, str):
-            return parse_quantity(value).unit
-    if fallback == "day":
-        raise QuantityError('dates are times with a unit, like "-28 day"')
-    return "1"
-
-
-def _in_unit(value: Cell, unit: str) -> float:
-    quantity = parse_number_or_quantity(value, unit, "a value")
-    number = quantity.value if quantity.unit == unit else convert(quantity.value, quantity.unit, unit)
-    if not math.isfinite(number):
-        raise QuantityError("a value is not finite")
-    return float(number)
-
-
-def _evidence(base: Scenario, key: str) -> Any:
-    """The declared parameter that a key sets, or None."""
-    section, _, name = key.rpartition(".")
-    known = base.catalogue.names()
-    if name in known and (section in ("parameters", "patient") or section.startswith("patient.lesion")):
-        return known[name]
-    return None
-
-
-def _whole(key: str) -> bool:
-    """Whether a key holds a whole number."""
-    return key.rpartition(".")[2] in WHOLE_KEYS
-
-
-def _felt(base: Scenario, factor: Factor, key: Key, problems: Problems) -> None:
-    """Refuse a value for all lesions that none of them takes, because each has its own."""
-    for name in factor.keys:
-        section, _, parameter = name.rpartition(".")
-        lesions = base.patient.lesion
-        if section == "parameters" and parameter in base.catalogue.lesion_parameters and lesions and all(
-            parameter in one.parameters for one in lesions
-        ):  # fmt: skip
-            own = ", ".join(quoted(f"patient.lesion.{one.name or i}.{parameter}") for i, one in enumerate(lesions, 1))
-            problems.add(key, f"factor {quoted(factor.name)}: {name} changes nothing, since every lesion has its own "
-                              f"{parameter}; vary {own}")  # fmt: skip
-
-
-def _try(study: Study, factor: Factor, key: Key, problems: Problems, warnings: list[str]) -> None:
-    """Put a factor's ends, or its listed values, into the scenario of every arm it acts in."""
-    values: Sequence[Value] = factor.values or (factor.at(0.0), factor.at(1.0))
-    if not factor.values and math.isnan(factor.low):
-        values = ()
-    if len(values) > 40:
-        values = (*values[:20], *values[-20:])
-    for arm in study.arms:
-        if factor.arms and arm.name not in factor.arms:
-            continue
-        base = study.scenario_of_arm(arm.name)
-        missing = Problems(problems.places)
-        for name in factor.keys:
-            locate(base._raw, name, missing)
-        about = f"factor {quoted(factor.name)}" + (f" in arm {quoted(arm.name)}" if len(study.arms) > 1 else "")
-        told: set[str] = set()
-        for value in values or (None,):
-            text = None if value is None else factor.written(value)
-            try:
-                if text is not None:
-                    tried = base.changed(dict.fromkeys(factor.keys, text))
-                    warnings += [w for w in tried.warnings if w not in base.warnings]
-                elif missing:
-                    raise InputError(missing.found)
-            except InputError as error:
-                new = [p for p in error.problems if p.message not in told]
-                told |= {p.message for p in new}
-                if new:
-                    _passed_on(InputError(new), key, problems, f"{about} at {quoted(text)}: ")
-
-
 # --- derived columns -----------------------------------------------------------------------------------------------
 
 
@@ -493,7 +263,8 @@ def _with_derived(study: Study, tables: list[tuple[Key, DerivedTable]], problems
     """The study with its derived columns, and the names of all endpoints checked."""
     outcomes, texts = outcomes_of(study), texts_of()
     made: list[Derived] = []
-    numbers = [*(f.name for f in study.all_factors if not f.is_choice), *outcomes]
+    links = [link.name for link in study.links]
+    numbers = [*(f.name for f in study.all_factors if not f.is_choice), *links, *outcomes]
     taken = {*RESERVED, *numbers, *texts, *(f.name for f in study.all_factors)}
     for key, table in tables:
         if table.name in taken:

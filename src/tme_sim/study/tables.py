@@ -26,6 +26,9 @@ def unit_of(plan: PlanTable, name: str) -> str:
     for factor, unit, _, is_choice in plan.factors:
         if factor == name:
             return "text" if is_choice else unit
+    for linked, unit, _, _ in plan.linked:
+        if linked == name:
+            return unit
     for derived, _, unit, _ in plan.derived:
         if derived == name:
             return unit
@@ -60,6 +63,7 @@ def columns_text(plan: PlanTable, table: Mapping[str, Any]) -> str:
     from tme_sim.definitions import definition_of
 
     titles = {name: title for name, _, title, _ in plan.factors}
+    titles |= {name: title for name, _, title, _ in plan.linked}
     titles |= {name: f"{title}: {text}" if title else text for name, text, _, title in plan.derived}
     fixed = {"arm": "treatment arm", "replicate": "number of the patient", "message": "why there is no result",
              "status": "ok, bad input, failed, crashed, timeout, missing or damaged"}  # fmt: skip
