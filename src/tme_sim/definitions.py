@@ -170,6 +170,11 @@ DEFINITIONS = (
         "first such visit, the baseline included; empty without one",
     ),
     Definition(
+        ("resectable_until",),
+        "day",
+        "last such visit; empty without one",
+    ),
+    Definition(
         ("burden_dN",),
         "mL",
         "viable tumour volume of all lesions on day N",

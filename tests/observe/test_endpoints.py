@@ -79,6 +79,9 @@ def test_resectable_by_size_number_place_and_liver():
     assert rows_of(columns([50, 50]))[0]["resectable_day"] == 0.0
     assert rows_of(columns([160, 160]))[0]["resectable"] == 0
     assert rows_of(columns([160, 60]))[0]["resectable_day"] == 56.0
+    passing = rows_of(columns([160, 60, 60, 160]))[0]  # visits eight weeks apart
+    assert (passing["resectable_day"], passing["resectable_until"]) == (56.0, 112.0)
+    assert np.isnan(rows_of(columns([160, 160]))[0]["resectable_until"])
     assert rows_of(columns([50, 50], child_pugh=7.0))[0]["resectable"] == 0
     assert np.isnan(rows_of(columns([50, 50], child_pugh=7.0))[0]["resectable_day"])
     assert rows_of(columns([[20, 20, 20, 20]] * 2, outside=(0, 0, 0, 0)))[0]["resectable"] == 0

@@ -13,6 +13,7 @@ import numpy as np
 
 from tme_sim.cohort.benefit import benefit_of
 from tme_sim.cohort.choice import choice_of
+from tme_sim.cohort.conversion import conversion_of
 from tme_sim.cohort.running import DAYS_PER_MONTH, TrialResult
 from tme_sim.cohort.survival import curve_of, hazard_ratio, proportional
 from tme_sim.criteria import CRITERIA
@@ -88,6 +89,7 @@ def arm_summary(result: TrialResult, arm: str, who: np.ndarray) -> dict[str, Any
     out |= {"resectable": float(fit.mean()), "resectable_at_entry": float((day <= 0).mean())}
     later = day[fit & (day > 0)]
     out |= {"converted": float(len(later) / len(day)), "converted_day_median": _middle(later)}
+    out |= conversion_of(result, arm, who).as_dict()
     out["n_tace_mean"] = float(result.column(arm, "n_tace")[who].mean())
     out |= _liver_and_afp(result, arm, who)
     return out

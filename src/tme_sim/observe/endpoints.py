@@ -50,8 +50,9 @@ def endpoint_columns(visits: Visits, imaging: Imaging, stop: int, seed: int, pat
     out |= _timed("os", death, died)
     fit = history[:, :, 6] == 1.0
     out["resectable"] = fit.any(axis=1).astype(np.int64)
-    first = visits.ticks[np.argmax(fit, axis=1)] / DAY
+    first, final = (visits.ticks[at] / DAY for at in (np.argmax(fit, axis=1), -1 - np.argmax(fit[:, ::-1], axis=1)))
     out["resectable_day"] = np.where(fit.any(axis=1), first, np.nan)
+    out["resectable_until"] = np.where(fit.any(axis=1), final, np.nan)
     return out, history
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from tme_sim.plots.choice import choice_figure
+from tme_sim.plots.conversion import conversion_figure
 from tme_sim.plots.style import COLOURS, FAINT, INK, MUTED, TEXT, WIDTH_MM, ink
-from tme_sim.plots.trial_sheet import ARM_COLOURS, TrialSheet, arm_words, shortened
+from tme_sim.plots.trial_sheet import ARM_COLOURS, TrialSheet, arm_words, months_axis, shortened
 
 __all__ = [
     "paired_figure",
@@ -47,6 +48,9 @@ def trial_figures(result: Any, courses: Mapping[str, Sequence[Mapping[str, Any]]
         "swimmer": swimmer_figure(result),
         "progression": progression_figure(result),
     }
+    conversion = conversion_figure(result)
+    if conversion is not None:
+        out["conversion"] = conversion
     if courses and any(courses.values()):
         out["spider"] = spider_figure(result, courses)
     if len(result.arms) > 1:
@@ -85,7 +89,7 @@ def survival_figure(result: Any):
             lost = np.unique(time[~event & (time < end)]) / MONTH
             marks = [100 * curve.at(t * MONTH)[0] for t in lost]
             axes.plot(lost, marks, "|", color=colour, markersize=2.5, markeredgewidth=0.5)
-        ticks = _months(axes, longest)
+        ticks = months_axis(axes, longest)
         axes.set_xlim(0, longest)
         axes.set_ylim(0, 101)
         axes.axhline(50, color=FAINT, linewidth=0.5, zorder=0)
@@ -168,7 +172,7 @@ def swimmer_figure(result: Any):
                 axes.plot(end[i] / MONTH, lane, ">", color=MUTED, markersize=2.6)
         axes.set_ylim(count - 0.3, -0.7)
         axes.set_yticks([])
-        _months(axes, float(end.max()) / MONTH)
+        months_axis(axes, float(end.max()) / MONTH)
         sheet.dress(axes, "months", "")
         sheet.panel(axes, arm_words(result, arm), ARM_COLOURS[result.arms.index(arm) % 6])
     sheet.hide(len(result.arms))
@@ -198,7 +202,7 @@ def spider_figure(result: Any, courses: Mapping[str, Sequence[Mapping[str, Any]]
         axes.axhline(0, color=INK, linewidth=0.5)
         axes.set_ylim(-104, 104)
         axes.set_yticks([-100, -30, 0, 20, 100])
-        _months(axes, max(c["days"][-1] for c in courses[arm]) / MONTH)
+        months_axis(axes, max(c["days"][-1] for c in courses[arm]) / MONTH)
         sheet.dress(axes, "months", "change (%)")
         sheet.panel(
             axes,
@@ -331,14 +335,6 @@ def benefit_figure(result: Any):
         ]
     )
     return sheet.figure
-
-
-def _months(axes: Any, longest: float) -> np.ndarray:
-    """Sets round ticks on an axis of months and returns them."""
-    step = next((s for s in (1, 2, 3, 6, 12, 24, 60) if longest / s <= 7), 120)
-    ticks = np.arange(0, longest + 0.3, step)
-    axes.set_xticks(ticks)
-    return ticks
 
 
 def _rows(count: int) -> int:

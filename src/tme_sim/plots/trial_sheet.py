@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from tme_sim.plots.style import DPI, INK, MUTED, TEXT, TITLE, WIDTH_MM, ink
 
-__all__ = ["ARM_COLOURS", "FIGURES", "TrialSheet", "arm_words", "shortened"]
+__all__ = ["ARM_COLOURS", "FIGURES", "TrialSheet", "arm_words", "months_axis", "shortened"]
 
 MM = 25.4
 ARM_COLOURS = ("#4D4D4D", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
@@ -17,6 +19,7 @@ FIGURES = {
     "swimmer": "What happens to single patients?",
     "spider": "How do tumours change from scan to scan?",
     "progression": "How does first progression look?",
+    "conversion": "Who could be operated after all, and when?",
     "paired": "What does each patient gain by the other arm?",
     "benefit": "Who benefits, and can it be told at entry?",
     "choice": "Which arm for whom, by tumour burden and portal invasion?",
@@ -31,6 +34,14 @@ def arm_words(result: Any, arm: str) -> str:
 def shortened(text: str, length: int) -> str:
     """Text of at most `length` characters."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def months_axis(axes: Any, longest: float) -> np.ndarray:
+    """Sets round ticks on an axis of months and returns them."""
+    step = next((s for s in (1, 2, 3, 6, 12, 24, 60) if longest / s <= 7), 120)
+    ticks = np.arange(0, longest + 0.3, step)
+    axes.set_xticks(ticks)
+    return ticks
 
 
 class TrialSheet:

@@ -40,11 +40,21 @@ CAPTIONS = (
     ),
     ("progression", "What the first progression was, as shares of all patients of an arm."),
     (
+        "conversion",
+        "Of patients who could not be resected at entry, the share that could be operated at each visit (left) and "
+        "at it or before (right). The point marks the visit at which most could.",
+    ),
+    (
         "paired",
         "What each patient gains or loses by the other arm, in order of size. No real trial can draw this: here each "
         "patient is treated in every arm.",
     ),
     ("benefit", "How well what is known at entry foretells who gains."),
+    (
+        "choice",
+        "Months gained by tumour burden and portal invasion, and what choosing the arm by them is worth on patients "
+        "whose outcome the rule had not seen.",
+    ),
 )
 # Rows of the table of arms: words, key of the summary, "months", "share" or "number".
 ROWS = (
@@ -64,7 +74,9 @@ ROWS = (
     ("median best change of diameters", "depth_median", "share"),
     ("duration of response, median", "dor_median", "months"),
     ("TACE sessions, mean", "n_tace_mean", "number"),
-    ("converted to resectable", "converted", "share"),
+    ("converted to resectable, of all", "converted", "share"),
+    ("operable at the best visit, of those not so at entry", "operable_most", "share"),
+    ("month of that visit", "operable_most_month", "months"),
     ("ALBI, change at 3 months", "albi_change_d90", "number"),
     ("ALBI, change at 6 months", "albi_change_d180", "number"),
 )
