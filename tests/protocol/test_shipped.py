@@ -204,6 +204,28 @@ def test_every_protocol_names_its_sources(name):
     assert all(item.source for item in items) and (protocol.source or name == "untreated")
 
 
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("emerald1_durva_bev", "Up to 4 sessions within about 16 weeks: second-hand, not confirmed"),
+        ("leap012_len_pembro", "# second-hand, not confirmed: assumed"),
+        ("emerald3_stride_len", "no hold around TACE was found, none is assumed"),
+        ("talentace", "Gap of 14 days and no hold around later sessions: assumed"),
+        ("cares005", "order, gap and absence of holds: assumed"),
+        ("launch", "hold around TACE not found, none is assumed"),
+        ("space", "Lead-in of 3 days and sessions at cycles 3, 7 and 13: from memory, not confirmed: assumed"),
+        ("stah", "hold not found, none is assumed"),
+        ("brisk", "800 mg a day and a gap of 7 days: from memory, not confirmed: assumed"),
+        ("oriental", "Day 14: assumed"),
+        ("britten", "Repeats at weeks 14 and 28: from memory, not confirmed: assumed"),
+        ("fohaic1", "infusion over 46 h: from memory, not confirmed: assumed"),
+        ("lthaic", "infusion over 46 h, toripalimab 240 mg: from memory, not confirmed: assumed"),
+    ],
+)
+def test_what_was_not_found_is_marked_as_an_assumption(name, what):
+    assert what in (FOLDER / f"{name}.toml").read_text(encoding="utf-8")
+
+
 def test_weights_change_what_is_given():
     light = load("leap012_len_pembro").changed({"patient.weight": "55 kg"})
     assert light.calendar.of("lenvatinib")[0].data["dose"] == 8

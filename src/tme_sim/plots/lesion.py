@@ -16,6 +16,7 @@ from tme_sim.thresholds import DETECT, PARTIAL, PROGRESSIVE, PROGRESSIVE_MM
 __all__ = ["Reading", "calendar_and_lesion", "scan_readings"]
 
 PERCENT = 100.0
+SPIDER_TOP = 200.0  # change (%) beyond which a spider plot shows no more of a lesion, so that the others can be read
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def calendar_and_lesion(run, treatments: Treatments) -> list[Panel]:
         title = "Lesion volume by what its tissue is" + (f": {name}" if len(names) > 1 else "")
         areas = [Area(run.time, parts[kind], words[kind], COLOURS[kind]) for kind in ("necrotic", "dying", "viable")]
         panels.append(Panel(title, "mL", areas=areas, height=30.0 if len(names) == 1 or many else 22.0))
-    return [*panels, diameter_panel(run, volumes, readings), spider_panel(run, volumes, names)]
+    sums = diameter_panel(run, volumes, readings)
+    return [*panels, sums, spider_panel(run, volumes, names, treatments.scans), sizes_panel(run, volumes, names)]
 
 
 def scan_readings(run) -> list[tuple[str, Reading]]:
@@ -211,7 +213,46 @@ def diameter_panel(run, volumes, readings) -> Panel:
     return Panel(title, "%", lines, references=references if lines else (), zero=False, height=24.0)
 
 
-def spider_panel(run, volumes, names: Sequence[str]) -> Panel:
+def spider_panel(run, volumes, names: Sequence[str], scans: Sequence[float]) -> Panel:
+    """Spider plot: change of the viable diameter of every lesion since the first scan, for patients with more than one.
+
+    A lesion that a later scan first sees is new: it starts there with a star, and its change counts from that scan.
+    What no scan sees is left out.  Sizes are true ones, without the error of a reader.
+    """
+    if len(names) < 2 or len(scans) < 2:
+        return Panel("")
+    alive = diameter(volumes["viable"] * 1000.0)
+    whole = diameter(sum(volumes[kind] for kind in ("viable", "dying", "necrotic")) * 1000.0)
+    at = [int(np.argmin(np.abs(run.time - day))) for day in sorted(scans) if run.time[0] <= day <= run.time[-1]]
+    lines: list[Line] = []
+    found = set()
+    for i, name in enumerate(names):
+        seen = [k for k in at if whole[k, i] >= DETECT and alive[k, i] > 0]
+        if not seen:
+            continue
+        first = seen[0]
+        new = first != at[0]
+        found.add(new)
+        change = PERCENT * (alive[first:, i] / alive[first, i] - 1)
+        style = LESION_STYLES[i % len(LESION_STYLES)]
+        colour = COLOURS["occult" if new else "viable"]
+        lines.append(Line(run.time[first:], change, f"{name}, new" if new else name, colour, style))
+        later = np.array([k - first for k in at if k >= first])
+        lines.append(Line(run.time[first:][later], change[later], "", colour, marker="o"))
+        if new:
+            lines.append(Line(run.time[first : first + 1], np.zeros(1), "", colour, marker="*"))
+    if not lines:
+        return Panel("")
+    grown = [Reference(PERCENT * PROGRESSIVE, f"+{PERCENT * PROGRESSIVE:.0f} %")]
+    levels = [Reference(0.0, "first scan"), Reference(-PERCENT * PARTIAL, f"\N{MINUS SIGN}{PERCENT * PARTIAL:.0f} %")]
+    title = "Each lesion: change of its viable diameter since the first scan"
+    title += " (star: new lesion, since the scan that found it)" if True in found else ""
+    high = min(max(float(np.max(line.values)) for line in lines), SPIDER_TOP)
+    limits = (-105.0, max(1.05 * high, 50.0))
+    return Panel(title, "%", lines, references=[*grown, *levels], limits=limits, height=32.0)
+
+
+def sizes_panel(run, volumes, names: Sequence[str]) -> Panel:
     """Diameter of what is alive of every lesion, for patients with more than one: which grow, shrink, appear."""
     if len(names) < 2:
         return Panel("")

@@ -210,7 +210,8 @@ def _fill(axes, panel: Panel, scale: TimeScale, floor: float | None) -> None:
             values = np.where(values >= floor, values, np.nan)
         axes.plot(
             scale.of(line.time[keep]), values, color=line.colour, linestyle=line.style if not line.marker else "none",
-            linewidth=line.width, marker=line.marker or None, markersize=2.6, markeredgewidth=0,
+            linewidth=line.width, marker=line.marker or None, markersize=6.0 if line.marker == "*" else 2.6,
+            markeredgewidth=0,
             drawstyle="steps-post" if line.step else "default", solid_capstyle="butt", dash_capstyle="butt", zorder=3,
         )  # fmt: skip
     if panel.draw is not None:

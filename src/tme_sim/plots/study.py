@@ -13,7 +13,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tme_sim.plots.style import DPI, INK, MUTED, RUN_COLOURS, TEXT, TITLE, WIDTH_MM, number_text, power_text, unit_text
+from tme_sim.plots.style import (
+    DPI,
+    INK,
+    MUTED,
+    RUN_COLOURS,
+    TEXT,
+    TITLE,
+    WIDTH_MM,
+    dress_axes,
+    number_text,
+    power_text,
+    unit_text,
+)
 
 if TYPE_CHECKING:
     from tme_sim.study.plan_table import PlanTable
@@ -152,18 +164,6 @@ def _scaled(axes, side: str, values: np.ndarray) -> None:
         axis.set_minor_locator(NullLocator())
 
 
-def _dress(axes, view: _View, label: str = "", endpoint: bool = True) -> None:
-    axes.tick_params(labelsize=TEXT, length=2, width=0.5, color=MUTED, labelcolor=INK)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_linewidth(0.5)
-        axes.spines[side].set_color(MUTED)
-    axes.set_xlabel(label, fontsize=TEXT, color=INK, labelpad=2)
-    if endpoint:
-        axes.set_ylabel(_endpoint(view), fontsize=TEXT, color=INK, labelpad=2)
-
-
 def _endpoint(view: _View) -> str:
     unit = unit_text(view.unit)
     return view.endpoint + (f" ({unit})" if unit and view.unit not in ("1", "text") else "")
@@ -207,8 +207,7 @@ def _maps(figure, view: _View) -> None:
             _scaled(one, axis, v)
             if v.size <= 9 and not _logarithmic(v):
                 getattr(one, f"set_{axis}ticks")(v, [number_text(x) for x in v])
-        _dress(one, view, view.labels[names[0]], endpoint=False)
-        one.set_ylabel(view.labels[names[1]], fontsize=TEXT, color=INK, labelpad=2)
+        dress_axes(one, view.labels[names[0]], view.labels[names[1]])
         if len(arms) > 1:
             one.set_title(arm, fontsize=TEXT, color=INK, loc="left", pad=3)
     beside = list(axes[: len(arms)])
@@ -244,7 +243,7 @@ def _lines(figure, view: _View) -> None:
             low, high = (np.array([np.percentile(g, p) for g in groups]) for p in (10, 90))
             axes.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
     _scaled(axes, "x", x_all)
-    _dress(axes, view, view.labels[name])
+    dress_axes(axes, view.labels[name], _endpoint(view))
     if len(set(view.arms)) > 1:
         axes.legend(fontsize=TEXT, frameon=False, loc="best")
 
@@ -272,7 +271,7 @@ def _ranked(figure, view: _View) -> None:
         axes.plot([medians[group]], [i], "|", markersize=8, color=INK)
     axes.set_yticks(range(len(order)), [_cut(str(g), 60) for g in order])
     axes.set_ylim(len(order) - 0.5, -0.5)
-    _dress(axes, view, _endpoint(view), endpoint=False)
+    dress_axes(axes, _endpoint(view), None)
 
 
 def _strips(figure, view: _View) -> None:
@@ -288,7 +287,7 @@ def _strips(figure, view: _View) -> None:
     arms = list(dict.fromkeys(view.arms))
     for k, (one, name) in enumerate(zip(axes, order, strict=False)):
         _strip(one, view, name, arms)
-        _dress(one, view, view.labels[name], endpoint=k % 2 == 0)
+        dress_axes(one, view.labels[name], _endpoint(view) if k % 2 == 0 else None)
         if view.design != "one_at_a_time":
             rank = f"{strengths[name]:+.2f}" if abs(strengths[name]) >= 0.005 else "0.00"
             text = f"rank correlation {rank}".replace("-", "\N{MINUS SIGN}")

@@ -19,6 +19,7 @@ __all__ = [
     "TITLE",
     "WIDTH_MM",
     "TimeScale",
+    "dress_axes",
     "ink",
     "unit_text",
 ]
@@ -99,6 +100,20 @@ def ink(colour: str, contrast: float = 4.5) -> str:
         if 1.05 / (y + 0.05) >= contrast:
             return "#" + "".join(f"{round(255 * c):02X}" for c in (red, green, blue))
         red, green, blue = 0.94 * red, 0.94 * green, 0.94 * blue
+
+
+def dress_axes(axes, below: str | None, beside: str | None) -> None:
+    """Ticks, sides and labels of plain axes: two thin sides, text of one size; a label that is None stays as it is."""
+    axes.tick_params(labelsize=TEXT, length=2, width=0.5, color=MUTED, labelcolor=INK)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_linewidth(0.5)
+        axes.spines[side].set_color(MUTED)
+    if below is not None:
+        axes.set_xlabel(below, fontsize=TEXT, color=INK, labelpad=2)
+    if beside is not None:
+        axes.set_ylabel(beside, fontsize=TEXT, color=INK, labelpad=2)
 
 
 def unit_text(unit: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tme_sim.plots.style import DPI, INK, MUTED, TEXT, TITLE, WIDTH_MM, ink
+from tme_sim.plots.style import DPI, INK, MUTED, TEXT, TITLE, WIDTH_MM, dress_axes, ink
 
 __all__ = ["ARM_COLOURS", "FIGURES", "TrialSheet", "arm_words", "months_axis", "shortened"]
 
@@ -103,14 +103,7 @@ class TrialSheet:
 
     def dress(self, axes: Any, below: str, beside: str) -> None:
         """Ticks, sides and labels of a panel."""
-        axes.tick_params(labelsize=TEXT, length=2, width=0.5, color=MUTED, labelcolor=INK)
-        for side in ("top", "right"):
-            axes.spines[side].set_visible(False)
-        for side in ("left", "bottom"):
-            axes.spines[side].set_linewidth(0.5)
-            axes.spines[side].set_color(MUTED)
-        axes.set_xlabel(below, fontsize=TEXT, color=INK, labelpad=2)
-        axes.set_ylabel(beside, fontsize=TEXT, color=INK, labelpad=2)
+        dress_axes(axes, below, beside)
 
     def key(self, items: Sequence[tuple[str, str]], markers: Sequence[str] = ()) -> None:
         """What colours and markers mean, above the panels."""

@@ -1,0 +1,39 @@
+"""Panels of the figures of a run: mechanisms that are off, curves that are missing or empty."""
+
+import numpy as np
+
+from plots.plotted import a_run, panels_of, words
+from tme_sim.plots import run_figures
+
+
+def test_a_mechanism_that_is_off_leaves_its_panels_out():
+    off = ("ENTPD2", "ATP", "AMP", "adenosine")
+    full, less = (run_figures(a_run(without=w), ["mdsc_and_suppression"])["mdsc_and_suppression"] for w in ((), off))
+    assert len(panels_of(full)) - len(panels_of(less)) == 2
+    assert any("ENTPD2" in w for w in words(full)) and not any("ENTPD2" in w for w in words(less))
+    letters = [w for w in words(less) if len(w) == 1]
+    assert letters == [chr(ord("a") + i) for i in range(len(letters))], "letters have no hole"
+
+
+def test_a_curve_that_is_missing_leaves_its_panel_to_the_others():
+    figure = run_figures(a_run(without=("HIF2",)), ["oxygen_hif_vegf_vessels"])["oxygen_hif_vegf_vessels"]
+    labels = [t.get_text() for a in figure.axes for t in a.texts]
+    assert "HIF-1α" in labels and "HIF-2α" not in labels
+
+
+def test_a_run_with_few_columns_draws_what_it_can():
+    run = a_run()
+    run.columns = {"AFP": run.columns["AFP"]}
+    figures = run_figures(run)
+    assert set(figures) == {"calendar_and_lesion", "liver_and_markers"}
+    assert len(panels_of(figures["liver_and_markers"])) == 2
+
+
+def test_values_that_are_zero_constant_or_missing_are_drawn():
+    run = a_run(days=60)
+    run.columns["IL6"] = 0.0 * run.time
+    run.columns["NLR"] = 0.0 * run.time + 2.0
+    run.columns["AFP"] = np.full_like(run.time, np.nan)
+    run.columns["doxorubicin.1"] = np.where(run.time < 28, 0.0, 1.0)
+    for figure in run_figures(run).values():
+        figure.draw_without_rendering()
