@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.measure import machine
 
-SECTIONS = ("work-precision", "sweep", "kernels", "fields", "tissue", "studies", "start-up")
+SECTIONS = ("work-precision", "sweep", "kernels", "fields", "tissue", "tissue-peers", "studies", "start-up")
 RESULTS = Path(__file__).resolve().parent / "results"
 
 
@@ -21,6 +21,7 @@ def main(arguments=None) -> int:
     parser.add_argument("--out", type=Path, help="folder for the results (default: benchmarks/results, quick: none)")
     parser.add_argument("--peers", help="peers of work-precision by key, with commas (default: all that are here)")
     parser.add_argument("--runs", type=int, help="studies: measure the command itself over so many runs, say 100000")
+    parser.add_argument("--physicell", help="folder of a release of PhysiCell, for tissue-peers (compiled by g++)")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when a goal that must be reached is not")
     options = parser.parse_args(arguments)
     if options.runs is not None and options.runs < 1:
@@ -63,6 +64,10 @@ def measure(name: str, options) -> dict:
         from benchmarks import tissue
 
         return tissue.run(quick=options.quick, say=say)
+    if name == "tissue-peers":
+        from benchmarks import tissue_peers
+
+        return tissue_peers.run(quick=options.quick, say=say, physicell=options.physicell)
     if name == "studies":
         from benchmarks import studies
 

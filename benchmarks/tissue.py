@@ -74,7 +74,7 @@ def run(*, quick: bool, say) -> dict:
     return {
         "what": "cubes of agent tissue, one thread, fields and turnover included; CPU seconds",
         "facts": facts,
-        "left_out": {"PhysiCell": "not packaged; equal physics is not judged here"},
+        "left_out": {"PhysiCell": "compared in tissue-peers"},
         "goals": [g.record() for g in made],
         "lines": [g.line() for g in made],
     }
