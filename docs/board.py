@@ -20,6 +20,8 @@ PLACES = {
     "explants": ("tace", "tumour"), "response_by_size": ("tace", "tumour"), "first_session": ("tace", "markers"),
     "infusion": ("tace", "drug_effects"), "recurrence": ("tumour", "tace"), "three_sessions": ("tace",),
     "local_control": ("tumour",), "systemic": ("drug_effects", "killing", "tcells"),
+    "systemic_by_antigenicity": ("killing",), "systemic_by_addiction": ("drug_effects",),
+    "systemic_by_potency": ("drug_effects", "angiogenesis"), "systemic_at_low_end": ("drug_effects", "angiogenesis"),
     "tissue_oxygen": ("oxygen", "tace"), "nodule_oxygen": ("oxygen",), "depots": ("tace",),
     "pieces_necrosis": ("tace", "tumour"), "t_cells": ("tcells",), "stalling": ("tcells", "oxygen"),
 }  # fmt: skip

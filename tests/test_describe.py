@@ -94,6 +94,11 @@ def test_hypotheses_show_their_law_and_the_choice_made():
     )
 
 
+def test_a_hypothesis_tells_what_it_adds(network):
+    text = " ".join(describe_text("liver.repair", network=network).split())
+    assert "platelet_rise = 1 1, low" in text and "adds repair_begins: healing injury becomes repair" in text
+
+
 def test_a_name_that_means_two_things_tells_both(network):
     text = describe_text("antigen", network=network)
     assert "antigen, a mechanism" in text and "antigen, a state of the lesion" in text

@@ -107,6 +107,14 @@ def test_hypotheses_may_be_written_without_quotes():
     assert read(text).biology.hypotheses == {"vegf.loss": "fast"}
 
 
+def test_a_parameter_of_a_hypothesis_is_known_only_while_it_is_chosen():
+    given = '[parameters]\nreach_margin = 0.6\n'
+    chosen = Scenario.from_text('[biology]\nhypotheses.tace.reach = "drawn"\n' + given)
+    assert chosen.values()["reach_margin"] == 0.6
+    with pytest.raises(InputError, match='needs the hypothesis "tace.reach" = "drawn"; choose it in .biology.hypotheses.'):
+        Scenario.from_text(given)
+
+
 def test_a_byte_order_mark_and_windows_line_ends_do_not_matter(tmp_path):
     path = tmp_path / "case.toml"
     path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())

@@ -21,7 +21,8 @@ __all__ = ["Catalogue", "catalogue_of", "discover_mechanisms", "load_catalogue"]
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Known names.  `parameters` belong to the body, `lesion_parameters` to each lesion."""
+    """Known names.  `parameters` belong to the body, `lesion_parameters` to each lesion; those in `under` belong to the
+    body too, but only while the hypothesis is chosen that adds them."""
 
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     lesion_parameters: Mapping[str, Parameter] = field(default_factory=dict)
@@ -31,6 +32,7 @@ class Catalogue:
     states: Mapping[str, str] = field(default_factory=dict)  # species and signals: name -> unit
     library: Any = None  # drugs: `tme_sim.therapies.library.Library`
     sources: tuple[Any, ...] = ()  # the mechanisms themselves, for the compiler
+    under: Mapping[tuple[str, str], Mapping[str, Parameter]] = field(default_factory=dict)  # added by (slot, choice)
     own: Mapping[str, str] = field(default_factory=dict)  # file name -> digest of the user's mechanism files
 
     def names(self) -> dict[str, Parameter]:
@@ -49,6 +51,7 @@ def catalogue_of(mechanisms: Iterable[Any], library: Any = None) -> Catalogue:
     parameters: dict[str, Parameter] = {}
     lesion: dict[str, Parameter] = {}
     arrows, states = {}, {}
+    under: dict[tuple[str, str], dict[str, Parameter]] = {}
     for mechanism in mechanisms:
         parameters |= {p.name: p for p in mechanism.parameters}
         lesion |= {p.name: p for p in mechanism.lesion_parameters}
@@ -56,8 +59,10 @@ def catalogue_of(mechanisms: Iterable[Any], library: Any = None) -> Catalogue:
         states |= {s.name: s.unit for s in (*mechanism.species, *mechanism.signals, *mechanism.totals)}
         for h in mechanism.hypotheses:
             hypotheses.setdefault(h.slot, {"default": "as the mechanism is written"})[h.choice] = h.label
+            if h.adds is not None:
+                under[h.slot, h.choice] = {p.name: p for p in h.adds.parameters}
     named = {m.name: _first_line(m.text) for m in mechanisms}
-    return Catalogue(parameters, lesion, named, hypotheses, arrows, states, library, mechanisms)
+    return Catalogue(parameters, lesion, named, hypotheses, arrows, states, library, mechanisms, under)
 
 
 def discover_mechanisms(folders: Iterable[str | Path] = ()) -> tuple[Any, ...]:

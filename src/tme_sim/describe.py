@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import textwrap
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -480,8 +481,11 @@ class Describer:
         for name, law in h.laws.items():
             bind = next((i.bind for i in self._with_law() if i.name == name), {})
             out += wrapped(f"law of {name}: {law_text(law, bind)}", "    ", "        ")
-        for name, p in h.values.items():
-            out += wrapped(f"{name} = {p.value:g} {p.unit}, {p.grade}. Source: {p.source}", "    ", "        ")
+        added = () if h.adds is None else h.adds.parameters
+        for p in (*(replace(p, name=name) for name, p in h.values.items()), *added):
+            out += wrapped(f"{p.name} = {p.value:g} {p.unit}, {p.grade}. Source: {p.source}", "    ", "        ")
+        for item in () if h.adds is None else (*h.adds.species, *h.adds.processes, *h.adds.modulations):
+            out += wrapped(f"adds {item.name}: {item.label}", "    ", "        ")
         return out
 
     def _with_law(self) -> list:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tme_sim.compiler.model import CompiledModel
 from tme_sim.engine import queue as queue_module
 from tme_sim.engine import run as engine
-from tme_sim.therapies import procedures, session
+from tme_sim.therapies import procedures, reach, session
 from tme_sim.thresholds import DETECT
 
 if TYPE_CHECKING:
@@ -20,10 +20,11 @@ TICKS_PER_DAY = queue_module.TICKS_PER_DAY
 
 
 class CalendarBuilder:
-    """Collects jump groups by name and turns them into the engine's arrays."""
+    """Collects jump groups by name and turns them into the engine's arrays; `drawn_for` is (seed, patient)."""
 
-    def __init__(self, model: CompiledModel, th: np.ndarray, numbers: Mapping[str, float] | None = None):
-        self.model, self.th, self.numbers = model, th, numbers or {}
+    def __init__(self, model: CompiledModel, th: np.ndarray, numbers: Mapping[str, float] | None = None,
+                 drawn_for: tuple[int, int] = (1, 0)):  # fmt: skip
+        self.model, self.th, self.numbers, self.drawn_for = model, th, numbers or {}, drawn_for
         self.jumps = engine.Jumps()
         self.queued: list[tuple[int, int, int]] = []
         self.events: list[dict] = []
@@ -103,12 +104,20 @@ class CalendarBuilder:
         """Changes of a treated lesion, as (delay in days, rows); states that are switched off are left out."""
         if entry.kind == "tace":
             fed = self.fed(lesion)
-            changes = session.lesion_changes(_session(entry, self.numbers), self.value)
+            one = _session(entry, self.numbers)
+            changes = session.lesion_changes(one, self.value, self._closed(one, entry, lesion))
             return [(delay, session.reached(rows, fed)) for delay, rows in changes]
         core = self.value("core_share") if "core_share" in self.model.layout.theta["body"] else 1.0
         found = procedures.lesion_changes(entry.kind, entry.data, lambda name: self.of_lesion(name, lesion), core)
         kept = [(delay, [row for row in rows if f"{row.target}.{lesion}" in self.place]) for delay, rows in found]
         return [(delay, rows) for delay, rows in kept if rows]
+
+    def _closed(self, one: session.Session, entry, lesion: int) -> tuple[float, float, float] | None:
+        """What a session closes of a lesion where that is drawn; None where it is the end point's, or given."""
+        if one.lost is not None or reach.SLOT not in self.model.network.choices:
+            return None
+        return reach.closed_by(one, self.of_lesion("diameter", lesion), self.value,
+                               *reach.draws(*self.drawn_for, lesion, entry.tick))  # fmt: skip
 
     def session_parts(self, entry) -> list[tuple[int, int, int, int]]:
         """Parts of a session that decisions date: lesion from 0 (-1: the body), delay in ticks, order, jump group."""

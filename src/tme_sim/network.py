@@ -171,7 +171,10 @@ class Reference:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A registered alternative: replaces laws of processes, signals or modulations, or values of parameters."""
+    """A registered alternative: replaces laws of processes, signals, arrows or references, or values of parameters.
+
+    `adds` is what its mechanism holds only while it is chosen: parameters, states, inputs, signals, processes, arrows.
+    """
 
     slot: str  # for example "mdsc.loss"
     choice: str  # for example "slow_turnover"
@@ -179,6 +182,7 @@ class Hypothesis:
     source: str
     laws: Mapping[str, Law] = field(default_factory=dict)
     values: Mapping[str, Parameter] = field(default_factory=dict)
+    adds: Mechanism | None = None
 
 
 @dataclass(frozen=True)
@@ -198,6 +202,10 @@ class Mechanism:
     balances: tuple[Balance, ...] = ()
     references: tuple[Reference, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()
+
+
+ADDED = ("parameters", "species", "held", "signals", "processes", "modulations")
+"""What a hypothesis may add to its mechanism."""
 
 
 # --- constructors that read like a sentence -----------------------------------------------------------------------
@@ -441,16 +449,23 @@ def _choose(mechanisms: list[Mechanism], wanted: Mapping[str, str]):
     def swap(items):
         return tuple(replace(i, law=laws[i.name]) if i.name in laws else i for i in items)
 
+    def grown(m: Mechanism) -> Mechanism:
+        """The mechanism with what its chosen hypotheses add."""
+        more = [h.adds for h in m.hypotheses if h.adds is not None and any(h is one for one in picked)]
+        return replace(m, **{kind: (*getattr(m, kind), *(item for one in more for item in getattr(one, kind)))
+                             for kind in ADDED}) if more else m  # fmt: skip
+
     out = [
         replace(
             m,
             processes=swap(m.processes),
             signals=swap(m.signals),
             modulations=swap(m.modulations),
+            references=tuple(replace(r, signal=laws[r.name]) if r.name in laws else r for r in m.references),
             parameters=tuple(values.get(p.name, p) for p in m.parameters),
             lesion_parameters=tuple(values.get(p.name, p) for p in m.lesion_parameters),
         )
-        for m in mechanisms
+        for m in map(grown, mechanisms)
     ]
     return out, chosen, problems
 

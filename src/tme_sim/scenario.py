@@ -200,7 +200,7 @@ class Scenario(Header):
         head = check_table(Header, {k: v for k, v in raw.items() if k not in SECTIONS}, (), problems, also=SECTIONS)
         patient = read_patient(raw.get("patient", {}), catalogue, problems, warnings)
         biology = like.biology if like else _biology(raw.get("biology", {}), catalogue, problems)
-        parameters = _parameters(raw.get("parameters", {}), catalogue, patient, problems, warnings)
+        parameters = _parameters(raw.get("parameters", {}), catalogue, patient, biology, problems, warnings)
         if like:
             run, imaging, outputs, protocol = like.run, like.imaging, like.outputs, like.protocol
         else:
@@ -432,17 +432,23 @@ def _liver_apart(patient: Patient, parameters: Mapping[str, Quantity], catalogue
 
 
 def _parameters(
-    raw: Any, catalogue: Catalogue, patient: Patient | None, problems: Problems, warnings: list[str]
-) -> dict[str, Quantity]:
+    raw: Any, catalogue: Catalogue, patient: Patient | None, biology: Biology | None, problems: Problems,
+    warnings: list[str],
+) -> dict[str, Quantity]:  # fmt: skip
     if not isinstance(raw, dict):
         problems.add(("parameters",), "must be a table with keys")
         return {}
-    known = catalogue.names()
+    chosen = set(biology.hypotheses.items()) if biology is not None else set()
+    known = catalogue.names() | {n: p for way, own in catalogue.under.items() if way in chosen for n, p in own.items()}
+    absent = {n: way for way, own in catalogue.under.items() if way not in chosen for n in own}
     out: dict[str, Quantity] = {}
     for name, value in raw.items():
         key: Key = ("parameters", name)
         if name.startswith("gain_") and name[5:] in catalogue.arrows:
             problems.add(key, f"a gain stands in [biology.gains]: {name[5:]} = {value}")
+        elif name not in known and name in absent:
+            slot, choice = absent[name]
+            problems.add(key, f'needs the hypothesis "{slot}" = "{choice}"; choose it in [biology.hypotheses]')
         elif name not in known:
             problems.add(key, f"is no parameter of the model{nearest(name, known)}; see tme-sim describe")
         elif patient is not None and name in patient.parameters:

@@ -26,7 +26,7 @@ from tme_sim.protocol.calendar import PROCEDURES
 from tme_sim.protocol.rules import Visits, happened
 from tme_sim.protocol.view import label
 from tme_sim.quantities import Parameter
-from tme_sim.therapies import dosing
+from tme_sim.therapies import dosing, reach
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -234,6 +234,8 @@ class Calendars:
         """
         shared = (plan.entries, plan.drugs, plan.session)
         key = (*map(id, shared), plan.oral, plan.stop)
+        if reach.SLOT in self.model.network.choices:  # what a session closes is drawn for each patient
+            key += (plan.seed, plan.patient)
         if key not in self.known:
             while len(self.known) >= CALENDARS:
                 self.known.pop(next(iter(self.known)))
@@ -241,7 +243,7 @@ class Calendars:
         _, doses, made = self.known[key]
         builder, found = next((one for one in made if one[0].fits(th)), (None, None))
         if builder is None or plan.calendar.ruled:
-            builder = CalendarBuilder(self.model, th, plan.session)
+            builder = CalendarBuilder(self.model, th, plan.session, (plan.seed, plan.patient))
             found = _calendar(plan, builder, doses)
             if plan.calendar.ruled:
                 return found

@@ -9,7 +9,18 @@ import pytest
 
 from compiler.toy_network import BODY, TUMOUR, parameter, toy
 from tme_sim.compiler.model import BaselineError, compile_model
-from tme_sim.network import Mechanism, NetworkError, Signal, Species, arrival, compose, decay
+from tme_sim.network import (
+    Hypothesis,
+    Mechanism,
+    NetworkError,
+    Reference,
+    Signal,
+    Species,
+    arguments,
+    arrival,
+    compose,
+    decay,
+)
 from tme_sim.plain import PlainModel
 
 
@@ -119,6 +130,20 @@ def test_hypothesis_replaces_the_law():
     assert law(3.0) == 6.0
     with pytest.raises(NetworkError, match='no choice "tripel"; choose one of default, double'):
         toy(hypotheses={"kill.law": "tripel"})
+
+
+def test_a_hypothesis_may_add_to_its_mechanism_and_replace_references():
+    more = Mechanism("toy", "", parameters=(parameter("k_scar", 0.1, "1/day"),),
+                     species=(Species("scar", "1", "scar", where="body", kind="pool"),),
+                     processes=(decay("scar_lost", "scar", lambda k_scar: k_scar, "loss", where="body"),))
+    source = Mechanism("toy", "toy", parameters=(parameter("one_half", 0.5, "1"),), species=(Species("x", "1", "x"),),
+                       references=(Reference("half", lambda one_half: one_half, "1", "half"),),
+                       hypotheses=(Hypothesis("scar", "kept", "scars", "toy", laws={"half": lambda k_scar: k_scar},
+                                              adds=more),))
+    plain, chosen = compose([source]), compose([source], hypotheses={"scar": "kept"})
+    assert [s.name for s in plain.species] == ["x"] and [s.name for s in chosen.species] == ["x", "scar"]
+    assert {p.name for p in chosen.parameters()} == {"one_half", "k_scar"} and len(plain.processes) == 0
+    assert plain.references[0].signal(0.5) == 0.5 and arguments(chosen.references[0].signal, {}) == {"k_scar": "k_scar"}
 
 
 def test_switched_off_mechanism_leaves_its_resting_values():

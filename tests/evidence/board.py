@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.evidence import body, clinic, tissue
+from tests.evidence.rival_rows import DIFFERING, RIVALS
 from tests.evidence.rows import ROLES, ROWS, Row
 from tme_sim.engine.cache import cache_root, private_folder
 
@@ -71,8 +72,9 @@ def run(row: Row, announce: Callable[[str], None] | None = None, known: bool = T
     if announce is not None:
         announce(f"{row.experiment} {row.argument} {dict(row.hypotheses) or ''}".rstrip())
     function = next(getattr(m, row.experiment) for m in (body, clinic, tissue) if hasattr(m, row.experiment))
-    arguments = [a for a in (row.argument, dict(row.hypotheses)) if a]
-    found = {name: [float(v) for v in values] for name, values in function(*arguments).items()}
+    arguments = [row.argument] if row.argument else []
+    choices = {"hypotheses": dict(row.hypotheses)} if row.hypotheses else {}
+    found = {name: [float(v) for v in values] for name, values in function(*arguments, **choices).items()}
     private_folder(kept.parent)
     kept.write_text(json.dumps(found))
     return found
@@ -158,7 +160,8 @@ line in the [changelog](../CHANGELOG.md).
 * **Role**: an input check shows that a number which went in comes out again; fitted rows shaped a value of the model, so
   agreement is no evidence; predicted rows shaped none, and only they count.
 * **Tolerance**: that of the source (interval, spread, range) where it gives one; otherwise as said.
-* Rows of the same observation under two hypotheses are rivals: not both sources can be right.
+* Rows of the same observation under two hypotheses are rivals: not both sources can be right. "Met" at the head of a part
+  counts them all, the default and its rivals.
 
 * **Fidelity**: densities, or agent tissue (`tests/evidence/tissue.py`). For the latter the range is over pieces: other vessels by
   chance, or other patients; a single figure has none.
@@ -169,11 +172,39 @@ Outcomes of trials that combine embolisation with drugs are withheld: they never
 """
 
 
+def is_rival(row: Row) -> bool:
+    """Whether a row stands under a hypothesis, or has patients who differ in more than by default."""
+    return bool(row.hypotheses) or row.experiment in DIFFERING
+
+
+def changed_by(found: Iterable[Entry]) -> list[tuple[str, int, int, list[str], list[str]]]:
+    """For each rival: its words and slots, predicted rows met by default and under it, those newly and no longer met."""
+    by_name = {e.row.name: e for e in found}
+    out = []
+    for rival in RIVALS:
+        tail = f", {rival.short}"
+        pairs = [(by_name[e.row.name.removesuffix(tail)], e) for e in by_name.values()
+                 if e.row.name.endswith(tail) and e.row.hypotheses == rival.hypotheses and e.row.role == "predicted"]
+        gained = [a.row.observation for a, b in pairs if b.met and not a.met]
+        spoilt = [a.row.observation for a, b in pairs if a.met and not b.met]
+        slots = ", ".join(f"`{slot}` = `{choice}`" for slot, choice in rival.hypotheses.items())
+        out.append((f"{rival.words} ({slots}; {len(pairs)} rows)", sum(a.met for a, _ in pairs),
+                    sum(b.met for _, b in pairs), gained, spoilt))  # fmt: skip
+    return out
+
+
 def page(found: list[Entry]) -> str:
     """docs/evidence.md."""
     from tests.evidence.world import BIOLOGIES, DRAWS
 
     out = [INTRO.format(draws=DRAWS, biologies=BIOLOGIES)]
+    plain = [e for e in found if e.row.role == "predicted" and not is_rival(e.row)]
+    out.append(f"Of the predicted rows, {sum(e.met for e in plain)} of {len(plain)} are met by default, without any rival.\n\n"
+               "## What a hypothesis changes\n\n[The misses, and what was tried](misses.md) tells why each was tried. Predicted rows only.\n\n"
+               "| if | met by default | met then | newly met | no longer met |\n|---|---|---|---|---|\n")  # fmt: skip
+    for words, before, then, gained, spoilt in changed_by(found):
+        out.append(f"| {words} | {before} | {then} | {'; '.join(gained) or '-'} | {'; '.join(spoilt) or '-'} |\n")
+    out.append("\n")
     for role in reversed(ROLES):
         group = [e for e in found if e.row.role == role]
         out.append(f"## {role.capitalize()}: {sum(e.met for e in group)} of {len(group)} met\n\n")

@@ -58,13 +58,14 @@ def emboli() -> dict[str, list[float]]:
 # --- after one embolisation ------------------------------------------------------------------------------------------
 
 
-def embolised() -> dict[str, list[float]]:
+def embolised(hypotheses=None) -> dict[str, list[float]]:
     """VEGF in serum and plasma, blood cells and IL-6 after one segmental session of each technique."""
     out: dict[str, list[float]] = {}
     days = [0.0, 1.0, 3.0, 4.0, 7.0, 10.0, 28.0, 30.0, 36.0]
     for technique in ("conventional", "beads", "starch"):
         found = single([tace(technique=technique, selectivity="segmental")],
-                       ["VEGF_serum", "VEGF_plasma", "MDSC_share", "Treg_share", "IL6", "NLR"], days)  # fmt: skip
+                       ["VEGF_serum", "VEGF_plasma", "MDSC_share", "Treg_share", "IL6", "NLR"], days,
+                       hypotheses=hypotheses)  # fmt: skip
         at = days.index
         serum, plasma = over_start(found["VEGF_serum"]), found["VEGF_plasma"]
         out[f"serum 24 h {technique}"] = 100.0 * serum[:, at(1.0)]
@@ -92,11 +93,17 @@ def mdsc_turnover(hypotheses=None) -> dict[str, list[float]]:
 
 
 def amp(hypotheses=None) -> dict[str, list[float]]:
-    """MDSC of the tumour a week after a superselective session, over what they are without the arrows from AMP."""
+    """MDSC of the tumour over what they are without the arrows from AMP: a week after a superselective session, and two
+    weeks after bland beads that close as much as those short of stasis in rabbits, so that the tumour lives on in hypoxia.
+    """
     cut = {"gain_amp_on_mdsc_entry": 0.0, "gain_amp_on_mdsc_differentiation": 0.0}
-    ratio = [over_start(single([tace()], ["MDSC"], [0.0, 7.0], values=values, hypotheses=hypotheses)["MDSC"])[:, 1]
-             for values in ({}, cut)]  # fmt: skip
-    return {"day 7": list(ratio[0] / ratio[1])}
+    alive = tace(technique="bland", drug_load=None, lost=RABBIT["short of stasis"].value)
+    out = {}
+    for name, given, day in (("day 7", tace(), 7.0), ("alive day 14", alive, 14.0)):
+        ratio = [over_start(single([given], ["MDSC"], [0.0, day], values=values, hypotheses=hypotheses)["MDSC"])[:, 1]
+                 for values in ({}, cut)]  # fmt: skip
+        out[name] = list(ratio[0] / ratio[1])
+    return out
 
 
 def hypoxia() -> dict[str, list[float]]:

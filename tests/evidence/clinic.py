@@ -12,6 +12,7 @@ import numpy as np
 
 from tests.evidence.world import (
     RABBIT,
+    closed,
     cohorts,
     diameter,
     doses,
@@ -22,7 +23,9 @@ from tests.evidence.world import (
     scans,
     share,
     tace,
+    within,
 )
+from tme_sim.quantities import internal
 
 MONTH = 365.25 / 12
 SEEN = 10.0  # mm of viable tumour that a scan finds again
@@ -62,38 +65,38 @@ def untreated() -> dict[str, list[float]]:
 # --- embolisation ----------------------------------------------------------------------------------------------------
 
 
-def necrosis() -> dict[str, list[float]]:
+def necrosis(hypotheses=None) -> dict[str, list[float]]:
     """Necrotic share (%) of nodules of 10 to 50 mm two months after one session, superselective and lobar.
 
     `rabbit`: superselective, with the vessels lost that rabbits lose and as many sessions to stasis as short of it.
     """
     out: dict[str, list[float]] = {}
-    for way in ("superselective", "lobar", "rabbit"):
+    for way in ("superselective", "lobar") if hypotheses else ("superselective", "lobar", "rabbit"):
 
         def treat(rng, way=way):
             if way == "rabbit":
                 return [tace(lost=occlusion(rng, 0.5, RABBIT))]
-            return [tace(selectivity=way, lost=occlusion(rng))]
+            return [tace(selectivity=way, lost=closed(rng, hypotheses))]
 
         def measure(people, way=way):
-            dead = 100.0 * follow(people, ["necrotic_share"], [0.0, 60.0])["necrotic_share"][:, 1]
+            dead = 100.0 * follow(people, ["necrotic_share"], [0.0, 60.0], hypotheses=hypotheses)["necrotic_share"][:, 1]
             sizes = np.array([one.lesion["diameter"] for one in people])
             return {f"mean {way}": np.nanmean(dead), f"complete {way}": share(dead[np.isfinite(dead)] >= 99.0),
                     f"large less small {way}": np.nanmean(dead[sizes > 30]) - np.nanmean(dead[sizes < 20])}  # fmt: skip
 
-        out |= cohorts(measure, between(10, 50), treat)
+        out |= cohorts(measure, between(10, 50), treat, hypotheses=hypotheses)
     return out
 
 
-def explants() -> dict[str, list[float]]:
+def explants(hypotheses=None) -> dict[str, list[float]]:
     """Nodules of 15 to 50 mm after one or two sessions (mean 1.35) and 112 days: how dead they are, and what scans said."""
 
     def treat(rng):
-        again = [tace(28.0, lost=occlusion(rng))] if rng.random() < 0.35 else []
-        return [*scans(0.0, 60.0), tace(0.0, lost=occlusion(rng)), *again]
+        again = [tace(28.0, lost=closed(rng, hypotheses))] if rng.random() < 0.35 else []
+        return [*scans(0.0, 60.0), tace(0.0, lost=closed(rng, hypotheses)), *again]
 
     def measure(people):
-        found = follow(people, ["necrotic_share", "viable_cells"], [0.0, 60.0, 112.0])
+        found = follow(people, ["necrotic_share", "viable_cells"], [0.0, 60.0, 112.0], hypotheses=hypotheses)
         dead = np.sort(100.0 * found["necrotic_share"][:, 2])
         dead = dead[np.isfinite(dead)]
         third = len(dead) // 3
@@ -101,74 +104,76 @@ def explants() -> dict[str, list[float]]:
         return {"at least 90": share(dead >= 90.0), "upper two thirds": dead[third:].mean(), "lower third": dead[:third].mean(),
                 "imaging CR": share(diameter(left[:, 1]) < GONE), "viable": share(left[:, 2] > 1e5)}  # fmt: skip
 
-    return cohorts(measure, between(15, 50), treat, key=1)
+    return cohorts(measure, between(15, 50), treat, key=1, hypotheses=hypotheses)
 
 
 SIZES = {"below 30 mm": (15, 30), "30 to 50 mm": (30, 50), "above 50 mm": (50, 100)}
 
 
-def response_by_size() -> dict[str, list[float]]:
+def response_by_size(hypotheses=None) -> dict[str, list[float]]:
     """Complete response by mRECIST (%) six weeks after one superselective session, by diameter."""
     out: dict[str, list[float]] = {}
     for name, (low, high) in SIZES.items():
         out |= cohorts(
-            lambda people, name=name: {name: share(e["cr_mrecist"] for e in endpoints(people, 45.0))},
-            between(low, high), lambda rng: [*scans(0.0, 42.0), tace(lost=occlusion(rng))], key=2)  # fmt: skip
+            lambda people, name=name: {name: share(e["cr_mrecist"] for e in endpoints(people, 45.0, hypotheses))},
+            between(low, high), lambda rng: [*scans(0.0, 42.0), tace(lost=closed(rng, hypotheses))], key=2,
+            hypotheses=hypotheses)  # fmt: skip
     return out
 
 
-def first_session(technique: str = "conventional") -> dict[str, list[float]]:
+def first_session(technique: str = "conventional", hypotheses=None) -> dict[str, list[float]]:
     """Responses by mRECIST (%) six weeks after the first session of larger disease (mean 68 mm), and AFP."""
 
     def measure(people):
-        found = endpoints(people, 45.0)
-        afp = follow(people, ["AFP_relative"], [0.0, 42.0])["AFP_relative"][:, 1]
+        found = endpoints(people, 45.0, hypotheses)
+        afp = follow(people, ["AFP_relative"], [0.0, 42.0], hypotheses=hypotheses)["AFP_relative"][:, 1]
         best = [e["best_response_mrecist"] for e in found]
         return {k: share(b == k for b in best) for k in ("CR", "PR", "SD", "PD")} | {
             "AFP down": share(afp[np.isfinite(afp)] < 0.8), "objective": share(b in ("CR", "PR") for b in best)}  # fmt: skip
 
     def treat(rng):
-        return [*scans(0.0, 42.0), tace(technique=technique, selectivity="segmental", lost=occlusion(rng))]
+        return [*scans(0.0, 42.0), tace(technique=technique, selectivity="segmental", lost=closed(rng, hypotheses))]
 
-    return cohorts(measure, around(68, 20, 30, 140), treat, key=3)
+    return cohorts(measure, around(68, 20, 30, 140), treat, key=3, hypotheses=hypotheses)
 
 
-def recurrence() -> dict[str, list[float]]:
+def recurrence(hypotheses=None) -> dict[str, list[float]]:
     """Lesions up to 50 mm that one session made vanish (viable part below 5 mm at six weeks): seen again by (%)."""
     months = (6, 12, 24)
 
     def measure(people):
-        early = diameter(follow(people, ["viable_cells"], [0.0, 42.0])["viable_cells"][:, 1])
+        early = diameter(follow(people, ["viable_cells"], [0.0, 42.0], hypotheses=hypotheses)["viable_cells"][:, 1])
         done = [one for one, size in zip(people, early, strict=True) if size < GONE]
         found = {"complete": 100.0 * len(done) / len(people)}
         if not done:
             return found | {f"{m} months": float("nan") for m in months}
-        size = diameter(follow(done, ["viable_cells"], [0.0, *(42.0 + m * MONTH for m in months)])["viable_cells"])
+        days = [0.0, *(42.0 + m * MONTH for m in months)]
+        size = diameter(follow(done, ["viable_cells"], days, hypotheses=hypotheses)["viable_cells"])
         return found | {f"{m} months": share(lost(size[:, 1 : 2 + i]).any(axis=1)) for i, m in enumerate(months)}
 
-    return cohorts(measure, between(15, 50), lambda rng: [tace(lost=occlusion(rng))], key=4)
+    return cohorts(measure, between(15, 50), lambda rng: [tace(lost=closed(rng, hypotheses))], key=4, hypotheses=hypotheses)
 
 
-def three_sessions() -> dict[str, list[float]]:
+def three_sessions(hypotheses=None) -> dict[str, list[float]]:
     """Objective response by mRECIST at six months after three sessions two months apart: beads and conventional."""
     out: dict[str, list[float]] = {}
     for technique, load in (("beads", 150.0), ("conventional", 100.0)):
 
         def treat(rng, technique=technique, load=load):
-            sessions = [tace(day, technique=technique, drug_load=load, selectivity="segmental", lost=occlusion(rng))
-                        for day in (0.0, 61.0, 122.0)]  # fmt: skip
+            sessions = [tace(day, technique=technique, drug_load=load, selectivity="segmental",
+                             lost=closed(rng, hypotheses)) for day in (0.0, 61.0, 122.0)]  # fmt: skip
             return [*scans(0.0, 91.0, 183.0), *sessions]
 
         def measure(people, technique=technique):
-            found = endpoints(people, 185.0)
+            found = endpoints(people, 185.0, hypotheses)
             return {f"CR {technique}": share(e["cr_mrecist"] for e in found),
                     f"objective {technique}": share(e["orr_mrecist"] for e in found)}  # fmt: skip
 
-        out |= cohorts(measure, around(55, 20, 20, 120), treat, key=5)
+        out |= cohorts(measure, around(55, 20, 20, 120), treat, key=5, hypotheses=hypotheses)
     return out
 
 
-def infusion() -> dict[str, list[float]]:
+def infusion(hypotheses=None) -> dict[str, list[float]]:
     """Objective response by RECIST 1.1 (%) of lesions from 70 mm on within six months: FOLFOX by the hepatic artery, or TACE.
 
     Six cycles of three weeks, oxaliplatin 130, fluorouracil 400 and 2400 mg/m^2 over 24 h, 1.82 m^2; three sessions.
@@ -179,13 +184,13 @@ def infusion() -> dict[str, list[float]]:
     for name in ("FOLFOX", "TACE"):
 
         def treat(rng, name=name):
-            sessions = [tace(day, selectivity="segmental", lost=occlusion(rng)) for day in (0.0, 42.0, 84.0)]
+            sessions = [tace(day, selectivity="segmental", lost=closed(rng, hypotheses)) for day in (0.0, 42.0, 84.0)]
             return [*scans(0.0, 42.0, 84.0, 126.0, 168.0), *(artery if name == "FOLFOX" else sessions)]
 
         def measure(people, name=name):
-            return {name: share(e["orr_recist11"] for e in endpoints(people, 170.0))}
+            return {name: share(e["orr_recist11"] for e in endpoints(people, 170.0, hypotheses))}
 
-        out |= cohorts(measure, around(95, 20, 70, 150), treat, key=9)
+        out |= cohorts(measure, around(95, 20, 70, 150), treat, key=9, hypotheses=hypotheses)
     return out
 
 
@@ -221,8 +226,6 @@ def reserve(rng) -> dict[str, float]:
 
     The split of the spread is assumed: albumin 39.6 (5.9) g/L, bilirubin 15 umol/L times or over 1.6, correlation -0.4.
     """
-    from tme_sim.quantities import internal
-
     a, b = rng.standard_normal(2)
     albumin = float(np.clip(39.6 + 5.9 * a, 24.0, 52.0))
     bilirubin = float(np.clip(15.0 * np.exp(0.46 * (-0.4 * a + 0.917 * b)), 3.0, 90.0))
@@ -265,7 +268,11 @@ REGIMENS = {
 }
 
 
-def systemic(name: str, hypotheses=None) -> dict[str, list[float]]:
+POTENCY = 0.7, 5.1, 10.0  # nmol/L free lenvatinib for half of the block of VEGF signalling: range of its file
+ANTIGENICITY = ("f_spec",)  # what T cells see of a tumour: its range is that of patients, if they differ
+
+
+def systemic(name: str, hypotheses=None, apart=(), values=None) -> dict[str, list[float]]:
     """Best responses (%) within eight months of a drug alone, scans every eight weeks, target lesion of 70 mm."""
 
     def treat(rng):
@@ -277,4 +284,32 @@ def systemic(name: str, hypotheses=None) -> dict[str, list[float]]:
         return {"objective": share(e["orr_recist11"] for e in found), "mRECIST": share(e["orr_mrecist"] for e in found),
                 "progression": share(e["pd_recist11"] for e in found)}  # fmt: skip
 
-    return cohorts(measure, around(70, 25, 20, 140), treat, key=8, hypotheses=hypotheses)
+    return cohorts(measure, around(70, 25, 20, 140), treat, key=8, hypotheses=hypotheses, apart=apart,
+                   values=values)  # fmt: skip
+
+
+def systemic_by_antigenicity(name: str) -> dict[str, list[float]]:
+    """As :func:`systemic`, where the tumour-specific share of CD8 cells is the patient's own within its range."""
+    return systemic(name, apart=ANTIGENICITY)
+
+
+def systemic_by_addiction(name: str) -> dict[str, list[float]]:
+    """As :func:`systemic` for a kinase inhibitor, where a quarter of tumours depend on what it blocks for all division.
+
+    The others do not depend on it at all; half-maximum 10 nM, the low end of the range of lenvatinib (free drug).
+    """
+
+    def addiction(rng):
+        return {"tki_direct_max": float(rng.random() < 0.25), "tki_direct_IC50": internal("10 nmol/L")}
+
+    return systemic(name, values=addiction)
+
+
+def systemic_by_potency(name: str) -> dict[str, list[float]]:
+    """As :func:`systemic` for lenvatinib, its half-maximum for VEGF signalling the patient's own within the drug file."""
+    return systemic(name, values=lambda rng: {"tki_IC50": internal(f"{within(*POTENCY, rng.random())} nmol/L")})
+
+
+def systemic_at_low_end(name: str) -> dict[str, list[float]]:
+    """As :func:`systemic` for lenvatinib, at the low end of that range in everyone."""
+    return systemic(name, values=lambda rng: {"tki_IC50": internal(f"{POTENCY[0]} nmol/L")})

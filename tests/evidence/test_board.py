@@ -10,6 +10,7 @@ import re
 import pytest
 
 from tests.evidence import board, body, clinic, tissue
+from tests.evidence.rival_rows import RIVALS
 from tests.evidence.rows import FIDELITIES, ROLES, ROWS
 
 WITHHELD = re.compile(
@@ -28,6 +29,16 @@ def test_enough_rows_are_predicted_and_rivals_stand_beside_each_other():
     assert sum(r.role == "predicted" for r in ROWS) >= 30
     slots = {slot for r in ROWS for slot in r.hypotheses}
     assert slots >= {"mdsc.loss", "mdsc.amp", "vegf.clearance", "killing.oxygen", "normalisation.window"}
+
+
+def test_a_rival_has_its_default_beside_it_and_the_page_counts_both():
+    names = {r.name for r in ROWS}
+    for rival in RIVALS:
+        own = [r for r in ROWS if r.hypotheses == rival.hypotheses and r.name.endswith(f", {rival.short}")]
+        assert len(own) >= 5 and {r.name.removesuffix(f", {rival.short}") for r in own} <= names
+        assert {f"{name}, {rival.short}" for name in rival.fitted} <= {r.name for r in own if r.role == "fitted"}
+    reach = next(r for r in board.changed_by(board.stored()) if "tace.reach" in r[0])
+    assert reach[2] > reach[1] and len(reach[3]) - len(reach[4]) == reach[2] - reach[1]
 
 
 def test_every_drug_has_a_row():

@@ -100,6 +100,7 @@ def draw(number: int, choices: Choices = ()) -> Mapping[str, float]:
     """
     for attempt in range(200 if number else 0):
         values = values_of(drawn(), _rng(1, number, attempt), choices)
+        values |= values_of([n for n in drawn(choices) if n not in drawn()], _rng(1, number, attempt + 1000), choices)
         try:
             _set_up()(plan(One(values), 1.0, dict(choices)))
         except BaselineError:
@@ -242,9 +243,17 @@ def occlusion(rng, complete: float = WHOLE, lost=HUMAN) -> float:
     return float(np.clip(mean + spread * rng.standard_normal(), 0.05, 0.98))
 
 
+def closed(rng, hypotheses: Mapping[str, str] | None = None) -> float | None:
+    """The share that a session costs, drawn as above; None where a hypothesis draws it within the model."""
+    lost = occlusion(rng)
+    return None if "tace.reach" in (hypotheses or {}) else lost
+
+
 def cohort(number: int, size: Callable, treat: Callable, *, n: int | None = None, key: int = 0,
-           values: Callable | None = None, hypotheses=None) -> list[One]:
+           values: Callable | None = None, hypotheses=None, apart: Sequence[str] = ()) -> list[One]:
     """Patients of biology `number`: diameter (mm) by `size(rng)`, entries by `treat(rng)`, more values by `values(rng)`.
+
+    Parameters in `apart` differ between patients, too, instead of being shared.
 
     There are `n` (COHORT) of biology 0, and SMALLER of others.
 
@@ -255,8 +264,9 @@ def cohort(number: int, size: Callable, treat: Callable, *, n: int | None = None
         rng = _rng(2 + key, number, patient)
         lesion = {"diameter": size(rng), **grows(doubling_time(rng))}
         entries, more = treat(rng), values(rng) if values else {}
-        for _ in range(40):
-            one = One({**biology(number, choices), **values_of(PATIENT, rng, choices), **more}, lesion, entries, patient)
+        for attempt in range(40):
+            own = values_of(apart, _rng(100 + key, number, patient + 150 * (1 + attempt)), choices) if apart else {}
+            one = One({**biology(number, choices), **values_of(PATIENT, rng, choices), **own, **more}, lesion, entries, patient)
             try:
                 _set_up()(plan(one, 1.0, hypotheses))
             except BaselineError:

@@ -59,3 +59,23 @@ def test_clones_partition_the_viable_cells():
     shares = tumour.share_seen(0.02, 0.03), 0.02, 0.03
     total = sum(tumour.cycling_at_start(1e9, 0.3, s) + tumour.quiescent_at_start(1e9, 0.3, s) for s in shares)
     assert total == pytest.approx(1e9)
+
+
+def test_resorption_from_the_margin_is_slower_the_larger_the_necrosis():
+    assert tumour.clear_from_margin(0.02, 20.0, 20.0) == 0.02
+    assert tumour.clear_from_margin(0.02, 20.0, 100.0) == pytest.approx(0.004)
+    at_rest = [tumour.necrosis_at_rest_by_margin(0.06, 4.0, 0.02, 20.0, d, 0.004, 0.01) for d in (20.0, 100.0)]
+    assert at_rest[0] == tumour.necrosis_at_rest(0.06, 4.0, 0.02, 0.004, 0.01) < at_rest[1]
+
+
+@pytest.mark.slow  # compiles a model
+def test_large_necrosis_stays_for_months_if_it_goes_from_its_margin_and_untreated_lesions_rest():
+    from tests.evidence.world import One, follow, tace
+
+    choice = {"tumour.resorption": "margin"}
+    people = [One({}, {"diameter": d}, [tace(lost=0.95)]) for d in (20.0, 100.0)]
+    plain, slow = (follow(people, ["lesion_volume"], [0.0, 90.0], hypotheses=h)["lesion_volume"] for h in (None, choice))
+    left = slow[:, 1] / slow[:, 0]
+    assert left[1] > 0.7 > left[0] and left[0] == pytest.approx(plain[0, 1] / plain[0, 0], rel=0.05)
+    untreated = follow([One({}, {"diameter": 100.0})], ["necrotic_share"], [0.0, 30.0], hypotheses=choice)["necrotic_share"]
+    assert untreated[0, 1] == pytest.approx(untreated[0, 0], rel=0.05)

@@ -205,7 +205,8 @@ class _Book:
         """Registered alternatives."""
         rows = []
         for h in m.hypotheses:
-            values = (f"`{n}` = {v.value:g}" for n, v in h.values.items())
+            added = () if h.adds is None else h.adds.parameters
+            values = (f"`{n}` = {v.value:g}" for n, v in (*h.values.items(), *((p.name, p) for p in added)))
             changed = ", ".join([*(f"law of `{n}`" for n in h.laws), *values])
             rows.append((f"`{h.slot}`", f"`{h.choice}`", h.label, changed, h.source))
         return table(("slot", "choice", "meaning", "changes", "source"), rows) if rows else []

@@ -21,6 +21,7 @@ therapy, infection, steroid premedication, transaminases.
 """
 
 from tme_sim.laws import exp, log, saturate
+from tme_sim.mechanisms.repair import REPAIR
 from tme_sim.network import Mechanism, Modulation, Reference, Signal, Species, Total, arrival, decay
 from tme_sim.quantities import Parameter
 
@@ -357,4 +358,5 @@ MECHANISM = Mechanism(
         Reference("liver_replaced_base", "liver_replaced", "1", "share replaced at entry", where="body"),
         Reference("child_pugh_base", "child_pugh", "1", "Child-Pugh points at entry", where="body"),
     ),
+    hypotheses=(REPAIR,),
 )

@@ -10,6 +10,9 @@ makes up for its escape, so its share does not drift before treatment.  Cell los
 division is solved from it, because net growth is a small difference of large terms.  Anoxic death is a flux into the
 anoxic zone: only viable cells beyond what is already necrotic can die of it.
 
+How fast dead tissue goes is one rate for lesions of all sizes.  Resorption starts from living tissue around it, so a
+large necrosis may need longer, in proportion to its diameter: `tumour.resorption` offers that.
+
 Not included.  Cell-cycle phases, senescence, stem-cell hierarchy, invasion of new tissue by single cells.
 """
 
@@ -17,6 +20,7 @@ from tme_sim.laws import inhibit, positive, saturate, sqrt
 from tme_sim.network import (
     Balance,
     Held,
+    Hypothesis,
     Mechanism,
     Modulation,
     Reference,
@@ -79,6 +83,11 @@ def clear_apoptotic(k_dying_clear):
 def clear_necrotic(k_necrosis_clear):
     """Resorption of necrotic tissue over weeks to months."""
     return k_necrosis_clear
+
+
+def clear_from_margin(k_necrosis_clear, resorption_diameter, diameter):
+    """Alternative: a front that moves in from the margin, so the rate is surface over volume, `1 / diameter`."""
+    return k_necrosis_clear * resorption_diameter / diameter
 
 
 def perfusion_lets_scavengers_in(perfusion):
@@ -171,6 +180,22 @@ def growth_from_doubling(doubling_time):
     """Exponential rate of a volume that doubles in `doubling_time`."""
     return 0.6931471805599453 / doubling_time
 
+
+
+def necrosis_at_rest_by_margin(
+    anoxic_share, k_anoxia, k_necrosis_clear, resorption_diameter, diameter, growth_rate, anoxic_width
+):
+    """Alternative: the same with resorption from the margin."""
+    clearing = clear_from_margin(k_necrosis_clear, resorption_diameter, diameter)
+    return necrosis_at_rest(anoxic_share, k_anoxia, clearing, growth_rate, anoxic_width)
+
+
+def apoptotic_ratio_by_margin(
+    cell_loss, growth_rate, k_dying_clear, k_necrosis_clear, resorption_diameter, diameter, psi_start
+):
+    """Alternative: the same with resorption from the margin."""
+    clearing = clear_from_margin(k_necrosis_clear, resorption_diameter, diameter)
+    return apoptotic_ratio(cell_loss, growth_rate, k_dying_clear, clearing, psi_start)
 
 
 def apoptosis_left_over(cell_loss, rate_killing_cycling, cycling, rate_anoxia_cycling):
@@ -330,5 +355,17 @@ MECHANISM = Mechanism(
         Reference("viable_start", viable_at_start, "cell", "viable cells at the start"),
         Reference("k_apoptosis", apoptosis_left_over, "1/day", "basal apoptosis", minimum=0.0),
         Reference("unseen_cost", escape_costs, "1/day", "cost of antigen loss", minimum=0.0),
+    ),
+    hypotheses=(
+        Hypothesis(
+            "tumour.resorption", "margin", "necrosis is resorbed from its margin: the larger, the slower",
+            "no source found for the rate; form: surface over volume",
+            laws={"clearing_necrotic": clear_from_margin, "psi_start": necrosis_at_rest_by_margin,
+                  "apoptotic_ratio_start": apoptotic_ratio_by_margin},
+            adds=Mechanism("tumour", "", parameters=(
+                Parameter("resorption_diameter", 20.0, "mm", "no source found; small nodules, which halve in a month",
+                          "assumed", 10.0, 40.0, "diameter of a lesion whose necrosis goes at k_necrosis_clear"),
+            )),
+        ),
     ),
 )

@@ -139,10 +139,16 @@ def fill(target: str, share: float) -> Row:
     return Row(target, target, -share, share)
 
 
-def lesion_changes(session: Session, value: Callable[[str], float]) -> list[tuple[float, list[Row]]]:
-    """Changes of the treated lesion, as (delay in days, rows); `value(name)` gives a parameter (internal unit)."""
+def lesion_changes(
+    session: Session, value: Callable[[str], float], closed: tuple[float, float, float] | None = None
+) -> list[tuple[float, list[Row]]]:
+    """Changes of the treated lesion, as (delay in days, rows); `value(name)` gives a parameter (internal unit).
+
+    `closed`: shares of core and rim vessels closed and of the lesion reached with drug, in place of those of the end
+    point (:func:`tme_sim.therapies.reach.closed_by`).
+    """
     technique = TECHNIQUES[session.technique]
-    core, rim = occlusion(session, value("core_share"))
+    core, rim, met = (*occlusion(session, value("core_share")), 1.0) if closed is None else closed
     rows = [fill("occluded_core", core), fill("occluded_rim", rim)]
     if technique.carries_drug and session.dose > 0.0:
         level = session.number(TISSUE_LEVEL) * session.dose / TISSUE_DOSE.value
@@ -150,7 +156,7 @@ def lesion_changes(session: Session, value: Callable[[str], float]) -> list[tupl
         rows += [
             add("depot_slow", (1 - burst) * level),
             add("depot_fast", burst * level * value("k_depot_fast") / value("k_depot_slow")),
-            fill("dox_exposed", session.number(REACH)),
+            fill("dox_exposed", met * session.number(REACH)),
         ]
     opening = set_to("recanalisation_rate", technique.recanalisation.internal)
     if technique.lag.internal <= 0.0:

@@ -1,13 +1,15 @@
 """Transarterial chemoembolisation: occlusion by vessel class, recanalisation, and a drug depot.
 
-Biology.  Embolised to stasis, a tumour loses about 56 % of its perfused microvessels, short of stasis 37 %; what is
-left lies at the rim (rabbit VX2, PMC4698187).  Gelatin is resorbed after a lag of about three days and flow returns
-within weeks; permanent beads stay, and collaterals rescue the rim slowly.  Beads release doxorubicin over a month (5 uM
-at 8 h to 0.65 uM at 30 d near the beads, DOI 10.1016/j.jhep.2011.03.024), a lipiodol emulsion within hours to days.
-Drug reaches about 0.6 mm, so only a share of the cells sees it.
+Biology.  Embolised to stasis, a hepatoma loses about 88 % of its arterial perfusion (perfusion CT, PMC9028792), short
+of stasis 61 % (transcatheter MRI, PMC2885358); rabbit tumours lose 56 and 37 % of their vessels, which is kept as a
+rival, and what they keep lies at the rim (PMC4698187).  Gelatin is resorbed after a lag of about three days and flow
+returns within weeks; permanent beads stay, and collaterals rescue the rim slowly.  Beads release doxorubicin over a
+month (5 uM at 8 h to 0.65 uM at 30 d near the beads, DOI 10.1016/j.jhep.2011.03.024), a lipiodol emulsion within hours
+to days.  Drug reaches about 0.6 mm, so only a share of the cells sees it.
 
 Simplified.  Two vessel classes, core and rim.  Tissue doxorubicin follows its depots.  A session is an instantaneous
-event; its occlusion, drug load and material are properties of the session, held as inputs.
+event; its occlusion, drug load and material are properties of the session, held as inputs.  Every session to stasis
+closes the same share; `tace.reach` draws it by lesion and session instead (:mod:`tme_sim.therapies.reach`).
 
 Not included.  Extracapsular feeders as a class of their own (their share is part of the rim), systemic doxorubicin,
 post-embolisation syndrome.
@@ -17,6 +19,7 @@ from tme_sim.laws import hill
 from tme_sim.mechanisms.tumour import CLONE_WORDS, CLONES
 from tme_sim.network import Held, Mechanism, Modulation, Signal, Species, death, decay
 from tme_sim.quantities import Parameter
+from tme_sim.therapies import reach
 
 
 def recanalise(recanalisation_rate):
@@ -127,4 +130,5 @@ MECHANISM = Mechanism(
             "HIF -> doxorubicin kill",
         ),
     ),
+    hypotheses=(reach.DRAWN,),
 )

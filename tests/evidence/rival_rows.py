@@ -1,0 +1,69 @@
+"""Rows of the board under a registered hypothesis, beside those of the default: the same observation, tolerance and source.
+
+Each hypothesis was tried on every row that it bears on, whether it mends or spoils it.  A row whose observation shaped a
+number of the hypothesis is fitted there, whatever it is by default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+REACH = {"tace.reach": "drawn"}
+MARGIN = {"tumour.resorption": "margin"}
+REPAIR = {"liver.repair": "weeks"}
+EMBOLISED = ("necrosis", "explants", "response_by_size", "first_session", "recurrence", "three_sessions", "infusion")
+BLOOD = ("VEGF 24 h conventional", "VEGF 24 h beads", "VEGF 24 h starch", "VEGF 4 weeks conventional", "VEGF 4 weeks beads",
+         "VEGF 4 weeks starch", "VEGF at 5 weeks", "plasma VEGF peak", "serum VEGF peak", "MDSC after TACE",
+         "MDSC in responders, day 10", "MDSC in responders, day 30", "NLR after TACE", "IL-6 on day 7")  # fmt: skip
+SIZE = ("necrosis superselective", "necrosis lobar", "necrosis by size", "necrosis above 90 %", "response FOLFOX by the artery",
+        "response TACE, large", "first session PR", "first session SD")  # fmt: skip
+CHECKPOINT = ("nivolumab", "pembrolizumab", "durvalumab", "atezolizumab", "atezolizumab and bevacizumab")
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A hypothesis on the board: `short` for names, `words` for the page, `fitted` rows that shaped a number of it."""
+
+    short: str
+    words: str
+    hypotheses: Mapping[str, str]
+    bears_on: Callable
+    fitted: tuple[str, ...] = ()
+
+
+RIVALS = (
+    Rival("drawn reach", "what a session reaches is drawn", REACH,
+          lambda r: r.experiment in EMBOLISED and "FOLFOX" not in r.name and "rabbit" not in r.name and r.argument != "starch",
+          ("complete necrosis lobar",)),
+    Rival("slow resorption", "necrosis goes from its margin", MARGIN, lambda r: r.name in SIZE),
+    Rival("drawn reach, slow resorption", "reach is drawn and necrosis goes from its margin", REACH | MARGIN,
+          lambda r: r.name in SIZE and "FOLFOX" not in r.name),
+    Rival("repair", "liver in repair and platelets give VEGF", REPAIR, lambda r: r.name in BLOOD),
+)  # fmt: skip
+
+DIFFERING = {
+    "systemic_by_antigenicity": ("own antigenicity", "patients differ in what T cells see", CHECKPOINT),
+    "systemic_by_addiction": (
+        "own addiction", "a quarter of tumours divide only through the kinases blocked, half at 10 nM",
+        ("lenvatinib", "sorafenib")),
+    "systemic_by_potency": ("own potency", "patients differ in potency, from 0.7 to 10 nM", ("lenvatinib",)),
+    "systemic_at_low_end": (
+        "0.7 nM", "0.7 nM, the low end of its range, block half of VEGF signalling", ("lenvatinib",)),
+}  # fmt: skip
+"""Experiments in which patients, or a drug, differ from the default: name, words of a row, drugs."""
+
+
+def rival_rows(rows: Iterable) -> list:
+    """The rows that :data:`RIVALS` bear on, under each of them; then drugs in patients who differ more."""
+    rows = list(rows)
+    out = [
+        replace(r, name=f"{r.name}, {rival.short}", observation=f"{r.observation}, if {rival.words}",
+                hypotheses=rival.hypotheses, role="fitted" if r.name in rival.fitted else r.role)
+        for rival in RIVALS for r in rows if not r.hypotheses and rival.bears_on(r)
+    ]  # fmt: skip
+    by_drug = {(r.argument, r.quantity): r for r in rows if r.experiment == "systemic" and not r.hypotheses}
+    for experiment, (short, words, drugs) in DIFFERING.items():
+        out += [replace(r, name=f"{r.name}, {short}", observation=f"{r.observation}, if {words}", experiment=experiment)
+                for (drug, _), r in by_drug.items() if drug in drugs]  # fmt: skip
+    return out
