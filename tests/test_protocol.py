@@ -257,7 +257,7 @@ def test_bases_of_doses():
         (drug(dose="0 mg", start="day 0"), "is no dose"),
         (drug(dose="900 g", start="day 0"), "is no dose: it must be above 0 and at most 100000 mg"),
         (drug(dose="5 mL", start="day 0"), "is no unit of a dose"),
-        (drug(dose="0.5", start="day 0"), "is no unit of a dose"),
+        (drug(dose="0.5", start="day 0"), 'needs a unit: write "0.5 mg" or "0.5 mg/kg"'),
         (drug(dose=None, start="day 0"), 'give either "dose"'),
         (drug(what="bevacizumb", start="day 0"), 'is not in the drug library, did you mean "bevacizumab"?'),
         (drug(what="lenvatinib", dose=None, regimen="hc", start="day 0"), 'is no regimen of lenvatinib'),

@@ -233,7 +233,7 @@ states = ["VEGG"]
     whole = "\n".join(told)
     for name in ("name", "weight", "diameter", "signals", "fast", "vegf_on_itself", "k_loss", "technique", "VEGF"):
         assert f'did you mean "{name}"?' in whole
-    for repair in ('write "5 day"', "no unit of a dose", 'write "day 7"', "must be a finite number", "at most 250 cm"):
+    for repair in ('write "5 day"', 'write "1500 mg" or "1500 mg/kg"', 'write "day 7"', "must be a finite number", "at most 250 cm"):
         assert repair in whole
 
 
@@ -245,6 +245,7 @@ states = ["VEGG"]
         (('weight = "62 kg"', 'weight = "-2 kg"'), "must be at least 20 kg"),
         (("share_free = 0.4", "share_free = 1.4"), "physically impossible: share_free is at most 1"),
         (("share_free = 0.4", "share_free = inf"), "must be a finite number"),
+        (('diameter = "12 mm"', 'diameter = "90 cm"'), "physically impossible: larger than a liver; give at most 300 mm"),
         (('"0.1 1/h"', '"-0.1 1/h"'), "physically impossible: k_loss is at least 0 1/day"),
         (('"0.1 1/h"', '"9**9**9**9 1/h"'), "is not a unit"),
         (("vegf_on_itself = 0", "vegf_on_itself = 1.5"), "a gain lies between 0 (cut) and 1"),

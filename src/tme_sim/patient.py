@@ -79,6 +79,8 @@ class Patient(Model):
         return Body(convert(*self.weight, "kg"), convert(*self.height, "cm"))
 
 
+LARGEST_LESION = 300.0  # mm; a sphere of 14 L, ten times a healthy liver
+
 _Scalars = {"weight", "height", "age", "sex", "albumin", "alkaline_phosphatase", "aspartate_aminotransferase",
             "child_pugh", "ecog", "line", "number", "chance"}  # fmt: skip
 
@@ -158,6 +160,9 @@ def _lesions(raw: Any, catalogue: Catalogue, problems: Problems, warnings: list[
                 problems.add((*key, k), known_key(k, {"name", *catalogue.lesion_parameters}))
                 continue
             values[k] = read_parameter(v, catalogue.lesion_parameters[k], (*key, k), problems, warnings)
+            if k == "diameter" and values[k] is not None and convert(*values[k], "mm") > LARGEST_LESION:
+                most = f"at most {LARGEST_LESION:g} mm"
+                problems.add((*key, k), f"{values[k]} is physically impossible: larger than a liver; give {most}")
         if checked is not None and str(name).lower() in seen:
             problems.add((*key, "name"), f"a second lesion is named {quoted(name)}")
         seen.add(str(name).lower())

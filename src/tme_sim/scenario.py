@@ -31,6 +31,7 @@ from tme_sim.kinds import refuse_another_kind
 from tme_sim.overrides import apply_changes, locate, read_changes
 from tme_sim.patient import MAX_LESIONS, Lesion, Patient, read_parameter, read_patient
 from tme_sim.protocol import Protocol, read_protocol, to_ticks
+from tme_sim.protocol.giving import name_unknown_drugs
 from tme_sim.quantities import Quantity, QuantityError, internal
 from tme_sim.schedule import Calendar, resolve
 from tme_sim.therapies.drug_file import DrugFileError
@@ -219,6 +220,9 @@ class Scenario(Header):
         if protocol is not None and run is not None and patient is not None:
             _targets(protocol, patient, problems)
             calendar = _calendar(protocol, run, patient, catalogue, problems)
+        elif not like:
+            treatments = _table(raw.get("protocol")).get("treatment")
+            name_unknown_drugs(treatments, catalogue.library, ("protocol", "treatment"), problems)
         if problems:
             raise InputError(problems.ordered())
         scenario = cls(

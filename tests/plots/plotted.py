@@ -15,6 +15,9 @@ TACE = (0.0, 28.0)
 
 
 BODY = {
+    "VEGF_serum": ("pg/mL", 420.0),
+    "MDSC_share": ("1", 0.06),
+    "Treg_share": ("1", 0.09),
     "VEGF_plasma": ("pg/mL", 150.0), "vegf_free_plasma": ("pg/mL", 50.0), "MDSC_blood": ("cell/mm^3", 180.0),
     "MDSC_marrow": ("1", 1.0), "Treg_blood": ("1", 0.8), "DC_node": ("cell/mm^3", 400.0), "CD8_blood": ("cell/mm^3", 90.0),
     "trap_plasma": ("mg/L", 200.0), "pd1_plasma": ("mg/L", 250.0), "tki_plasma": ("mg/L", 0.0),

@@ -1,6 +1,7 @@
 """Panels of the figures of a run: mechanisms that are off, curves that are missing or empty."""
 
 import numpy as np
+import pytest
 
 from plots.plotted import a_run, panels_of, words
 from tme_sim.plots import run_figures
@@ -37,3 +38,13 @@ def test_values_that_are_zero_constant_or_missing_are_drawn():
     run.columns["doxorubicin.1"] = np.where(run.time < 28, 0.0, 1.0)
     for figure in run_figures(run).values():
         figure.draw_without_rendering()
+
+
+def test_blood_is_drawn_as_its_assays_read_it():
+    figures = run_figures(a_run(days=60), ["oxygen_hif_vegf_vessels", "mdsc_and_suppression", "liver_and_markers"])
+    texts = {name: {t.get_text() for a in panels_of(f) for t in a.texts} for name, f in figures.items()}
+    assert {"serum, free and bound", "plasma, free and bound", "plasma, free"} <= texts["oxygen_hif_vegf_vessels"]
+    shares = next(a for a in panels_of(figures["mdsc_and_suppression"]) if a.get_ylabel() == "%")
+    assert {t.get_text() for t in shares.texts} == {"MDSC", "Treg"}
+    assert max(line.get_ydata().max() for line in shares.lines if len(line.get_xdata()) > 20) == pytest.approx(11.7, abs=0.5)
+    assert {"NLR", "AFP"} <= texts["liver_and_markers"]

@@ -193,6 +193,14 @@ def test_all_mistakes_are_told_at_once():
     assert len(caught.value.problems) == 2
 
 
+def test_an_unknown_drug_is_told_beside_mistakes_that_hide_the_rest():
+    text = DRUG.replace("durvalumab", "durvalumb") + 'start = "dya 0"\n[[protocol.treatment]]\nkind = "tcae"\ndrug = "x"\n'
+    with pytest.raises(InputError) as caught:
+        scenario(text)
+    said = [str(problem) for problem in caught.value.problems]
+    assert len(said) == 3 and 'did you mean "durvalumab"' in said[0], said
+
+
 def test_phases_that_meet_or_leave_a_gap_do_not_overlap():
     text = phase("a", start="day 0", end="day 60", until="progression") + phase("c", start="day 200")
     assert scenario(SCAN + text + phase("b", follows="a", end="140 day after start of b")).calendar.phases

@@ -42,9 +42,10 @@ def oxygen_hif_vegf_vessels(run, _treatments) -> list[Panel]:
             *curve(run, "HIF1", "HIF-1α", "HIF1"), *curve(run, "HIF2", "HIF-2α", "HIF2")]),
         Panel("VEGF in the tumour, all of it and what still reaches its receptors", "× untreated", [
             *curve(run, "VEGF", "all", "VEGF"), *curve(run, "vegf_fold", "reaches receptors", "VEGF_free")]),
-        Panel("VEGF in plasma (antibody keeps bound VEGF in circulation)", unit_of(run, "VEGF_plasma"), [
-            *curve(run, "VEGF_plasma", "free and bound", "VEGF"),
-            *curve(run, "vegf_free_plasma", "free", "VEGF_free")], scale="auto"),
+        Panel("VEGF in blood as assays read it (antibody keeps bound VEGF there)", unit_of(run, "VEGF_plasma"), [
+            *curve(run, "VEGF_serum", "serum, free and bound", "VEGF_serum"),
+            *curve(run, "VEGF_plasma", "plasma, free and bound", "VEGF"),
+            *curve(run, "vegf_free_plasma", "plasma, free", "VEGF_free")], scale="auto", height=20.0),
         Panel("How many vessels: density", unit_of(run, "mature_vessels"), [
             *curve(run, "immature_vessels", "immature", "immature"), *curve(run, "mature_vessels", "mature", "mature"),
             *curve(run, "perfused_density", "perfused", "perfused")]),
@@ -72,6 +73,9 @@ def mdsc_and_suppression(run, _treatments) -> list[Panel]:
         Panel("Suppressor cells in blood", unit_of(run, "MDSC_blood"), curve(run, "MDSC_blood", "MDSC", "MDSC")),
         Panel("Tumour macrophages (TAM)", unit_of(run, "TAM"), curve(run, "TAM", "TAM", "TAM")),
         Panel("Regulatory T cells in the tumour", unit_of(run, "Treg"), curve(run, "Treg", "Treg", "Treg")),
+        Panel("Shares in blood: MDSC of mononuclear cells, regulatory T cells of CD4 cells", "%", [
+            *curve(run, "MDSC_share", "MDSC", "MDSC", factor=PERCENT),
+            *curve(run, "Treg_share", "Treg", "Treg", factor=PERCENT)]),
         Panel("What feeds them: marrow precursors, and regulatory T cells in blood", "× untreated", [
             *curve(run, "MDSC_marrow", "MDSC precursors", "MDSC"),
             *curve(run, "Treg_blood", "Treg in blood", "Treg")]),

@@ -37,7 +37,8 @@ COLOURS = {
     # oxygen, hypoxia
     "oxygen": "#56B4E9", "hypoxic": "#E69F00", "anoxic": "#7A4A00", "HIF1": "#E69F00", "HIF2": "#7A4A00",
     # VEGF and what blocks it
-    "VEGF": "#009E73", "VEGF_free": "#00503B", "trap": "#009E73", "tki": "#8CC63F", "vegf_blocked": "#00503B",
+    "VEGF": "#009E73", "VEGF_free": "#00503B", "VEGF_serum": "#8FCFB4",
+    "trap": "#009E73", "tki": "#8CC63F", "vegf_blocked": "#00503B",
     # vessels
     "immature": "#DDA0A8", "mature": "#882255", "perfused": "#1A1A1A", "quality": "#882255", "normalisation": "#DDA0A8",
     "open": "#9A9A9A", "perfusion": "#1A1A1A",

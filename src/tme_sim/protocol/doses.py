@@ -45,6 +45,8 @@ def _read_dose(value: Any) -> Dose:
     if isinstance(value, Dose):
         return value
     quantity = parse_quantity(value)
+    if quantity.unit == "1":
+        raise QuantityError(f'needs a unit: write "{quantity.value:g} mg" or "{quantity.value:g} mg/kg"')
     per = dose_basis(quantity.unit)
     size = convert(quantity.value, quantity.unit, {"": "mg", "kg": "mg/kg", "m2": "mg/m^2"}[per])
     most = {"": 100_000.0, "kg": 1_000.0, "m2": 20_000.0}[per]

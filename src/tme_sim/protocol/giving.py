@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from tme_sim.diagnostics import Key, nearest, quoted
 from tme_sim.protocol.calendar import ORDER, Body, Entry
@@ -12,10 +13,35 @@ from tme_sim.protocol.doses import dose_basis
 from tme_sim.protocol.tables import Ablation, DrugTreatment, Radioembolisation, Sbrt, Scan, Tace, Timed
 from tme_sim.quantities import Quantity, convert, internal
 from tme_sim.therapies.drug import Drug, Regimen
+from tme_sim.therapies.drug_file import DrugFileError
+from tme_sim.therapies.library import Library
+from tme_sim.validation import Problems
 
 # doses in use, from memory: fractions from conventional to single-dose, mean dose of a tumour by microspheres
 RANGES = {"sbrt": (1.8, 30.0, "a fraction"), "radioembolisation": (60.0, 600.0, "in the tumour")}
 CARRIED = "doxorubicin"  # the drug whose release from emboli is known here (`session`)
+
+
+def name_unknown_drugs(tables: Any, library: Library, key: Key, problems: Problems) -> None:
+    """Note drugs that the library lacks in the tables of treatments of a protocol that cannot be read further."""
+    for i, table in enumerate(tables if isinstance(tables, list) else ()):
+        name = table.get("drug") if isinstance(table, dict) else None
+        if isinstance(name, str) and not _known(name, library) and table.get("kind", "drug") == "drug":
+            problems.add((*key, i, "drug"), _unknown(name, library))
+
+
+def _known(name: str, library: Library) -> bool:
+    try:
+        library.get(name)
+    except KeyError:
+        return False
+    except DrugFileError:
+        return True  # its own mistake is told when it is given
+    return True
+
+
+def _unknown(name: str, library: Library) -> str:
+    return f"{quoted(name)} is not in the drug library{nearest(name, library.names())}"
 
 
 class Giving:
@@ -29,8 +55,7 @@ class Giving:
         """The drug of a treatment, None after noting what is wrong with it."""
         drug = self.dating.drug(item.drug)
         if drug is None:
-            tail = nearest(item.drug, self.library.names())
-            self.problems.add((*key, "drug"), f"{quoted(item.drug)} is not in the drug library{tail}")
+            self.problems.add((*key, "drug"), _unknown(item.drug, self.library))
             return None
         names = [r.name for r in drug.dosing]
         if item.regimen is not None and item.regimen not in names:
