@@ -194,6 +194,14 @@ def test_compare_tabulates_and_draws(case, fake_simulation):
     assert call("compare", "runs/scenario-1", "runs/none").exit_code == 2
 
 
+def test_landmarks_of_a_comparison_stand_in_the_order_of_their_days():
+    from tme_sim.cli import _by_day
+
+    assert sorted(["pfs", "albi_d180", "albi_d7", "albi_d28", "depth"], key=_by_day) == [
+        "albi_d7", "albi_d28", "albi_d180", "depth", "pfs",
+    ]  # fmt: skip
+
+
 def test_profile_prints_phases(case, fake_simulation):
     done = call("profile", case)
     assert done.exit_code == 0 and "integrate" in done.output and "steps" in done.output and not Path("runs").exists()

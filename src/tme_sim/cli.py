@@ -218,7 +218,8 @@ def compare(directories: tuple[str, ...], out: str | None, force: bool) -> None:
         output_file(out, ".png", force=force)
     runs = [Run.load(d) for d in directories]
     table = Table("endpoint", *(d.rstrip("/").rpartition("/")[2] for d in directories))
-    for key in dict.fromkeys(k for r in runs for k, v in r.summary.items() if not isinstance(v, dict)):
+    keys = dict.fromkeys(k for r in runs for k, v in r.summary.items() if not isinstance(v, dict))
+    for key in sorted(keys, key=_by_day):
         table.add_row(key, *(_shown(r.summary.get(key)) for r in runs))
     Console(width=None if sys.stdout.isatty() else 30 + 16 * len(runs)).print(table)
     if out:
@@ -226,6 +227,12 @@ def compare(directories: tuple[str, ...], out: str | None, force: bool) -> None:
 
         draw_comparison(runs, out)
         click.echo(f"figure {out}")
+
+
+def _by_day(key: str) -> tuple[str, int]:
+    """Sorts endpoints by name, and landmarks of one by their day: d7, d28, d180."""
+    name, mark, day = key.rpartition("_d")
+    return (name, int(day)) if mark and day.isdigit() else (key, 0)
 
 
 def _shown(value: Any) -> str:
