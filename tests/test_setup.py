@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 from conftest import undeclared
 
 ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "requirements"))
+import bill  # noqa: E402
+
 LAYERS = ("run", "test", "bench", "docs", "bench-source")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
@@ -46,6 +50,31 @@ def test_the_core_is_at_most_nine_direct_packages_and_all_are_locked():
     names = {re.split(r"[<>=!~ \[]", d, maxsplit=1)[0].lower() for d in PROJECT["dependencies"]}
     assert len(names) <= 9 and names <= {n for n, *_ in locked("run")}
     assert not {"pytest", "hypothesis", "pandas", "xarray"} & {n for n, *_ in locked("run")}
+
+
+FREE = ("MIT", "BSD", "Apache", "Python Software Foundation", "PSF", "0BSD", "Zlib", "CC0", "LLVM")
+
+
+def test_every_package_of_the_core_has_a_free_licence_that_asks_nothing_of_our_own():
+    names = {name for name, *_ in bill.locked((ROOT / "requirements" / "run.txt").read_text())}
+    told = {name: bill.licence(name) for name in names}
+    for name, words in told.items():
+        parts = re.split(r" AND | OR | WITH |, ", words)
+        assert words == bill.ELSEWHERE or all(any(f in p for f in FREE) or "exception" in p for p in parts), (name, words)
+    assert sum(words != bill.ELSEWHERE for words in told.values()) > 20
+
+
+def test_the_bill_names_every_locked_package_with_its_hashes_and_is_the_same_twice(tmp_path):
+    text = (ROOT / "requirements" / "run.txt").read_text()
+    found = bill.bill(text)
+    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.5")
+    sums = [(p["name"].lower(), p["version"], len(p["externalReferences"])) for p in found["components"]]
+    assert sums == [(name, version, len(hashes)) for name, version, _, hashes in locked("run")]
+    for path in ("a.json", "b.json"):
+        assert bill.main([str(tmp_path / path)]) == 0
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    with pytest.raises(ValueError, match="no entry of a lock"):
+        bill.bill("numpy\n")
 
 
 def test_every_extra_is_in_all_and_known_to_the_doctor():
