@@ -183,7 +183,15 @@ def test_the_copied_config_is_checked_and_gives_the_same_summary(browser, explor
     with tab(browser, explorer, permissions=["clipboard-read", "clipboard-write"]) as one:
         page = one.page
         one.after(lambda: one.drag(SESSION, 40))
+        assert page.locator("#inspector").is_hidden()  # a drag leaves the figures where they are
         one.after(lambda: page.locator('#bars [data-role="bar"]').last.dblclick())
+        assert page.evaluate("window.explorer.frame.calendar.rows.length") == 5
+        end = page.evaluate("window.explorer.frame.calendar.rows[1].end")
+        one.after(lambda: one.drag('#bars [data-role="end"][data-index="1"]', 40))
+        assert page.evaluate("window.explorer.frame.calendar.rows[1].end") > end + 20
+        page.locator('#bars [data-role="bar"]').last.click()
+        one.after(lambda: (page.locator("[name=hold_before]").fill("7"), page.locator("[name=hold_before]").press("Enter")))
+        assert page.evaluate("window.explorer.frame.calendar.rows[4].holds") == [{"around": "tace", "before": 7, "after": 0}]
         one.after(lambda: page.locator("aside input[type=range]").first.press("ArrowRight"))
         page.locator("#copy").click()
         one.until("document.getElementById('status').textContent.includes('clipboard')", "the copy")

@@ -44,8 +44,8 @@ def band(
         texts = [str(s[name]) for s in summaries if isinstance(s.get(name), str) and s[name]]
         if values:
             low, high = np.quantile(values, ends)
-            tiles[name] = f"{told(name, float(low), {'pfs_event': 1, 'os_event': 1})} to " + told(
-                name, float(high), {"pfs_event": 1, "os_event": 1})  # fmt: skip
+            ends_told = [told(name, float(v), {"pfs_event": 1, "os_event": 1, "ttp_event": 1}) for v in (low, high)]
+            tiles[name] = f"{ends_told[0].removesuffix(' months')} to {ends_told[1]}"
         elif texts:
             common = max(sorted(set(texts)), key=texts.count)
             tiles[name] = f"{common} in {texts.count(common)} of {len(texts)}"
