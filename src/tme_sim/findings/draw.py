@@ -210,16 +210,19 @@ def morris_figure(found, *, title: str, subtitle: str, label: str, most: int = 1
     axes = paper.axes(20, HEAD + 4, WIDTH_MM - 30, 76)
     stars = np.array([one.value for one in found.mu_star])
     top = 1.06 * max(stars.max(initial=0.0), found.sigma.max(initial=0.0)) or 1.0
-    axes.plot([0, top], [0, top], "-", color=FAINT, linewidth=0.8)
+    high = min(top, 1.5 * found.sigma.max(initial=0.0)) or top  # a strong effect may have no spread
+    axes.plot([0, high], [0, high], "-", color=FAINT, linewidth=0.8)
     axes.plot(stars, found.sigma, "o", color=BLUE, markersize=3.6, clip_on=False)
     placed: list[tuple[float, float]] = []
     for k in np.argsort(-stars, kind="stable")[:most]:
-        x, y = stars[k] / top, found.sigma[k] / top
+        x, y = stars[k] / top, found.sigma[k] / high
         while any(abs(x - a) < 0.16 and abs(y - b) < 0.035 for a, b in placed):
             y += 0.036
         placed.append((x, y))
-        axes.text(stars[k] + 0.011 * top, y * top, found.names[k], fontsize=TEXT, color=INK, va="center_baseline")
-    axes.set_xlim(0, top), axes.set_ylim(0, top)
+        by, side = (-0.011, "right") if x > 0.8 else (0.011, "left")  # a name stays on the paper
+        place = stars[k] + by * top, y * high
+        axes.text(*place, found.names[k], fontsize=TEXT, color=INK, va="center_baseline", ha=side)
+    axes.set_xlim(0, top), axes.set_ylim(0, high)
     _numbers(axes)
     _name(axes, f"mean size of the effect, μ* ({label})", "spread of the effect, σ")
     return paper.figure
@@ -250,7 +253,12 @@ def scan_figure(scans: Sequence[Any], *, title: str, subtitle: str, label: str, 
             from matplotlib.ticker import NullFormatter
 
             axes.xaxis.set_minor_formatter(NullFormatter())
-        _numbers(axes, x=not by_ratio)
+        found = np.asarray(scan.outcomes, dtype=float)
+        found = found[np.isfinite(found)]
+        by_power = bool(found.size) and found.min() > 0 and found.max() / found.min() >= 1000
+        if by_power:
+            axes.set_yscale("log")
+        _numbers(axes, x=not by_ratio, y=not by_power)
         _name(axes, _with_unit(scan.parameter, scan.unit))
     paper.text(4, HEAD + 5.6, label, fontsize=TEXT, color=MUTED, va="top")
     return paper.figure
