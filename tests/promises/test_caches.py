@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import importlib.util
+import inspect
 import os
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 
 import tme_sim
 from tests.promises.processes import python
-from tme_sim.compiler.model import _law_files, model_digest
+from tme_sim.compiler.model import _law_files, _laws, model_digest
 from tme_sim.engine import cache
 from tme_sim.mechanisms.registry import all_mechanisms
 from tme_sim.network import Mechanism, Species, compose, decay
@@ -143,40 +143,43 @@ def test_an_edit_of_what_a_law_calls_gives_another_model(tmp_path):
     assert len(digests) == 2
 
 
-def imported_files(path: Path) -> set[Path]:
-    """Files of the package that a file imports from."""
-    out = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tme_sim."):
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names if alias.name.startswith("tme_sim.")]
-        for name in names:
-            file = PACKAGE.joinpath(*name.split(".")[1:]).with_suffix(".py")
-            if file.is_file():
-                out.add(file)
-    return out
+def file_of(found) -> Path | None:
+    """File of the package that a module, function or class comes from."""
+    name = found.__name__ if inspect.ismodule(found) else getattr(found, "__module__", None) or ""
+    file = PACKAGE.joinpath(*name.split(".")[1:]).with_suffix(".py")
+    return file if name.startswith("tme_sim.") and file.is_file() else None
 
 
-def not_digested(files: set[Path], digested: set[Path]) -> set[Path]:
-    """Files that laws can call into and that no model digest covers."""
-    reached, todo = set(files), list(files)
+def called_files(laws) -> set[Path]:
+    """Files of the package with something that a law calls, directly or through what it calls."""
+    seen, todo, out = set(), list(laws), set()
     while todo:
-        for file in imported_files(todo.pop()) - reached:
-            if file not in IN_EVERY_DIGEST and file.parent not in FOLDERS_IN_EVERY_DIGEST:
-                reached.add(file)
-                todo.append(file)
-    return reached - digested
+        law = todo.pop()
+        law = getattr(law, "py_func", law)  # a compiled function as it was written
+        if id(law) in seen or not hasattr(law, "__code__"):
+            continue
+        seen.add(id(law))
+        out |= {file_of(law)}
+        for found in (law.__globals__[name] for name in law.__code__.co_names if name in law.__globals__):
+            out |= {file_of(found)}
+            todo.append(found)
+    return {file for file in out - {None} if file not in IN_EVERY_DIGEST and file.parent not in FOLDERS_IN_EVERY_DIGEST}
+
+
+def choices():
+    """Hypotheses of the network one at a time, and none."""
+    return [{}, *({h.slot: h.choice} for mechanism in all_mechanisms() for h in mechanism.hypotheses)]
 
 
 def test_every_file_that_a_law_can_call_is_part_of_the_model_digest():
-    files = {Path(f) for f in _law_files(compose(all_mechanisms()))}
-    assert len(files) > 8
-    missing = not_digested(files, files)
-    assert not missing, f"an edit of these would run an old model: {sorted(map(str, missing))}"
-    closure = PACKAGE / "mechanisms" / "closure.py"
-    assert not_digested({PACKAGE / "mechanisms" / "oxygen.py"}, {PACKAGE / "mechanisms" / "oxygen.py"}) == {closure}
+    assert len(choices()) > 8
+    for chosen in choices():
+        network = compose(all_mechanisms(), hypotheses=chosen)
+        digested, called = {Path(f) for f in _law_files(network)}, called_files(_laws(network))
+        assert len(called) > 8
+        assert called <= digested, f"an edit would run an old model: {sorted(map(str, called - digested))}, {chosen}"
+    repair = PACKAGE / "mechanisms" / "repair.py"
+    assert any(repair in called_files(_laws(compose(all_mechanisms(), hypotheses=c))) for c in choices())
 
 
 # --- damaged -------------------------------------------------------------------------------------------------------------
