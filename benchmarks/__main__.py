@@ -63,7 +63,7 @@ def measure(name: str, options) -> dict:
     if name == "tissue":
         from benchmarks import tissue
 
-        return tissue.run(quick=options.quick, say=say)
+        return tissue.run(quick=options.quick, say=say, folder=options.out or (None if options.quick else RESULTS))
     if name == "tissue-peers":
         from benchmarks import tissue_peers
 

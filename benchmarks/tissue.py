@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import resource
+from pathlib import Path
 
 import numpy as np
 
+from benchmarks.fields import SPREAD, best
 from benchmarks.measure import Goal, cpu
 
-EDGES = {10_648: "0.44 mm", 97_336: "0.92 mm", 1_000_000: "2 mm", 9_938_375: "4.3 mm"}  # cubes, voxels of 20 um
+PIECES = {
+    "section": {10_000: 2.0, 99_856: 6.32, 1_000_000: 20.0},  # voxels of 20 um: edge, mm
+    "cube": {10_648: 0.44, 97_336: 0.92, 1_000_000: 2.0},
+}
+LATTICES = {10_648: 22, 97_336: 46, 1_000_000: 100, 9_938_375: 215}  # fields alone: a whole piece would need 11 GiB
 STEPS = 4  # two of them with new fields
 TEXT = """
 schema = 1
@@ -24,28 +30,19 @@ duration = "1 day"
 PHYSICELL = 6400.0  # bytes per cell of PhysiCell, as measured for this project
 
 
-def steps(edge: str) -> dict[str, float]:
-    """Seconds of a step of a cube, per voxel too, and bytes that its state holds per agent."""
+def steps(edge: float, dimension: int) -> dict[str, float]:
+    """Seconds of a step of a piece of `edge` mm, per voxel too, and bytes that its state holds per agent."""
     from tme_sim import simulation
     from tme_sim.quantities import Quantity
     from tme_sim.scenario import Scenario
     from tme_sim.tissue.coupling import Coupling
     from tme_sim.tissue.settings import Tissue
-    from tme_sim.tissue.step import step
 
     plan = simulation.plan_of(Scenario.from_text(TEXT))
-    made = simulation.set_up(plan)
-    piece = Tissue(size=Quantity(float(edge.split()[0]), "mm"), dimension=3, settle=Quantity(0.0, "day"))
-    one = Coupling(made.model, made.th, piece, 1, plan.patient)
-    one.begin(made.y0, made.u0)
-    for _ in range(2):
-        step(one.frame, one.state, one.scalars)
-
-    def work():
-        for _ in range(STEPS):
-            step(one.frame, one.state, one.scalars)
-
-    seconds = cpu(work)[0] / STEPS
+    piece = Tissue(size=Quantity(edge, "mm"), dimension=dimension, settle=Quantity(0.0, "day"))
+    one = Coupling.untreated(simulation.set_up(plan), piece, patient=plan.patient)
+    one.live(2)
+    seconds = cpu(lambda: one.live(STEPS))[0] / STEPS
     state, n = one.state, one.frame.voxels
     agents = np.count_nonzero(state.cell) + state.kind.size + np.count_nonzero(state.vessel)
     held = sum(a.nbytes for a in state.arrays().values())
@@ -53,28 +50,80 @@ def steps(edge: str) -> dict[str, float]:
             "agents": float(agents)}  # fmt: skip
 
 
-def run(*, quick: bool, say) -> dict:
-    """Every figure of this section."""
-    sizes = [n for n in EDGES if not quick or n < 200_000]
-    facts = {}
-    for n in sizes:
-        facts[str(n)] = found = steps(EDGES[n])
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        found["peak of the process, MiB"] = peak
-        say(f"{n} voxels: {found['seconds']:.3f} s a step, {found['microseconds per voxel']:.2f} us a voxel, "
-            f"{found['bytes of state per agent']:.0f} bytes an agent, peak {peak:.0f} MiB")  # fmt: skip
-    cost = [facts[str(n)]["seconds"] for n in sizes]
-    slope = float(np.polyfit(np.log(sizes), np.log(cost), 1)[0])
-    bytes_ = facts[str(sizes[-1])]["bytes of state per agent"]
-    made = [
-        Goal("work of a step against voxels: exponent of growth", f"{slope:.2f}", "1", slope, 1.1, 1.0, False, "power"),
-        Goal("bytes of state per agent", f"{bytes_:.0f} B", f"PhysiCell {PHYSICELL:.0f} B", bytes_, 500.0, 150.0, False,
-             "bytes"),
-    ]  # fmt: skip
+def fields(edge: int) -> dict[str, float]:
+    """Seconds of one implicit step of a field in a cube of `edge` voxels, and of one of oxygen at rest, warm."""
+    from tme_sim.engine.fields import Diffusion, Multigrid, steady_oxygen
+
+    draw, shape = np.random.default_rng(2), (edge,) * 3
+    u, step = draw.random(shape), Diffusion(shape, SPREAD, 1.0)
+    grid, p = Multigrid(shape, 5.0), np.full(shape, 20.0)
+    exchange, uptake = np.where(draw.random(shape) < 0.02, 20.0, 0.0), draw.uniform(5.0, 25.0, shape)
+    more = [uptake, 1.01 * uptake]
+
+    def rest():
+        more.reverse()
+        steady_oxygen(p, more[0], 2.0, exchange, 60.0, 5.0, 1e-3, grid=grid)
+
+    return best({"implicit step": lambda: step.step(u), "oxygen at rest, 1 % more or less uptake": rest}, 2)
+
+
+def power(cost: dict[int, float]) -> float:
+    """Exponent of growth of a cost with the number of voxels."""
+    return float(np.polyfit(np.log(list(cost)), np.log(list(cost.values())), 1)[0])
+
+
+def figure(curves: dict[str, dict[int, float]], folder: Path) -> Path:
+    """Seconds against voxels of every curve, with its exponent and a line of slope 1."""
+    from matplotlib.figure import Figure
+
+    fig = Figure(figsize=(6.0, 3.6), dpi=160, layout="constrained")
+    axes = fig.subplots()
+    colours = ("#0072B2", "#000000", "#D55E00", "#009E73")
+    for (name, cost), colour, mark in zip(curves.items(), colours, "so^v", strict=True):
+        axes.loglog(list(cost), list(cost.values()), mark + "-", color=colour, ms=5, lw=1.2,
+                    label=f"{name}: exponent {power(cost):.2f}")  # fmt: skip
+    low, high = (f(n for cost in curves.values() for n in cost) for f in (min, max))
+    start = max(cost[min(cost)] for cost in curves.values()) * 1.8
+    axes.loglog([low, high], [start, start * high / low], color="#999999", lw=0.8, ls="--", label="linear")
+    axes.set_xlabel("voxels")
+    axes.set_ylabel("processor time (s)")
+    axes.grid(True, which="major", lw=0.4, color="#dddddd")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    path = folder / "tissue_work.png"
+    fig.savefig(path)
+    return path
+
+
+def run(*, quick: bool, say, folder: Path | None = None) -> dict:
+    """Every figure of this section; the picture goes to `folder`."""
+    facts, curves, bytes_ = {}, {}, float("nan")
+    for form, edges in PIECES.items():
+        name = f"a step of a {form}"
+        curves[name] = {}
+        for n in (n for n in edges if not quick or n < 200_000):
+            facts[f"{form}, {n} voxels"] = found = steps(edges[n], 2 if form == "section" else 3)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            found["peak of the process so far, MiB"] = peak
+            curves[name][n], bytes_ = found["seconds"], found["bytes of state per agent"]
+            say(f"{form} of {n} voxels: " + ", ".join(f"{k} {v:.3g}" for k, v in found.items()))
+    for n in (n for n in LATTICES if not quick or n < 200_000):
+        for name, seconds in fields(LATTICES[n]).items():
+            curves.setdefault(name, {})[n] = seconds
+    made = []
+    for name, cost in curves.items():
+        slope = power(cost)
+        say(f"{name}: " + ", ".join(f"{n} voxels {s:.3g} s" for n, s in cost.items()))
+        made.append(Goal(f"{name} against voxels: exponent", f"{slope:.2f}", "1", slope, 1.1, 1.0, False, "power"))
+    peer = f"PhysiCell {PHYSICELL:.0f} B"
+    made.append(Goal("bytes of state per agent", f"{bytes_:.0f} B", peer, bytes_, 500.0, 150.0, False, "bytes"))
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        figure(curves, folder)
     return {
-        "what": "cubes of agent tissue, one thread, fields and turnover included; CPU seconds",
-        "facts": facts,
-        "left_out": {"PhysiCell": "compared in tissue-peers"},
+        "what": "pieces of agent tissue, one thread, fields and turnover included, and fields alone; CPU seconds",
+        "facts": facts | {"seconds": {k: {str(n): s for n, s in v.items()} for k, v in curves.items()}},
+        "left_out": {"PhysiCell": "compared in tissue-peers", "a whole piece of 10^7 voxels": "needs 11 GiB"},
         "goals": [g.record() for g in made],
         "lines": [g.line() for g in made],
     }

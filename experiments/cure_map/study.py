@@ -22,7 +22,6 @@ from tme_sim.therapies.session import TECHNIQUES, Session, lesion_changes
 from tme_sim.tissue.coupling import Coupling, embolise
 from tme_sim.tissue.piece import is_viable
 from tme_sim.tissue.settings import Tissue
-from tme_sim.tissue.step import step
 
 HERE = Path(__file__).parent
 LOST = (0.5, 0.7, 0.85, 0.95, 0.98, 1.0)  # share of open vessels that the session closes
@@ -54,8 +53,7 @@ class Bench:
         """Viable cells day by day after a session; ends when none is left."""
         made = self.made
         piece = Tissue(size=Quantity(SIZE, "mm"), settle=Quantity(0.0, "day"), step=Quantity(60.0, "min"))
-        one = Coupling(made.model, made.th, piece, seed, 0)
-        one.begin(made.y0, made.u0)
+        one = Coupling.untreated(made, piece, seed)
         y, u, held = made.y0.copy(), made.u0.copy(), made.model.held_names.index("recanalisation_rate.1")
         rate = TECHNIQUES["conventional"].recanalisation.internal
         self.session(one, y, lost, dose)
@@ -67,8 +65,7 @@ class Bench:
             if second is not None and day == second + 1:
                 self.session(one, y, MILD, 0.0)
                 one.read(y, u)
-            for _ in range(1440 // piece.ticks):
-                step(one.frame, one.state, one.scalars)
+            one.live(1440 // piece.ticks)
             counts.append(int(is_viable(one.state).sum()))
             if counts[-1] == 0 or (day >= 10 and counts[-1] > 0.5 * counts[0] and second is None):
                 break  # nothing is left, or it is growing back

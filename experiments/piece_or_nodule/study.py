@@ -93,7 +93,7 @@ def figures() -> None:
         axes.tick_params(labelsize=6.5)
         axes.spines[["top", "right"]].set_visible(False)
         if name == "viable":
-            axes.legend(frameon=False, fontsize=6, loc="lower left")
+            axes.legend(frameon=False, fontsize=6, loc="upper right")
     fig.savefig(IMAGES / "nodule_courses.png")
     for kind in ("nodule", "piece"):
         names = sorted(n for n in found if n.startswith(f"shot_{kind}_"))

@@ -33,9 +33,7 @@ def piece(size: str, dimension: int = 2, seed: int = 1, **more) -> Coupling:
     tissue = Tissue(size=Quantity(float(size), "mm"), dimension=dimension, settle=Quantity(0.0, "day"), **more)
     one = plan(One(lesion=lesion), 1.0, piece=tissue)
     made = _set_up()(one)
-    out = Coupling(made.model, made.th, tissue, seed, one.patient)
-    out.begin(made.y0, made.u0)
-    return out
+    return Coupling.untreated(made, tissue, seed, one.patient)
 
 
 def means(measured: Callable[[int], dict[str, float]], number: int) -> dict[str, list[float]]:

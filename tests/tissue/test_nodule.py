@@ -27,9 +27,7 @@ def ready(text: str):
 def nodule(text: str = NODULE) -> Coupling:
     """An untreated nodule of 1 mm before its first step."""
     plan, made = ready(text)
-    one = Coupling(made.model, made.th, plan.piece, 1, plan.patient)
-    one.begin(made.y0, made.u0)
-    return one
+    return Coupling.untreated(made, plan.piece, patient=plan.patient)
 
 
 CUBE = NODULE.replace('size = "1.6 mm"', 'size = "0.7 mm"\ndimension = 3').replace("1 mm", "0.3 mm")

@@ -49,9 +49,7 @@ def piece(size: str = "0.4 mm", dimension: int = 2, seed: int = 1, threads: int 
 
     plan, made = ready()
     settings = Tissue(size=Quantity(float(size.split()[0]), "mm"), settle=Quantity(0.0, "day"), dimension=dimension)
-    one = Coupling(made.model, made.th, settings, seed, plan.patient, threads)
-    one.begin(made.y0, made.u0)
-    return one
+    return Coupling.untreated(made, settings, seed, plan.patient, threads=threads)
 
 
 def same(a, b) -> bool:

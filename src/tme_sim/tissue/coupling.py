@@ -17,7 +17,7 @@ from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.mechanisms.closure import OXYGEN_EDGES
 from tme_sim.tissue import kernels
 from tme_sim.tissue.files import snapshot_bytes
-from tme_sim.tissue.laws import Laws, Scalars, exp
+from tme_sim.tissue.laws import OXYGEN, Laws, Scalars, exp
 from tme_sim.tissue.maps import read_vessels
 from tme_sim.tissue.piece import (
     CELLS,
@@ -54,11 +54,13 @@ EXCHANGE_STEPS = 2
 class Coupling:
     """A piece that stands for the first lesion of a run.
 
-    `y` and `u` are vectors of the engine, in the order of the model.
+    `y` and `u` are vectors of the engine, in the order of the model.  With `mixed` no place of the piece differs from
+    another: every law is asked with the values of the whole lesion, as in the equations, and oxygen is of any class.
+    What such a piece does otherwise than the equations is chance, and the step.
     """
 
     def __init__(self, model: CompiledModel, th: np.ndarray, piece: Tissue, seed: int, patient: int,
-                 threads: int = 1):  # fmt: skip
+                 threads: int = 1, mixed: bool = False):  # fmt: skip
         from tme_sim.engine.fields import Multigrid
 
         self.model, self.th = model, th.copy()  # its own, because it balances levels for its own pattern
@@ -68,13 +70,25 @@ class Coupling:
         shape = piece.shape
         D = th[model.index("theta", "D_O2")] / EDGE**2
         core = core_of(shape, th[model.index("theta", "core_share")])  # of a nodule: see lay
-        self.frame = Frame(shape, Laws(model, LOCAL), np.uint64(seed), np.uint64(patient), core,
-                           {"oxygen": Multigrid(shape, D, periodic=True)}, piece.ticks, threads,
-                           piece.mode == "nodule")  # fmt: skip
+        self.frame = Frame(shape, Laws(model, {OXYGEN} if mixed else LOCAL, mixed), np.uint64(seed),
+                           np.uint64(patient), core, {"oxygen": Multigrid(shape, D, periodic=True)}, piece.ticks,
+                           threads, piece.mode == "nodule", mixed)  # fmt: skip
         self.exchange_ticks = EXCHANGE_STEPS * piece.ticks
         self.state: State | None = None
         self.piece = piece
         self.before = {}
+
+    @classmethod
+    def untreated(cls, made, piece: Tissue, seed: int = 1, patient: int = 0, **more) -> Coupling:
+        """A piece before its first day, of what `simulation.set_up` made; `more` as for the class."""
+        one = cls(made.model, made.th, piece, seed, patient, **more)
+        one.begin(made.y0, made.u0)
+        return one
+
+    def live(self, steps: int) -> None:
+        """So many steps of the piece by the values last read, while the body is held."""
+        for _ in range(steps):
+            step(self.frame, self.state, self.scalars)
 
     def read(self, y: np.ndarray, u: np.ndarray) -> Scalars:
         """Values of body and lesion at this state."""
@@ -104,7 +118,7 @@ class Coupling:
         vessels = read_vessels(piece.vessels, shape, VOXEL_UM, piece.map_unit) if piece.vessels else None
         self.state = start(self.frame, scalars, table, vessels)
         for number in range(piece.settle_steps):
-            step(self.frame, self.state, scalars)
+            self.live(1)
             if (number + 1) * piece.ticks % TICKS_PER_DAY == 0:
                 self.balance()
         self.state.scale = whole / (cell_weight(scalars) * max(1, np.count_nonzero(self.state.cell)))
@@ -119,7 +133,7 @@ class Coupling:
         The same balances that the baseline of the equations solves, here for the oxygen that this piece has.
         """
         alive = is_viable(self.state)
-        if not alive.any():
+        if self.frame.mixed or not alive.any():
             return
         for one in self.model.network.balances:
             if one.species in LEVELS:
@@ -145,8 +159,7 @@ class Coupling:
     def advance(self) -> None:
         """The piece lives until the next exchange, by the values last read."""
         s, scalars, before = self.state, self.scalars, self.state.told.get("necrosis_all", 0.0)
-        for _ in range(EXCHANGE_STEPS):
-            step(self.frame, s, scalars)
+        self.live(EXCHANGE_STEPS)
         days = EXCHANGE_STEPS * self.frame.dt
         starved = self.flux(s.told.get("necrosis_all", 0.0) - before, days)
         alarming = starved + scalars["w_apop"] * s.local["apoptosis_flux"][~s.liver].mean()
@@ -197,12 +210,15 @@ class Coupling:
             of = np.count_nonzero(vessel & place)
             out[name] = np.count_nonzero(s.occluded & place) / of if of else 0.0
         out["debris"] = s.told.get("debris", scalars["debris"])
-        out["dox_exposed"] = exposed(f, s, scalars, among)
+        if not f.mixed:
+            out["dox_exposed"] = exposed(f, s, scalars, among)
         return out
 
     def measured(self) -> dict[str, float]:
         """Signals of the lesion as measured on the piece: means over living tissue, oxygen classes, perfusion."""
         s, f = self.state, self.frame
+        if f.mixed:
+            return {}  # what the equations say of its states
         crowds(f, s, self.scalars)
         here, alive = view(f, s, self.scalars), is_viable(s)
         among = alive if alive.any() else np.ones(f.voxels, dtype=bool)

@@ -91,12 +91,13 @@ def on_arrays(law: FunctionType) -> FunctionType:
 class Laws:
     """Processes and signals of one model, ready for arrays.
 
-    `fields` are the names that a place has for itself (oxygen, and what lives in voxels).
+    `fields` are the names that a place has for itself (oxygen, and what lives in voxels).  With `mixed` a place has
+    only these: signals are those of the whole lesion.
     """
 
-    def __init__(self, model: CompiledModel, fields: set[str]):
+    def __init__(self, model: CompiledModel, fields: set[str], mixed: bool = False):
         module = actors(model)
-        self.model, self.fields = model, fields
+        self.model, self.fields, self.mixed = model, fields, mixed
         self.processes: dict[str, Process] = {p.name: p for p in model.network.processes if p.where == "lesion"}
         self.signals: dict[str, Signal] = {
             s.name: s for s in model.network.signals if s.where == "lesion" and not s.parts
@@ -118,8 +119,8 @@ class Laws:
 
     def is_local(self, name: str) -> bool:
         """Whether `name` has a value of its own at every voxel: a field, or a signal made of one."""
-        if name in self.fields:
-            return True
+        if name in self.fields or self.mixed:
+            return name in self.fields
         if name not in self._local:
             self._local[name] = False  # ends circles
             signal = self.signals.get(name)

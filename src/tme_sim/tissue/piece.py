@@ -11,7 +11,7 @@ import numpy as np
 from tme_sim.engine.rng import PURPOSES
 from tme_sim.mechanisms.closure import LOG_REACH, VESSEL_RADIUS_UM, vessel_conductance
 from tme_sim.tissue import kernels
-from tme_sim.tissue.laws import Here, Laws, Scalars, anoxic_here
+from tme_sim.tissue.laws import OXYGEN, Here, Laws, Scalars, anoxic_here
 from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM
 
 CELLS = ("", "cycling", "quiescent", "cycling_resistant", "quiescent_resistant", "cycling_unseen", "quiescent_unseen",
@@ -111,6 +111,7 @@ class Frame:
     ticks: int = STEP_TICKS  # minutes of a step
     threads: int = 1  # they change no bit
     nodule: bool = False  # a whole lesion with liver around it, instead of a piece from inside one
+    mixed: bool = False  # no place differs from another: chance without space
 
     @cached_property
     def voxels(self) -> int:
@@ -231,7 +232,7 @@ def start(
         take_table(frame, state, table, luck[2], scalars["perfused_share"])
     breathe(frame, state, scalars, tolerance=1e-4)
     for name, target in (("HIF1", "hif1_target"), ("HIF2", "hif_response")):
-        local[name] = np.array(view(frame, state, scalars).value(target))
+        local[name] = np.array(np.broadcast_to(view(frame, state, scalars).value(target), n))
     local["HIF_brake"] = scalars["phi_max"] * local["HIF2"]
     state.scale = lesion_cells(scalars) / (cell_weight(scalars) * max(1, np.count_nonzero(state.cell)))
     return state
@@ -335,7 +336,7 @@ def is_viable(state: State) -> np.ndarray:
 
 def view(frame: Frame, state: State, scalars: Scalars) -> Here:
     """Values at every voxel now."""
-    return Here(frame.laws, scalars, state.local)
+    return Here(frame.laws, scalars, {OXYGEN: state.local[OXYGEN]} if frame.mixed else state.local)
 
 
 def quality_of(frame: Frame, state: State, scalars: Scalars) -> np.ndarray:

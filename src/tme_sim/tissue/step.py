@@ -11,8 +11,9 @@ from functools import partial
 import numpy as np
 
 from tme_sim.engine.fields import Diffusion, steady_field
+from tme_sim.mechanisms.closure import OXYGEN_CLASSES
 from tme_sim.tissue import kernels
-from tme_sim.tissue.laws import Here, Scalars, exp
+from tme_sim.tissue.laws import OXYGEN, Here, Scalars, exp
 from tme_sim.tissue.piece import (
     CELLS,
     CROWDS,
@@ -44,15 +45,19 @@ FIELD_STEPS = 2  # steps between two solutions of the fields, which follow cells
 def step(frame: Frame, state: State, scalars: Scalars) -> None:
     """Advance the piece by one step, in place; `scalars` are the values of body and lesion meanwhile."""
     if state.step % FIELD_STEPS == 0:
-        breathe(frame, state, scalars)
-        crowds(frame, state, scalars)
+        if frame.mixed:
+            mingle(frame, state, scalars)
+        else:
+            breathe(frame, state, scalars)
+            crowds(frame, state, scalars)
         signal(frame, state, view(frame, state, scalars), scalars)
         frame.grid["here"] = view(frame, state, scalars)
     here = frame.grid["here"]
     live(frame, state, here, scalars)
     walkers(frame, state, here, scalars)
     vessels(frame, state, here)
-    walk(frame, state, here)
+    if not frame.mixed:
+        walk(frame, state, here)
     state.step += 1
 
 
@@ -89,6 +94,16 @@ def carries_blood(state: State) -> np.ndarray:
     return (state.vessel > 0) & state.flowing & ~state.occluded
 
 
+def mingle(frame: Frame, state: State, scalars: Scalars) -> None:
+    """Oxygen of a mixed piece: every place is of any class of the closure, with the class's share of living tissue."""
+    luck = frame.draws(np.arange(frame.voxels, dtype=np.uint64), state.step, "placement", 2)
+    share = np.cumsum([scalars[f"{OXYGEN}_share_{i}"] for i in range(len(OXYGEN_CLASSES))])
+    rank = np.empty(frame.voxels)
+    rank[np.argsort(luck, kind="stable")] = (np.arange(frame.voxels) + 0.5) / frame.voxels
+    place = np.minimum(np.searchsorted(share / share[-1], rank), len(OXYGEN_CLASSES) - 1)
+    state.local[OXYGEN] = np.array(OXYGEN_CLASSES)[place]
+
+
 # --- traits and fields -----------------------------------------------------------------------------------------------
 
 
@@ -107,15 +122,17 @@ def signal(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     """Traits relax, each voxel for itself; fields are made and lost in living tissue, and diffuse."""
     local, alive, dt = state.local, is_viable(state).astype(np.float64), FIELD_STEPS * frame.dt
     new, taken = {}, alive + state.liver  # liver takes up what it does not make
-    for name in TRAITS:
+    for name in (*TRAITS, *FIELDS) if frame.mixed else TRAITS:
         made, lost = rates_of(frame, here, name)
         kept = exp(-np.asarray(lost) * dt)
         new[name] = local[name] * kept + made / lost * (1.0 - kept)
+        if frame.mixed:
+            new[name] = np.full(frame.voxels, new[name].mean())
     work = []
-    for name in FIELDS:
+    for name in () if frame.mixed else FIELDS:
         made, lost = rates_of(frame, here, name)
         work.append(partial(_spread, frame, name, local[name], made * alive, lost * taken, dt))
-    new.update(zip(FIELDS, frame.together(work), strict=True))
+    new.update(zip(FIELDS, frame.together(work), strict=False))  # of a mixed piece they are there already
     local.update(new)
     local["motility"] = motility(here)
     local["necrosis_flux"] = np.zeros(frame.voxels)  # deaths until the next call are added as they happen
@@ -175,6 +192,8 @@ def live(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     """Tumour cells divide, rest, wake and die; T cells kill those they touch; the dead are cleared."""
     n, cell, local = frame.voxels, state.cell, state.local
     by = np.bincount(state.where[state.kind == WALKERS.index("CD8")], minlength=n)
+    if frame.mixed:
+        by = np.full(n, by.mean())
     touch = scalars["contact_volume"] / EDGE**3  # touched cells in the own voxel
     killing, hit = np.zeros(n), np.zeros(n, dtype=np.uint8)
     mothers, weight, starved = [], cell_weight(scalars) / EDGE**3, 0
@@ -328,12 +347,12 @@ def _expected(frame: Frame, state: State, here: Here, scalars: Scalars):
     voxels = np.count_nonzero(~state.liver)
     flow = np.where(carries_blood(state)[sites], here.at(sites).value("vessel_quality"), 0.0)
     share = flow / (EDGE**2 * voxels * scalars["perfusion_start"])  # of the untreated perfusion of the piece
-    place = here.at(sites, {"perfusion": share})
+    place = here.at(sites, {} if frame.mixed else {"perfusion": share})
     for k, name in enumerate(WALKERS):
         for process in frame.laws.by_species[name]:
             if frame.laws.processes[process].kind != "arrival" or not sites.size:
                 continue
-            by_flow = "perfusion" in frame.laws.reads[process]
+            by_flow = "perfusion" in frame.laws.reads[process] and not frame.mixed
             rate = np.broadcast_to(place.rate(process), sites.shape) * (voxels * EDGE**3 * frame.dt)
             mean = rate if by_flow else rate / sites.size
             means[k, k + (8 if "stem" in process else 0)] = np.maximum(mean, 0.0)
@@ -409,7 +428,8 @@ def _sprout(frame: Frame, state: State, here: Here, parents: np.ndarray) -> None
     reach, gap = (max(1, round(VALUE[n] / VOXEL_UM)) for n in ("sprout_reach", "sprout_exclusion"))
     parents = parents[np.argsort(state.vessel_id[parents], kind="stable")]
     ends, state.next_id = kernels.place_sprouts(
-        parents, state.vessel, state.vessel_id, state.liver, state.next_id, here.value("VEGF"), frame.seed,
+        parents, state.vessel, state.vessel_id, state.liver, state.next_id,
+        state.local["VEGF"] if frame.mixed else here.value("VEGF"), frame.seed,
         frame.patient, np.uint64(state.step), purpose("mutation"), reach, gap, *frame.shape,
     )  # fmt: skip
     made = ends >= 0
