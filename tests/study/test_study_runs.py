@@ -289,7 +289,9 @@ def _workers_of(session: str) -> list[int]:
 def _swept(path: Path, out: Path, mark: str) -> subprocess.Popen:
     environment = os.environ | {"TME_SIM_TEST_MARK": mark, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-m", "tme_sim", "sweep", str(path), "--out", str(out), "--jobs", "2"]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    heard = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731 - though the tests run behind &
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
+                            preexec_fn=heard)  # fmt: skip
 
 
 def _wait_for_rows(out: Path, process: subprocess.Popen, count: int) -> None:

@@ -1,4 +1,4 @@
-"""Memory of long studies: 100 000 runs in one process, and a table of a million rows; for ``make soak``."""
+"""Long studies, for ``make soak``: 100 000 runs in one process, their plan and store alone, a table of a million rows."""
 
 from __future__ import annotations
 
@@ -68,6 +68,50 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 """
 
 
+STORED = """
+import sys
+sys.path[:0] = {path!r}
+import resource
+from study_toys import study
+from tme_sim.ensemble import Row
+from tme_sim.study import run_study
+from tme_sim.study.mend import verify_store
+
+made = study('''[[factor]]
+name = "mdsc_death"
+key = "parameters.k_MDSC_death"
+[[factor]]
+name = "bev"
+key = "protocol.treatment.bevacizumab.start"
+relative_to = "first tace"
+low = "-28 day"
+high = "20 day"
+[[factor]]
+name = "bev_end"
+key = "protocol.treatment.bevacizumab.until"
+expression = "bev + 84 day"
+''').with_design("sobol", {n})
+half = made.with_points(made.points()[: {n} // 2])
+runs = []
+
+def engine(study, tasks, sink, jobs):  # a row for each point at once, as if it had been run
+    for task in tasks:
+        sink.started()
+        runs.extend(task.points)
+        sink.add(task, [Row("ok", "", {{f"e{{j}}": i + j / 64 for j in range(80)}}) for i in task.ordinals])
+
+run_study(half, {folder!r}, 1, True, engine=engine).close()
+with run_study(made, {folder!r}, 1, True, engine=engine) as store:
+    assert len(store) == len(set(made.keys)) == len(runs) == {n}, (len(store), len(runs))
+    table = store.table(made)
+    assert not store.missing(made) and (table["status"] == "ok").all()
+    assert (abs(table["bev_end"] - table["bev"] - 84) < 1e-9).all() and (table["e64"][{n} // 2 :] == range({n} // 2 + 1, {n} + 1)).all()
+found = verify_store({folder!r})
+assert found.rows == {n} and not found.damage
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
 def _printed(code: str) -> list[float]:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False,
                           env={**os.environ, "NUMBA_NUM_THREADS": "1"})  # fmt: skip
@@ -91,3 +135,21 @@ def test_a_hundred_thousand_runs_in_one_process_grow_by_at_most_20_mb():
 def test_a_table_of_a_million_rows_fits_into_2_gb(tmp_path):
     (peak,) = _printed(ROWS.format(n=1_000_000, folder=str(tmp_path / "s")))
     assert peak < 2000.0
+
+
+@pytest.mark.slow
+def test_plan_and_store_of_a_study_hold_every_point_once(tmp_path):
+    (peak,) = _printed(STORED.format(n=2048, folder=str(tmp_path / "s"), path=[str(Path(__file__).parent)]))
+    assert peak < 1000.0
+
+
+@pytest.mark.soak
+def test_plan_and_store_of_a_hundred_thousand_points(tmp_path):
+    (peak,) = _printed(STORED.format(n=100_000, folder=str(tmp_path / "s"), path=[str(Path(__file__).parent)]))
+    assert peak < 1000.0
+
+
+@pytest.mark.slow
+def test_a_table_of_many_rows_is_read_right(tmp_path):
+    (peak,) = _printed(ROWS.format(n=20_000, folder=str(tmp_path / "s")))
+    assert peak < 1000.0

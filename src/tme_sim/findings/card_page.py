@@ -118,15 +118,18 @@ def _pictures(study: Study, table: Table, judged: Sequence[Judged], member: Sequ
 
 def _differences(judged: Sequence[Judged], relative: bool) -> Picture:
     scale = 100.0 if relative else 1.0
+    names = [f"{one.prediction.outcome}: {one.prediction.arm} against {one.against}" for one in judged]
     rows = {
-        f"{one.prediction.outcome}: {one.prediction.arm} against {one.against}": (
-            scale * one.effects, difference(scale * one.effects, np.zeros_like(one.effects)))
-        for one in judged
-    }  # fmt: skip
+        name: (scale * one.effects, difference(scale * one.effects, np.zeros_like(one.effects)))
+        for name, one in zip(names, judged, strict=True)
+    }
+    asked = {name: scale * one.threshold for name, one in zip(names, judged, strict=True)}
     label = "better by, % of the other arm" if relative else "better by, in the unit of the endpoint"
-    figure = draw.differences_figure(rows, title="How much better, paired within patients",
-                                     subtitle="Points: patients. Diamond and line: mean with 95 % interval.",
-                                     label=label)  # fmt: skip
+    subtitle = (
+        "Points: patients. Diamond and line: mean with 95 % interval. Dashed: at least this was predicted, where not 0."
+    )
+    title = "How much better, paired within patients"
+    figure = draw.differences_figure(rows, title=title, subtitle=subtitle, label=label, asked=asked)
     courses = [(name, f"{number(e.mean)} ({number(e.low)} to {number(e.high)}), better in {e.above} of "
                       f"{e.members} patients") for name, (_, e) in rows.items()]  # fmt: skip
     return Picture(draw.png(figure), f"Paired differences ({label}); right of 0 is as predicted.", courses,

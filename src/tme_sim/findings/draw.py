@@ -366,8 +366,11 @@ def _wrapped(text: str) -> str:
     return "\n".join(textwrap.wrap(text.replace("_", " "), 24))
 
 
-def differences_figure(rows: Mapping[str, tuple[np.ndarray, Any]], *, title: str, subtitle: str, label: str):
-    """Paired differences of members per row, with mean and 95 % interval; 0 is no difference."""
+def differences_figure(
+    rows: Mapping[str, tuple[np.ndarray, Any]], *, title: str, subtitle: str, label: str,
+    asked: Mapping[str, float] | None = None,
+):  # fmt: skip
+    """Paired differences of members per row, with mean and 95 % interval; `asked`: what was predicted."""
     paper = _Paper(HEAD + 8 + 14 * len(rows) + 12, title, subtitle)
     axes = paper.axes(LEFT + 24, HEAD + 4, WIDTH_MM - LEFT - 34, 14 * len(rows))
     for row, (values, one) in enumerate(rows.values()):
@@ -375,6 +378,9 @@ def differences_figure(rows: Mapping[str, tuple[np.ndarray, Any]], *, title: str
         axes.plot(values, row + spread, "o", color=BLUE, markersize=2.4, alpha=0.6)
         axes.plot([one.low, one.high], [row + 0.3, row + 0.3], "-", color=INK, linewidth=1.2)
         axes.plot(one.mean, row + 0.3, "D", color=INK, markersize=3.4)
+    for row, name in enumerate(rows):
+        if (asked or {}).get(name):
+            axes.plot([asked[name]] * 2, [row - 0.32, row + 0.42], "--", color=RED, linewidth=1.1)
     axes.axvline(0, color=INK, linewidth=0.6)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), [_wrapped(n) for n in rows])
