@@ -183,7 +183,8 @@ def _responses(reading, stop):
 def diameter_panel(run, volumes, readings) -> Panel:
     """Change of the sums of diameters since the first scan, with what counts as response and progression."""
     lines: list[Line] = []
-    start = int(np.argmin(np.abs(run.time)))
+    first = min((float(reading.days[0]) for _, reading in readings if len(reading.days)), default=0.0)
+    start = int(np.argmin(np.abs(run.time - first)))
     alone = volumes["viable"].shape[1] == 1
     for name, kinds, colour, key in (
         ("all tissue (RECIST)", ("viable", "dying", "necrotic"), "whole", "recist11"),
@@ -209,7 +210,8 @@ def diameter_panel(run, volumes, readings) -> Panel:
             )
     references = [Reference(-PERCENT * PARTIAL, "partial response below")]
     what = "Sum of diameters" if alone else "Sum of the targets' diameters"
-    title = f"{what}, change since day 0 (dots: scans; dotted: above it a scan reads progression)"
+    since = "day 0" if abs(first) < 0.5 else "the first scan"
+    title = f"{what}, change since {since} (dots: scans; dotted: above it a scan reads progression)"
     return Panel(title, "%", lines, references=references if lines else (), zero=False, height=24.0)
 
 
