@@ -19,14 +19,13 @@ Not included.  Skill, shunts, catheters that cannot enter, arteries ruined by ea
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import numpy as np
-
-from tme_sim.engine.elementary import exp
-from tme_sim.engine.rng import PURPOSES, poisson, uniform
 from tme_sim.network import Hypothesis, Mechanism
 from tme_sim.quantities import Parameter
-from tme_sim.therapies.session import SELECTIVITY, Session, occlusion
+
+if TYPE_CHECKING:
+    from tme_sim.therapies.session import Session
 
 SLOT = "tace.reach"
 STAINING = "DOI 10.3350/cmh.2018.0072 (Bannangkoon 2019, 109 nodules, cone-beam CT, abstract)"
@@ -77,6 +76,9 @@ def draws(seed: int, patient: int, lesion: int, tick: int) -> tuple[Callable, Ca
 
     Each takes the number of the draw, and the mean of a Poisson one if it is not uniform between 0 and 1.
     """
+    import numpy as np
+
+    from tme_sim.engine.rng import PURPOSES, poisson, uniform
 
     def stream(purpose: str, step: int) -> Callable:
         def draw(which: int, mean: float | None = None) -> float:
@@ -94,6 +96,11 @@ def closed_by(session: Session, diameter: float, value: Callable[[str], float], 
 
     `diameter` is that of day 0 and `value` gives parameters (internal units); `anatomy` and `chance` are :func:`draws`.
     """
+    import numpy as np
+
+    from tme_sim.engine.elementary import exp
+    from tme_sim.therapies.session import SELECTIVITY, occlusion
+
     technique_margin = 1.0 if session.technique == "conventional" else value("reach_margin_solid")
     lobar = value("reach_margin_lobar")
     margin = value("reach_margin") * (lobar + SELECTIVITY[session.selectivity] * (1.0 - lobar)) * technique_margin
