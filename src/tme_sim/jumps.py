@@ -114,7 +114,7 @@ class CalendarBuilder:
 
     def _closed(self, one: session.Session, entry, lesion: int) -> tuple[float, float, float] | None:
         """What a session closes of a lesion where that is drawn; None where it is the end point's, or given."""
-        if one.lost is not None or reach.SLOT not in self.model.network.choices:
+        if one.lost is not None or not reach.is_drawn(self.model):
             return None
         return reach.closed_by(one, self.of_lesion("diameter", lesion), self.value,
                                *reach.draws(*self.drawn_for, lesion, entry.tick))  # fmt: skip

@@ -234,7 +234,7 @@ class Calendars:
         """
         shared = (plan.entries, plan.drugs, plan.session)
         key = (*map(id, shared), plan.oral, plan.stop)
-        if reach.SLOT in self.model.network.choices:  # what a session closes is drawn for each patient
+        if reach.is_drawn(self.model):  # what a session closes is drawn for each patient
             key += (plan.seed, plan.patient)
         if key not in self.known:
             while len(self.known) >= CALENDARS:

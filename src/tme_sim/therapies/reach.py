@@ -71,6 +71,11 @@ LATER = 2**40  # keeps keys of dates before day 0 positive
 LESION = 2**48  # keeps keys of lesions apart from those of vessels of agent tissue
 
 
+def is_drawn(model) -> bool:
+    """Whether a compiled model has the parameters of drawn reach: it is chosen, and TACE is not switched off."""
+    return PARAMETERS[0].name in model.layout.theta["body"]
+
+
 def draws(seed: int, patient: int, lesion: int, tick: int) -> tuple[Callable, Callable]:
     """Draws of a lesion's anatomy and of one of its sessions, from (seed, patient, lesion, date) alone.
 
