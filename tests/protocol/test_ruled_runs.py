@@ -112,3 +112,31 @@ def test_a_radiated_lesion_shrinks_and_its_scans_see_it():
     found = run("sbrt", size=40)
     assert found.series("lesion_volume")[-1] < 0.5 * run("untreated", size=40).series("lesion_volume")[-1]
     assert found.endpoints["n_tace"] == 0 and found.endpoints["best_response_mrecist"] in ("PR", "CR")
+
+
+@pytest.mark.parametrize("criterion", ["recist11", "mrecist", "recicl"])
+@pytest.mark.parametrize(
+    ("reading", "endpoint"),
+    [
+        ("best response by {}", lambda e, c: e[f"orr_{c}"]),
+        ("best complete response by {}", lambda e, c: e[f"cr_{c}"]),
+        ("progression by {}", lambda e, c: any(e[f"{b}_{c}"] for b in ("cr", "pr", "sd", "pd")) and e["ttp_event"]),
+        ("existing intrahepatic progression by {}", lambda e, c: e["first_pd"] == "existing_intrahepatic"),
+        ("extrahepatic progression by {}", lambda e, c: e["first_pd"] == "extrahepatic"),
+        ("tace progression", lambda e, c: e["tace_pfs_event"]),
+        ("untaceable", lambda e, c: e["untaceable_event"]),
+    ],
+)  # fmt: skip
+def test_a_reading_acts_when_its_endpoint_says_so(reading, endpoint, criterion):
+    until = reading.format(criterion)
+    text = PATIENT.format(size=50, doubling=50) + '[[protocol.scan]]\nstart = "day 0"\nevery = "28 day"\n'
+    text += '[[protocol.treatment]]\nkind = "tace"\nstart = "day 0"\ndrug_load = "50 mg"\n'
+    text += f'[[protocol.treatment]]\ndrug = "durvalumab"\ndose = "1500 mg"\nevery = "7 day"\nstart = "day 1"\nuntil = "{until}"\n'
+    text += f'[imaging]\ncriterion = "{criterion}"\n[run]\nduration = "300 day"\n'
+    found = run_plan(plan_of(Scenario.from_text(text, "p.toml")))
+    ended = [e for e in found.events if e.get("what") == "ended"]
+    assert len(ended) == bool(endpoint(found.endpoints, criterion)), (ended, found.endpoints["first_pd"])
+    for event in ended:
+        scan = next(e for e in found.events if e["kind"] == "scan" and e["day"] == event["day"])
+        expected = {"best response": "PR", "progression": "PD", "existing": "PD"}
+        assert scan[criterion] == next((v for k, v in expected.items() if until.startswith(k)), scan[criterion])
