@@ -64,7 +64,7 @@ def fields(edge: int) -> dict[str, float]:
         more.reverse()
         steady_oxygen(p, more[0], 2.0, exchange, 60.0, 5.0, 1e-3, grid=grid)
 
-    return best({"implicit step": lambda: step.step(u), "oxygen at rest, 1 % more or less uptake": rest}, 2)
+    return best({"implicit step of one field": lambda: step.step(u), "oxygen at rest, warm": rest}, 2)
 
 
 def power(cost: dict[int, float]) -> float:
@@ -85,11 +85,12 @@ def figure(curves: dict[str, dict[int, float]], folder: Path) -> Path:
     low, high = (f(n for cost in curves.values() for n in cost) for f in (min, max))
     start = max(cost[min(cost)] for cost in curves.values()) * 1.8
     axes.loglog([low, high], [start, start * high / low], color="#999999", lw=0.8, ls="--", label="linear")
+    axes.set_ylim(bottom=min(min(cost.values()) for cost in curves.values()) / 20.0)  # room for the legend
     axes.set_xlabel("voxels")
     axes.set_ylabel("processor time (s)")
     axes.grid(True, which="major", lw=0.4, color="#dddddd")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="upper left")
+    axes.legend(frameon=False, fontsize=7.5, loc="lower right")
     path = folder / "tissue_work.png"
     fig.savefig(path)
     return path
