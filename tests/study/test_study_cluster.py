@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from contextlib import suppress
 
 import pytest
 from study_toys import HEAD, ROOT, same, study
 
 from tme_sim.diagnostics import InputError
-from tme_sim.study import run_study, run_table
+from tme_sim.study import StoreError, run_study, run_table
 from tme_sim.study.cluster import check_address, dask_engine, run_points
 
 
@@ -65,4 +68,45 @@ def test_a_cluster_whose_workers_are_killed_gives_the_rows_of_a_local_run(tmp_pa
             table = store.table(made)
         killer.join()
     assert (table["status"] == "ok").all() and told[-1].failed == 0
+    assert same(run_table(made), table)
+
+
+CLUSTER = """
+import time
+from distributed import LocalCluster
+
+if __name__ == "__main__":
+    cluster = LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None)
+    print(cluster.scheduler_address, flush=True)
+    time.sleep(280)
+"""
+
+
+@pytest.mark.slow
+def test_a_study_whose_scheduler_is_lost_goes_on_elsewhere(tmp_path):
+    (tmp_path / "cluster.py").write_text(CLUSTER)
+    text = '[[factor]]\nname = "k"\nkey = "parameters.k_MDSC_death"\nlow = "0.02 1/day"\nhigh = "0.06 1/day"\nlevels = 700\n'
+    made = study(text, HEAD.replace("60 day", "20 day"))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    cluster = subprocess.Popen([sys.executable, str(tmp_path / "cluster.py")], stdout=subprocess.PIPE, text=True,
+                               env=environment, start_new_session=True)  # fmt: skip
+
+    def heard(progress):
+        if 0 < progress.done < progress.total:
+            with suppress(ProcessLookupError):
+                os.killpg(cluster.pid, signal.SIGKILL)  # scheduler and workers at once
+
+    try:
+        engine = dask_engine(cluster.stdout.readline().strip())
+        with pytest.raises(StoreError) as told:
+            run_study(made, tmp_path / "s", progress=heard, engine=engine)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(cluster.pid, signal.SIGKILL)
+        cluster.wait()
+    assert "does not answer" in str(told.value) and "run the same command again to go on" in str(told.value)
+    seen = []
+    with run_study(made, tmp_path / "s", 0, progress=seen.append) as store:
+        table = store.table(made)
+    assert seen[-1].reused > 0 and (table["status"] == "ok").all()
     assert same(run_table(made), table)
