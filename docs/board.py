@@ -19,6 +19,7 @@ PLACES = {
     "reserve_after_session": ("liver",), "liver": ("liver",), "necrosis": ("tace", "tumour"),
     "explants": ("tace", "tumour"), "response_by_size": ("tace", "tumour"), "first_session": ("tace", "markers"),
     "infusion": ("tace", "drug_effects"), "recurrence": ("tumour", "tace"), "three_sessions": ("tace",),
+    "recurrence_by_satellites": ("tace",), "thin_rims": ("tace",),
     "local_control": ("tumour",), "systemic": ("drug_effects", "killing", "tcells"),
     "systemic_by_antigenicity": ("killing",), "systemic_by_addiction": ("drug_effects",),
     "systemic_by_potency": ("drug_effects", "angiogenesis"), "systemic_at_low_end": ("drug_effects", "angiogenesis"),

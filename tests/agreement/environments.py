@@ -29,11 +29,16 @@ def shares_of_the_toy(crowd, volume, cells_start):
     return (x, x, x, x, x, 1 - 5 * x)
 
 
+RIVALS = {"liver.repair": "weeks", "tumour.resorption": "margin", "tace.reach": "drawn"}
+
+
 @cache
 def network(name: str) -> Network:
-    """The whole network, or the toy that has the kinds it does not use."""
+    """The whole network, the same under hypotheses that add processes, or the toy that has the kinds it does not use."""
     if name == "whole":
         return compose(all_mechanisms())
+    if name == "rivals":
+        return compose(all_mechanisms(), hypotheses=RIVALS)
     signals = tuple(replace(s, law=shares_of_the_toy) if s.name == "oxygen_share" else s for s in TUMOUR.signals)
     return compose([replace(TUMOUR, signals=signals), BODY])
 

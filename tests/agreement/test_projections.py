@@ -69,6 +69,23 @@ def test_individuals_show_the_rate_of_the_mean_field(name, environment, process)
         assert shown.rate == pytest.approx(shown.expected, rel=1e-9, abs=0.0)
 
 
+def under_hypotheses():
+    """Processes that hypotheses add, or whose law they replace."""
+    laws = {p.name: p.law for p in network("whole").processes}
+    return [p.name for p in network("rivals").processes if laws.get(p.name) is not p.law]
+
+
+@pytest.mark.slow  # compiles a model
+@pytest.mark.parametrize("process", under_hypotheses())
+def test_individuals_show_the_rate_of_the_mean_field_under_a_hypothesis(process):
+    shown = compare("rivals", "embolised", process, case=len(CASES) + under_hypotheses().index(process))
+    assert shown.rate != 0.0
+    if shown.error:
+        assert abs(shown.z) < LIMIT and (WRONG - 1.0) * shown.expected > (LIMIT + 2.0) * shown.error
+    else:
+        assert shown.rate == pytest.approx(shown.expected, rel=1e-9, abs=0.0)
+
+
 @pytest.mark.parametrize("name", ENVIRONMENTS)
 def test_every_process_is_at_work_somewhere(name):
     still = [

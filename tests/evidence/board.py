@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.evidence import body, clinic, tissue
-from tests.evidence.rival_rows import DIFFERING, RIVALS
+from tests.evidence.rival_rows import DIFFERING, RIMS, RIVALS, SATELLITES
 from tests.evidence.rows import ROLES, ROWS, Row
 from tme_sim.engine.cache import cache_root, private_folder
 
@@ -174,7 +174,7 @@ Outcomes of trials that combine embolisation with drugs are withheld: they never
 
 def is_rival(row: Row) -> bool:
     """Whether a row stands under a hypothesis, or has patients who differ in more than by default."""
-    return bool(row.hypotheses) or row.experiment in DIFFERING
+    return bool(row.hypotheses) or row.experiment in (*DIFFERING, SATELLITES, RIMS)
 
 
 def changed_by(found: Iterable[Entry]) -> list[tuple[str, int, int, list[str], list[str]]]:
@@ -184,7 +184,8 @@ def changed_by(found: Iterable[Entry]) -> list[tuple[str, int, int, list[str], l
     for rival in RIVALS:
         tail = f", {rival.short}"
         pairs = [(by_name[e.row.name.removesuffix(tail)], e) for e in by_name.values()
-                 if e.row.name.endswith(tail) and e.row.hypotheses == rival.hypotheses and e.row.role == "predicted"]
+                 if e.row.name.endswith(tail) and e.row.hypotheses == rival.hypotheses and e.row.role == "predicted"
+                 and e.row.experiment not in (SATELLITES, RIMS)]
         gained = [a.row.observation for a, b in pairs if b.met and not a.met]
         spoilt = [a.row.observation for a, b in pairs if a.met and not b.met]
         slots = ", ".join(f"`{slot}` = `{choice}`" for slot, choice in rival.hypotheses.items())

@@ -23,6 +23,7 @@ from tests.evidence.world import (
     scans,
     share,
     tace,
+    with_satellite,
     within,
 )
 from tme_sim.quantities import internal
@@ -137,8 +138,11 @@ def first_session(technique: str = "conventional", hypotheses=None) -> dict[str,
     return cohorts(measure, around(68, 20, 30, 140), treat, key=3, hypotheses=hypotheses)
 
 
-def recurrence(hypotheses=None) -> dict[str, list[float]]:
-    """Lesions up to 50 mm that one session made vanish (viable part below 5 mm at six weeks): seen again by (%)."""
+def recurrence(hypotheses=None, satellites=False) -> dict[str, list[float]]:
+    """Lesions up to 50 mm that one session made vanish (viable part below 5 mm at six weeks): seen again by (%).
+
+    With `satellites`, the one beside a lesion counts as its recurrence once a scan sees it.
+    """
     months = (6, 12, 24)
 
     def measure(people):
@@ -148,10 +152,53 @@ def recurrence(hypotheses=None) -> dict[str, list[float]]:
         if not done:
             return found | {f"{m} months": float("nan") for m in months}
         days = [0.0, *(42.0 + m * MONTH for m in months)]
-        size = diameter(follow(done, ["viable_cells"], days, hypotheses=hypotheses)["viable_cells"])
-        return found | {f"{m} months": share(lost(size[:, 1 : 2 + i]).any(axis=1)) for i, m in enumerate(months)}
+        names = ["viable_cells.1", "viable_cells.2"] if satellites else ["viable_cells"]
+        cells = follow([with_satellite(one) for one in done] if satellites else done, names, days, hypotheses=hypotheses)
+        back = np.any([lost(diameter(cells[name])) for name in names], axis=0)
+        return found | {f"{m} months": share(back[:, 1 : 2 + i].any(axis=1)) for i, m in enumerate(months)}
 
     return cohorts(measure, between(15, 50), lambda rng: [tace(lost=closed(rng, hypotheses))], key=4, hypotheses=hypotheses)
+
+
+def recurrence_by_satellites(hypotheses=None) -> dict[str, list[float]]:
+    """As :func:`recurrence`, where a fifth of lesions have a satellite that no scan showed."""
+    return recurrence(hypotheses, satellites=True)
+
+
+THIN = 1.0  # mm; living rims below it count as gone (assumed: about the slice of a scan)
+
+
+def thin_rims(hypotheses=None) -> dict[str, list[float]]:
+    """Complete response at six weeks (%) by diameter, and recurrence up to 50 mm, if the living part is a rim.
+
+    A scan that shows no rim thinner than `THIN` calls the lesion gone; a lesion is seen again by the size of what lives,
+    as in :func:`recurrence`.
+    """
+
+    def gone(cells, volume):
+        left = np.clip(cells / 2.06e5 / volume, 0.0, 1.0)
+        return diameter(volume * 2.06e5) / 2.0 * (1.0 - np.cbrt(1.0 - left)) < THIN
+
+    def early(people):
+        found = follow(people, ["viable_cells", "lesion_volume"], [0.0, 42.0], hypotheses=hypotheses)
+        return gone(found["viable_cells"][:, 1], found["lesion_volume"][:, 1])
+
+    def treat(rng):
+        return [tace(lost=closed(rng, hypotheses))]
+
+    def again(people):
+        done = [one for one, ended in zip(people, early(people), strict=True) if ended]
+        if not done:
+            return {f"{m} months": float("nan") for m in (6, 12, 24)}
+        days = [0.0, *(42.0 + m * MONTH for m in (6, 12, 24))]
+        back = lost(diameter(follow(done, ["viable_cells"], days, hypotheses=hypotheses)["viable_cells"]))
+        return {f"{m} months": share(back[:, 1 : 2 + i].any(axis=1)) for i, m in enumerate((6, 12, 24))}
+
+    out = cohorts(again, between(15, 50), treat, key=4, hypotheses=hypotheses)
+    for name, (low, high) in SIZES.items():
+        out |= cohorts(lambda people, name=name: {name: share(early(people))}, between(low, high), treat, key=2,
+                       hypotheses=hypotheses)  # fmt: skip
+    return out
 
 
 def three_sessions(hypotheses=None) -> dict[str, list[float]]:

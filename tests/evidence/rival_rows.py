@@ -13,9 +13,10 @@ REACH = {"tace.reach": "drawn"}
 MARGIN = {"tumour.resorption": "margin"}
 REPAIR = {"liver.repair": "weeks"}
 EMBOLISED = ("necrosis", "explants", "response_by_size", "first_session", "recurrence", "three_sessions", "infusion")
-BLOOD = ("VEGF 24 h conventional", "VEGF 24 h beads", "VEGF 24 h starch", "VEGF 4 weeks conventional", "VEGF 4 weeks beads",
-         "VEGF 4 weeks starch", "VEGF at 5 weeks", "plasma VEGF peak", "serum VEGF peak", "MDSC after TACE",
-         "MDSC in responders, day 10", "MDSC in responders, day 30", "NLR after TACE", "IL-6 on day 7")  # fmt: skip
+FAST = {"vegf.clearance": "fast"}
+VEGF = ("VEGF 24 h conventional", "VEGF 24 h beads", "VEGF 24 h starch", "VEGF 4 weeks conventional", "VEGF 4 weeks beads",
+        "VEGF 4 weeks starch", "VEGF at 5 weeks", "plasma VEGF peak", "serum VEGF peak")  # fmt: skip
+BLOOD = (*VEGF, "MDSC after TACE", "MDSC in responders, day 10", "MDSC in responders, day 30", "NLR after TACE", "IL-6 on day 7")  # fmt: skip
 SIZE = ("necrosis superselective", "necrosis lobar", "necrosis by size", "necrosis above 90 %", "response FOLFOX by the artery",
         "response TACE, large", "first session PR", "first session SD")  # fmt: skip
 CHECKPOINT = ("nivolumab", "pembrolizumab", "durvalumab", "atezolizumab", "atezolizumab and bevacizumab")
@@ -40,8 +41,12 @@ RIVALS = (
     Rival("drawn reach, slow resorption", "reach is drawn and necrosis goes from its margin", REACH | MARGIN,
           lambda r: r.name in SIZE and "FOLFOX" not in r.name),
     Rival("repair", "liver in repair and platelets give VEGF", REPAIR, lambda r: r.name in BLOOD),
+    Rival("VEGF in minutes", "VEGF leaves plasma in minutes", FAST, lambda r: r.name in VEGF),
+    Rival("repair, VEGF in minutes", "liver in repair gives VEGF that leaves plasma in minutes", REPAIR | FAST,
+          lambda r: r.name in VEGF),
 )  # fmt: skip
 
+SATELLITES, RIMS = "recurrence_by_satellites", "thin_rims"
 DIFFERING = {
     "systemic_by_antigenicity": ("own antigenicity", "patients differ in what T cells see", CHECKPOINT),
     "systemic_by_addiction": (
@@ -66,4 +71,11 @@ def rival_rows(rows: Iterable) -> list:
     for experiment, (short, words, drugs) in DIFFERING.items():
         out += [replace(r, name=f"{r.name}, {short}", observation=f"{r.observation}, if {words}", experiment=experiment)
                 for (drug, _), r in by_drug.items() if drug in drugs]  # fmt: skip
+    for experiment, short, words, of in (
+        (SATELLITES, "satellites", "a fifth have satellites", ("recurrence",)),
+        (RIMS, "thin rims", "what lives is a rim, unseen below 1 mm", ("recurrence", "response_by_size")),
+    ):
+        for tail, more, choice in (("", "", {}), (", drawn reach", " and reach is drawn", REACH)):
+            out += [replace(r, name=f"{r.name}, {short}{tail}", observation=f"{r.observation}, if {words}{more}",
+                            hypotheses=choice, experiment=experiment) for r in rows if r.experiment in of]  # fmt: skip
     return out
