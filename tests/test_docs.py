@@ -552,3 +552,27 @@ def refresh():
 
 if __name__ == "__main__" and "--refresh" in sys.argv:
     refresh()
+
+
+def test_the_gallery_shows_every_kind_of_figure():
+    """A figure that is added to a trial, a finding or a run has to be shown, and what is shown is there."""
+    page = (ROOT / "docs/gallery.md").read_text()
+    shown = set(re.findall(r"\]\(images/(\w+)\.png\)", page))
+    assert all((ROOT / f"docs/images/{name}.png").is_file() for name in shown)
+    source = ROOT / "src/tme_sim"
+    trial = re.findall(r'out\["(\w+)"\] = |^ +"(\w+)": \w+_figure\(', (source / "plots/trial.py").read_text(), re.M)
+    assert {f"trial_{one or other}" for one, other in trial} == {n for n in shown if n.startswith("trial_")}
+    kinds = {"surface": "surface", "bars": "prcc", "tornado": "tornado", "morris": "morris", "scan": "scans", "flips": "flips",
+             "knockouts": "arrows", "arms": "card_arms", "differences": "card_differences"}  # fmt: skip
+    assert set(re.findall(r"^def (\w+)_figure\(", (source / "findings/draw.py").read_text(), re.M)) == set(kinds)
+    assert set(kinds.values()) <= shown
+    forms = {"_maps": "sweep", "_lines": "study_line", "_ranked": "study_ranked", "_strips": "study_strips"}
+    assert set(re.findall(r"return (_\w+), ", (source / "plots/study.py").read_text())) == set(forms)
+    assert set(forms.values()) <= shown
+    from tme_sim.plots.figures import FIGURES
+
+    runs = {"calendar_and_lesion": "emerald1_lesion", "oxygen_hif_vegf_vessels": "run_oxygen", "drugs": "run_drugs",
+            "mdsc_and_suppression": "run_suppression", "priming_and_tcells": "run_tcells",
+            "liver_and_markers": "run_liver"}  # fmt: skip
+    assert {f.name for f in FIGURES} == set(runs)
+    assert set(runs.values()) <= shown
