@@ -64,9 +64,9 @@ def report() -> tuple[str, bool]:
     for extra, gives in EXTRAS.items():
         tagged = [r for r in declared if f'extra == "{extra}"' in r.replace("'", '"')]
         missing = [_name(r) for r in tagged if _installed(_name(r)) is None]
-        state = f'missing {", ".join(missing)}: pip install "tme-sim[{extra}]"' if missing else "installed"
-        state = state if tagged else "unknown"
-        lines.append(f"  {extra:<10}{gives}: {state}")
+        state = ("missing" if missing else "installed") if tagged else "unknown"
+        repair = f'; needs {", ".join(missing)}: pip install "tme-sim[{extra}]"' if missing else ""
+        lines.append(f"  {extra:<10}{state:<11}{gives}{repair}")
     lines += _machine()
     lines += _cache()
     lines += _left_over()

@@ -238,6 +238,9 @@ def test_every_control_is_a_key_of_the_format_with_unit_range_and_source():
         assert one.source in control["about"]
     assert [c["key"][-1] for c in made["patient"]][:2] == ["weight", "height"]
     assert {c["name"] for c in made["hypotheses"]} == set(emerald().catalogue.hypotheses)
+    everything = [c for group in made.values() for c in group if "about" in c and "key" in c]
+    assert len(everything) > 50
+    assert all(c["about"].strip() for c in everything)
 
 
 def test_both_ends_of_every_slider_are_allowed():

@@ -43,7 +43,8 @@ def form_of(catalogue: Catalogue) -> dict[str, Any]:
             about = (mechanism.text or "").strip().split("\n", 1)[0]
             groups.append({"name": mechanism.name, "about": about, "controls": controls})
     hypotheses = [
-        {"key": ["biology", "hypotheses", slot], "name": slot, "kind": "choice", "default": "default", "about": "",
+        {"key": ["biology", "hypotheses", slot], "name": slot, "kind": "choice", "default": "default",
+         "about": "; ".join(f"{c}: {label}" for c, label in choices.items()),
          "choices": [{"value": c, "about": label} for c, label in choices.items()]}
         for slot, choices in sorted(catalogue.hypotheses.items())
     ]  # fmt: skip
