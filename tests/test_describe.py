@@ -96,6 +96,7 @@ def test_hypotheses_show_their_law_and_the_choice_made():
 
 def test_a_hypothesis_tells_what_it_adds(network):
     text = " ".join(describe_text("liver.repair", network=network).split())
+    assert text == " ".join(describe_text("platelet_rise", network=network).split())  # found though it is not chosen
     assert "platelet_rise = 1 1, low" in text and "adds repair_begins: healing injury becomes repair" in text
 
 

@@ -119,6 +119,10 @@ class Describer:
         for s in network.signals:
             for i in range(s.parts):
                 put(f"{s.name}_{i}", "signal", s)
+        for h in (h for m in network.mechanisms for h in m.hypotheses if h.adds is not None):
+            for item in (*h.adds.parameters, *h.adds.species, *h.adds.processes, *h.adds.modulations):
+                if item.name not in items:  # the hypothesis that would add it is not chosen
+                    put(item.name, "hypothesis", h)
         return items
 
     def _readers(self) -> dict[str, list[str]]:
