@@ -33,6 +33,7 @@ from tme_sim.tissue.piece import (
     cell_weight,
     core_of,
     draw_count,
+    feeders_of,
     is_viable,
     lesion_cells,
     nodule_radius,
@@ -72,7 +73,8 @@ class Coupling:
         core = core_of(shape, th[model.index("theta", "core_share")])  # of a nodule: see lay
         self.frame = Frame(shape, Laws(model, {OXYGEN} if mixed else LOCAL, mixed), np.uint64(seed),
                            np.uint64(patient), core, {"oxygen": Multigrid(shape, D, periodic=True)}, piece.ticks,
-                           threads, piece.mode == "nodule", mixed)  # fmt: skip
+                           threads, piece.mode == "nodule",
+                           feeders_of(shape, seed, patient) if piece.closing == "feeders" else None, mixed)  # fmt: skip
         self.exchange_ticks = EXCHANGE_STEPS * piece.ticks
         self.state: State | None = None
         self.piece = piece
@@ -265,7 +267,7 @@ def embolise(frame: Frame, state: State, scalars: Scalars, before: dict, after: 
     for name, place in zip(OCCLUSION, (frame.core, ~frame.core), strict=True):
         free = np.flatnonzero((state.vessel > 0) & ~state.occluded & ~state.liver & place)
         share = (after[name] - before[name]) / max(1e-12, 1.0 - before[name])
-        luck = frame.draws(state.vessel_id[free], state.step, "tace_response", 0)
+        luck = frame.draws(frame.closing(state, free), state.step, "tace_response", 0)
         number = draw_count(max(0.0, min(1.0, share)) * free.size, 0.5)
         closed.append(free[np.argsort(luck, kind="stable")[:number]])
         state.occluded[closed[-1]] = True

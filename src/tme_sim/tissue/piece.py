@@ -111,6 +111,7 @@ class Frame:
     ticks: int = STEP_TICKS  # minutes of a step
     threads: int = 1  # they change no bit
     nodule: bool = False  # a whole lesion with liver around it, instead of a piece from inside one
+    feeder: np.ndarray | None = None  # number of the feeder of every voxel, where vessels close with their feeder
     mixed: bool = False  # no place differs from another: chance without space
 
     @cached_property
@@ -148,6 +149,10 @@ class Frame:
         """Volume of the piece, liver included, mm^3."""
         return self.voxels * EDGE**3
 
+    def closing(self, state: State, at: np.ndarray) -> np.ndarray:
+        """Numbers whose luck decides what closes and opens: those of the vessels at `at`, or of their feeders."""
+        return state.vessel_id[at] if self.feeder is None else self.feeder[at]
+
     def draws(self, ids: np.ndarray, step: int, what: str, draw: int) -> np.ndarray:
         """Uniform numbers of individuals for a decision."""
         return kernels.draws(self.seed, self.patient, ids, np.uint64(step), purpose(what), np.uint64(draw))
@@ -175,6 +180,20 @@ def core_of(shape: tuple[int, int, int], share: float, radius: float | None = No
     core = np.zeros(nz * ny * nx, dtype=bool)
     core[order[: round(share * core.size)]] = True
     return core
+
+
+def feeders_of(shape: tuple[int, int, int], seed: int, patient: int) -> np.ndarray:
+    """Number (from 1) of the nearest feeder of every voxel; feeders lie at random, `feeder_spacing` apart on average."""
+    from scipy.spatial import cKDTree
+
+    edges = np.array([n for n in shape if n > 1], dtype=np.float64)
+    number = max(1, round(edges.prod() / (VALUE["feeder_spacing"] / VOXEL_UM) ** edges.size))
+    ids = np.arange(1, number + 1, dtype=np.uint64)
+    where = [kernels.draws(np.uint64(seed), np.uint64(patient), ids, np.uint64(0), purpose("placement"),
+                           np.uint64(3 + axis)) for axis in range(edges.size)]  # fmt: skip
+    tree = cKDTree(np.stack(where, axis=1) * edges, boxsize=edges)
+    voxels = np.stack(np.meshgrid(*(np.arange(n) + 0.5 for n in edges), indexing="ij"), axis=-1)
+    return (tree.query(voxels.reshape(-1, edges.size))[1] + 1).astype(np.uint64)
 
 
 def draw_count(expected: float, luck: float) -> int:

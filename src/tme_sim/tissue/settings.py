@@ -41,6 +41,8 @@ MECHANICS = (
     Parameter("liver_uptake", 13.0, "mmHg/s", "set so that the liver around a nodule has about 30 mmHg", "low", 5.0,
               40.0, "largest oxygen uptake of the liver around a nodule"),
     Parameter("sprout_reach", 80.0, "um", NO_SOURCE, "assumed", 40.0, 200.0, "how far from its parent a sprout ends"),
+    Parameter("feeder_spacing", 400.0, "um", f"{NO_SOURCE} of arterioles", "assumed", 100.0, 1000.0,
+              "distance between feeders, where piece.closing is \"feeders\""),
     Parameter("sprout_exclusion", 20.0, "um", NO_SOURCE, "assumed", 20.0, 60.0,
               "no sprout ends this close to another vessel"),
 )
@@ -55,6 +57,10 @@ class Tissue(Model):
     mode: Literal["representative", "nodule"] = Field(
         "representative", description="a piece from inside the lesion, which growth leaves as crowding outflow; or the "
         "whole lesion, a nodule with its margin in the liver around it"
+    )  # fmt: skip
+    closing: Literal["vessels", "feeders"] = Field(
+        "vessels", description="what a session closes and what opens again: single vessels; or feeders, each with all "
+        "vessels nearest to it, which then lose their blood together"
     )  # fmt: skip
     memory: int = Field(2048, ge=16, le=1_000_000, description="largest memory of the piece, in MiB")
     checkpoint_every: measured("day", "interval of checkpoints", above=0, most=36525, example="30 day") = Quantity(

@@ -419,7 +419,7 @@ def vessels(frame: Frame, state: State, here: Here) -> None:
         at = np.flatnonzero(state.occluded & place)
         if at.size:
             hazard = sum(np.asarray(here.rate(p)) for p in frame.laws.by_species[name])
-            luck = frame.draws(state.vessel_id[at], step_, "tace_response", 1)
+            luck = frame.draws(frame.closing(state, at), step_, "tace_response", 1)
             state.occluded[at[luck < 1.0 - exp(-hazard * frame.dt)]] = False
 
 
