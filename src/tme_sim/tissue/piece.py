@@ -183,7 +183,7 @@ def core_of(shape: tuple[int, int, int], share: float, radius: float | None = No
 
 
 def feeders_of(shape: tuple[int, int, int], seed: int, patient: int) -> np.ndarray:
-    """Number (from 1) of the nearest feeder of every voxel; feeders lie at random, `feeder_spacing` apart on average."""
+    """Number (from 1) of the nearest feeder of every voxel; they lie at random, `feeder_spacing` apart on average."""
     from scipy.spatial import cKDTree
 
     edges = np.array([n for n in shape if n > 1], dtype=np.float64)
