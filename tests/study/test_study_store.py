@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import os
 import random
@@ -21,6 +23,8 @@ from tme_sim.study.mend import merge_stores, repair_store, verify_store
 from tme_sim.study.plan_table import PlanTable
 from tme_sim.study.rows import DamagedRow, layout_of, pack, unpack
 from tme_sim.study.store import FILE, Store, StoreError, open_store
+from tme_sim.study.tables import csv_text
+from tme_sim.validation import shortest
 
 MODEL = "a" * 32
 
@@ -323,3 +327,13 @@ def test_a_write_that_fails_anywhere_leaves_a_store_that_goes_on(tmp_path, monke
             assert len(store) == 10
             store.put([(key(i), row(i)) for i in range(10, 20)])
             assert len(store) == 20
+
+
+def test_a_table_as_csv_is_read_back_to_the_last_bit():
+    numbers = [0.0, -0.0, 1e15, -1e15, 999999999999999.0, -999999999999999.0, 1e16, math.nan, math.inf, 5e-324, 0.1]
+    words = ["", "a,b", 'q"x', "line\nbreak", "=1+1", "cr\rx", " plain ", "ü;", "x", "'", "-"]
+    table = {"a,b": np.array(numbers), "n": np.arange(11), "s": np.array(words, dtype=object)}
+    rows = list(csv.reader(io.StringIO(csv_text(table), newline="")))
+    assert rows[0] == ["a,b", "n", "s"] and len(rows) == 12
+    assert [r[0] for r in rows[1:]] == ["" if x != x else repr(x) if math.isinf(x) else shortest(x) for x in numbers]
+    assert [r[2] for r in rows[1:]] == ["'" + w if w[:1] in ("=", "-") else w for w in words]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.results import write_file
-from tme_sim.validation import shortest
 
 if TYPE_CHECKING:
     from tme_sim.study.plan_table import PlanTable
     from tme_sim.study.store import Store
+
+BLOCK = 4096  # rows
 
 __all__ = ["columns_text", "csv_text", "export_table", "unit_of"]
 
@@ -41,21 +43,42 @@ def unit_of(plan: PlanTable, name: str) -> str:
 def csv_text(table: Mapping[str, Any]) -> str:
     """A table as CSV: one row of names, then the plan in order; numbers to the last bit, empty where there is none."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table)
-    columns = [list(_cells(values)) for values in table.values()]
-    writer.writerows(zip(*columns, strict=True))
+    csv.writer(out, lineterminator="\n").writerow(table)
+    size = len(next(iter(table.values()), ()))
+    for begin in range(0, size, BLOCK):  # so that not every cell is an object at once
+        columns = [_cells(values[begin : begin + BLOCK]) for values in table.values()]
+        out.writelines(",".join(row) + "\n" for row in zip(*columns, strict=True))
     return out.getvalue()
 
 
-def _cells(values: Any) -> Iterator[str]:
-    for value in values.tolist():
-        if isinstance(value, str):
-            yield "'" + value if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
-        elif isinstance(value, float):
-            yield "" if value != value else shortest(value) if abs(value) != float("inf") else repr(value)
-        else:
-            yield str(value)
+def _cells(values: Any) -> list[str]:
+    """A column as text; numbers as :func:`tme_sim.validation.shortest` has them, and millions of them."""
+    if values.dtype.kind != "f":
+        return [_cell(value) for value in values.tolist()]
+    out = []
+    for text in map(repr, values.tolist()):
+        if text[-2:] == ".0" and len(text.lstrip("-")) < 18:  # below 1e15
+            text = text[:-2] if text != "-0.0" else "0"
+        out.append(text if text != "nan" else "")
+    return out
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return _quoted("'" + value if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value)
+    if isinstance(value, float):
+        import numpy as np
+
+        return _cells(np.array([value]))[0]
+    return str(value)
+
+
+@lru_cache(maxsize=4096)
+def _quoted(text: str) -> str:
+    """A text as a cell of a CSV file."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerow([text, ""])  # quotes what holds either of the two
+    return out.getvalue()[:-3]
 
 
 def columns_text(plan: PlanTable, table: Mapping[str, Any]) -> str:
