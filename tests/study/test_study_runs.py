@@ -240,6 +240,16 @@ def test_the_scale_of_a_map_lies_within_the_picture():
     assert all(axes.get_tightbbox().x1 <= figure.bbox.x1 for axes in figure.axes)
 
 
+def test_a_second_interrupt_says_where_the_runs_are_as_well(toy, tmp_path, monkeypatch):
+    def stopped(*_args, **_more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tme_sim.study.run_study", stopped)
+    done = call("sweep", toy, "--out", tmp_path / "s")
+    assert done.exit_code == 130 and "run the same command again to go on" in done.output
+    assert "nothing was written" not in done.output
+
+
 def test_bad_input_is_refused_and_nothing_is_written(toy, tmp_path):
     cases = [
         (("sweep", toy, "--out", tmp_path / "s", "--shard", "3/2"), "I from 1 to N"),

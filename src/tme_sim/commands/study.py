@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, FAILED, Failure, announce, folders, guarded
+from tme_sim.commands.common import BAD_INPUT, FAILED, INTERRUPTED, Failure, announce, folders, guarded
 
 REFRESH = 0.2  # seconds between two drawings of the progress line
 WORDS = 10.0  # seconds between two lines of progress where there is no terminal
@@ -52,10 +52,14 @@ def sweep(
         return
     if expected.large and not yes:
         raise Failure("this is a large study; go on with --yes, or make it smaller (levels, n, count)", BAD_INPUT)
-    with _Shown() as shown:
-        store = run_study(made, out, jobs, True, shown, shard=part, retry=retry, engine=runner)
-    with store:
-        _finish(store, made.plan_table, ordinals)
+    try:
+        with _Shown() as shown:
+            store = run_study(made, out, jobs, True, shown, shard=part, retry=retry, engine=runner)
+        with store:
+            _finish(store, made.plan_table, ordinals)
+    except KeyboardInterrupt:  # a second one, or one before or after the runs
+        told = f"stopped; the runs committed so far are in {out}; run the same command again to go on"
+        raise Failure(told, INTERRUPTED) from None
 
 
 def _shard(text: str | None) -> tuple[int, int] | None:
