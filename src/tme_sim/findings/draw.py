@@ -166,8 +166,9 @@ def bars_figure(
     sizes = np.array([[abs(one.value) for one in row] for row in series.values()])
     order = np.argsort(-sizes.max(axis=0), kind="stable")[:most]
     each = ROW if len(series) == 1 else ROW + 1.6
-    paper = _Paper(HEAD + 6 + each * len(order) + 12, title, subtitle)
-    axes = paper.axes(LEFT + 10, HEAD + 4, WIDTH_MM - LEFT - 18, each * len(order))
+    top = HEAD + (4 if len(series) == 1 else 8)  # room for the names of the series
+    paper = _Paper(top + 2 + each * len(order) + 12, title, subtitle)
+    axes = paper.axes(LEFT + 10, top, WIDTH_MM - LEFT - 18, each * len(order))
     thick = 0.72 / len(series)
     for s, (name, row) in enumerate(series.items()):
         y = np.arange(len(order)) - 0.36 + thick * (s + 0.5)
@@ -182,8 +183,14 @@ def bars_figure(
     _numbers(axes, y=False)
     _name(axes, label)
     if len(series) > 1:
-        axes.legend(fontsize=TEXT, frameon=False, loc="lower right")
+        _legend(paper, axes, LEFT + 10)
     return paper.figure
+
+
+def _legend(paper, axes, left: float) -> None:
+    """Names of the colours above the axes, from `left` (mm)."""
+    paper.figure.legend(*axes.get_legend_handles_labels(), fontsize=TEXT, frameon=False, ncols=2, loc="upper left",
+                        bbox_to_anchor=(left / WIDTH_MM - 0.01, 1 - (HEAD + 1.5) / paper.height))  # fmt: skip
 
 
 def tornado_figure(found, *, title: str, subtitle: str, label: str, most: int = 20):
@@ -199,8 +206,7 @@ def tornado_figure(found, *, title: str, subtitle: str, label: str, most: int = 
     axes.set_yticks(range(len(order)), [found.names[k] for k in order])
     _numbers(axes, y=False)
     _name(axes, label)
-    paper.figure.legend(*axes.get_legend_handles_labels(), fontsize=TEXT, frameon=False, ncols=2, loc="upper left",
-                        bbox_to_anchor=(LEFT / WIDTH_MM - 0.01, 1 - (HEAD + 1.5) / paper.height))  # fmt: skip
+    _legend(paper, axes, LEFT)
     return paper.figure
 
 
