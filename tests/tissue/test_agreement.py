@@ -173,3 +173,49 @@ def test_a_daughter_goes_to_every_side_as_often():
     assert sides[middle] == 4000
     for v in (middle - 1, middle + 1, middle - 9, middle + 9):
         assert abs(sides[v] - 1000) <= 4.0 * (4000 * 0.25 * 0.75) ** 0.5
+
+
+def suite(found: np.ndarray, mean: float, variance: float) -> None:
+    """The two statistics of the stochastic test suite of SBML: mean in (-3, 3), variance in (-5, 5)."""
+    n = found.size
+    assert abs(n**0.5 * (found.mean() - mean) / variance**0.5) < 3.0
+    assert abs((n / 2.0) ** 0.5 * (found.var(ddof=1) / variance - 1.0)) < 5.0
+
+
+def test_birth_and_death_pass_the_stochastic_suite():
+    """Five cells that divide and die for a day, 10 000 times: mean and variance of the branching process of these steps (M15)."""
+    frame, birth, death, start, replicas, steps = piece().frame, 0.6, 0.66, 5, 10_000, 48
+    ids, replica = np.arange(start * replicas, dtype=np.uint64), np.repeat(np.arange(replicas), start)
+    free = ids.size
+    for i in range(steps):
+        struck = chances(frame, np.array([[birth], [death]]) * np.ones(ids.size), ids, i, "division")
+        born, kept = struck == 0, struck != 1
+        new = np.arange(free, free + np.count_nonzero(born), dtype=np.uint64)
+        free += new.size
+        ids, replica = np.concatenate([ids[kept], new]), np.concatenate([replica[kept], replica[born]])
+    event = 1.0 - np.exp(-(birth + death) * frame.dt)
+    per_step = 1.0 + event * (birth - death) / (birth + death)  # mean offspring of one cell in a step, and their variance
+    spread = event - (per_step - 1.0) ** 2
+    mean = start * per_step**steps
+    variance = start * spread * per_step ** (steps - 1) * (per_step**steps - 1.0) / (per_step - 1.0)
+    assert mean == pytest.approx(start * np.exp((birth - death) * steps * frame.dt), rel=1e-3)  # and of the equations
+    suite(np.bincount(replica, minlength=replicas).astype(float), mean, variance)
+
+
+def test_arrival_and_death_pass_the_stochastic_suite():
+    """Cells that arrive at a constant rate and die, from none, 10 000 times: Poisson numbers (M15)."""
+    frame, arriving, death, replicas, steps = piece().frame, 30.0, 2.0, 10_000, 48
+    ids, replica = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
+    places, free = np.arange(replicas, dtype=np.uint64), replicas
+    for i in range(steps):
+        gone = chances(frame, np.full((1, ids.size), death), ids, i, "differentiation") == 0
+        number = kernels.poissons(frame.seed, frame.patient, places, np.uint64(i), np.uint64(PURPOSES["recruitment"]),
+                                  np.uint64(0), np.full(replicas, arriving * frame.dt))  # fmt: skip
+        new = np.arange(free, free + number.sum(), dtype=np.uint64)
+        free += new.size
+        ids = np.concatenate([ids[~gone], new])
+        replica = np.concatenate([replica[~gone], np.repeat(np.arange(replicas), number)])
+    kept = np.exp(-death * frame.dt)
+    mean = arriving * frame.dt * (1.0 - kept**steps) / (1.0 - kept)
+    assert mean == pytest.approx(arriving / death * (1.0 - np.exp(-death * steps * frame.dt)), rel=0.03)
+    suite(np.bincount(replica, minlength=replicas).astype(float), mean, mean)
