@@ -20,8 +20,9 @@ from tme_sim.engine.lane_arrays import LANE_SIGNATURE, Lanes, slots
 from tme_sim.engine.linear import FACTOR_SIGNATURE, SOLVE_SIGNATURE, bad_pivot, build_program
 from tme_sim.engine.machine import lane_body, scalar_body
 from tme_sim.engine.signatures import JIT_OPTIONS
-from tme_sim.engine.tape import MULTIPLY, Tape
+from tme_sim.engine.tape import Tape
 from tme_sim.engine.tape_linear import record_factor, record_solve
+from tme_sim.engine.vector_kernels import factor_body, solve_body
 
 
 def _two(a, b):
@@ -108,17 +109,13 @@ def lanes(path: str, module: str) -> Lanes:
     def slopes(tape):
         return flatten((folder / "jac.py").read_text(encoding="utf-8"), "jac", tape)
 
-    def solution(tape):
-        x = record_solve(program, tape)
-        rate = tape.input("rate", 0)
-        return x | {("s", i): tape.record(MULTIPLY, value, rate) for (_, i), value in x.items()}
+    def recorded(what):
+        tape = Tape()
+        return tape, what(tape)
 
-    records = {"start": lambda tape: rates(tape) | slopes(tape), "rate": rates,
-               "factor": lambda tape: record_factor(program, tape), "solve": solution}
-    made = {}
-    for line, (name, what) in enumerate(records.items(), start=1):
-        def record(what=what):
-            tape = Tape()
-            return tape, what(tape)
-        made[name] = _dispatcher(_one, lane_body(record, where), LANE_SIGNATURE, name, path, line, module)
+    bodies = {"start": lane_body(lambda: recorded(lambda tape: rates(tape) | slopes(tape)), where),
+              "rate": lane_body(lambda: recorded(rates), where),
+              "factor": factor_body(program, where), "solve": solve_body(program, where)}
+    made = {name: _dispatcher(_one, body, LANE_SIGNATURE, name, path, line, module)
+            for line, (name, body) in enumerate(bodies.items(), start=1)}
     return Lanes(**made, places=np.array(list(where.values()), dtype=np.int64))

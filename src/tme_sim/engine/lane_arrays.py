@@ -10,21 +10,23 @@ import numpy as np
 from numba import types
 
 LANES = 8
-ELEMENTARY_SLOTS = 64  # work slots for arguments and results of exp, log and power
+STAGES = 8  # of the method (`rodas`)
 
 LANE_SIGNATURE = types.void(types.float64[::1])
 LANE = types.FunctionType(LANE_SIGNATURE)
 # arrays of a lane array, in this order: evaluation point, held inputs, parameters, its rates, Jacobian and shift,
-# factors, system to solve and its solution, the same over h, 1 / h, work of exp, log and power
-ARRAYS = ("y", "u", "th", "dy", "jv", "lu", "b", "s", "rate", "elementary")
-Y, U, TH, DY, JV, LU, B, S, RATE, ELEMENTARY, END = range(len(ARRAYS) + 1)
+# factors, systems of the stages and their solutions, the same over h, 1 / h, number of the stage in the first lane,
+# 1.0 where all pivots are of use
+ARRAYS = ("y", "u", "th", "dy", "jv", "lu", "k", "s", "rate", "stage", "holds")
+Y, U, TH, DY, JV, LU, K, S, RATE, STAGE, HOLDS, END = range(len(ARRAYS) + 1)
 
 
 @dataclass(frozen=True)
 class Lanes:
-    """Functions of one model on lane arrays (see `machine`): each reads and writes the arrays that ARRAYS names.
+    """Functions of one model on lane arrays (`machine`, `vector_kernels`); they read and write the arrays in ARRAYS.
 
-    start: dy and jv from y, u, th. rate: dy. factor: lu from jv and the shift after it. solve: b, and s = b rate.
+    start: dy and jv from y, u, th. rate: dy. factor: lu and holds from jv and the shift after it. solve: row `stage`
+    of k in place, and the same row of s = k rate.
     """
 
     start: object
@@ -36,7 +38,7 @@ class Lanes:
 
 def slots(n, m, n_th, nnz, n_lu):
     """Return {array: first slot} of a lane array for n states, m held inputs and so on; "" is the number of slots."""
-    sizes = (n, m, n_th, n, nnz + 1, n_lu, n, n, 1, ELEMENTARY_SLOTS)
+    sizes = (n, m, n_th, n, nnz + 1, n_lu, STAGES * n, STAGES * n, 1, 1, 1)
     ends = np.cumsum([0, *sizes])
     return {name: int(end) for name, end in zip((*ARRAYS, ""), ends, strict=True)}
 

@@ -10,10 +10,10 @@ from numba import njit, types
 
 from tme_sim.engine import codes as c
 from tme_sim.engine import queue as q
-from tme_sim.engine.lane_arrays import DY, JV, LANE, LANES, LU, RATE, TH, B, S, U, Y
-from tme_sim.engine.linear import PROGRAM, pivot_holds
-from tme_sim.engine.pieces import begin, copy, first_step, scaled_error
-from tme_sim.engine.rodas import GAMMA, OPTIONS, STAGES, add_to, approach, approach_last, combine, hold
+from tme_sim.engine.lane_arrays import DY, HOLDS, JV, LANE, LANES, LU, RATE, STAGE, STAGES, TH, K, S, U, Y
+from tme_sim.engine.linear import PROGRAM
+from tme_sim.engine.pieces import begin, copy, first_size
+from tme_sim.engine.rodas import GAMMA, OPTIONS, add_to, approach, approach_last, combine, hold
 from tme_sim.engine.signatures import DECIDE, GUARDS
 from tme_sim.engine.steps import (
     at_tick,
@@ -27,6 +27,7 @@ from tme_sim.engine.steps import (
     size_next,
     size_step,
 )
+from tme_sim.engine.vector_kernels import multiply_lanes, sizes, take_lanes
 
 VECTOR = types.float64[::1]
 MATRIX = types.float64[:, ::1]
@@ -60,63 +61,17 @@ def spread(values, lanes):
             lanes[i * LANES + lane] = values[i]
 
 
-@njit(types.void(VECTOR, VECTOR), **OPTIONS)
-def largest(x, out):
-    """Write the largest of each lane of x, which is used up, into out (LANES)."""
-    n = x.size // LANES
-    while n > 1:
-        half = (n + 1) // 2
-        for i in range((n - half) * LANES):
-            other = x[half * LANES + i]
-            x[i] = other if other > x[i] else x[i]
-        n = half
-    for lane in range(LANES):
-        out[lane] = x[lane]
-
-
-@njit(types.void(VECTOR, VECTOR, VECTOR, VECTOR, REAL, VECTOR), **OPTIONS)
-def scaled_errors(error, y, y_new, atol, rtol, out):
-    """Write the scaled error of every state into out, infinity for NaN; all arrays (n LANES)."""
-    for i in range(y.size):
-        e = scaled_error(error[i], y[i], y_new[i], atol[i], rtol)
-        out[i] = e if e == e else np.inf
-
-
-@njit(types.void(VECTOR, VECTOR, VECTOR), **OPTIONS)
-def compare(x, bound, out):
-    """Write 1 into out where x lies above its bound, else 0; all arrays (n LANES)."""
-    for i in range(x.size):
-        out[i] = 1.0 if x[i] > bound[i] else 0.0
-
-
-@njit(types.void(PROGRAM, VECTOR, INTS, types.boolean[::1]), **OPTIONS)
-def pivots_hold(program, w, places, out):
-    """Write whether all pivots of a lane are of use into out (LANES), as `linear.bad_pivot` does."""
-    n = np.int64(program[0])
-    diag = np.int64(program[6])
-    own = np.int64(program[16])
-    shift = (places[JV] + np.int64(program[1])) * LANES
-    for lane in range(LANES):
-        out[lane] = True
-    for i in range(n):
-        entry = (places[JV] + np.int64(program[own + i])) * LANES
-        pivot = (places[LU] + np.int64(program[diag + i])) * LANES
-        for lane in range(LANES):
-            if not pivot_holds(-w[entry + lane] + w[shift + lane], w[pivot + lane]):
-                out[lane] = False
-
-
 @njit(types.void(LANE, LANE, VECTOR, INTS, VECTOR, VECTOR, MATRIX, MATRIX, VECTOR), **OPTIONS)
 def lane_stages(rate, solve, w, places, y, lower, k, s, y_new):
-    """Compute the stages k (8, n LANES) and y_new as `rodas.stages` does; dy in w holds the rates at y."""
+    """Compute the stages k (8, n LANES) and y_new as `rodas.stages` does; dy in w holds the rates at y, k and s lie
+    in w.
+    """
     n = y.size
     point = w[places[Y] * LANES : places[Y] * LANES + n]
     rates = w[places[DY] * LANES : places[DY] * LANES + n]
-    b = w[places[B] * LANES : places[B] * LANES + n]
-    scaled = w[places[S] * LANES : places[S] * LANES + n]
     for stage in range(STAGES):
         if stage == 0:
-            copy(rates, b)
+            copy(rates, k[stage])
         else:
             if stage < 5:
                 approach(stage, y, k, lower, point)
@@ -127,10 +82,9 @@ def lane_stages(rate, solve, w, places, y, lower, k, s, y_new):
                     add_to(y_new, k[stage - 1])
                 hold(y_new, lower, point)
             rate(w)
-            combine(stage, s, rates, b)
+            combine(stage, s, rates, k[stage])
+        w[places[STAGE] * LANES] = stage
         solve(w)
-        copy(b, k[stage])
-        copy(scaled, s[stage])
     add_to(y_new, k[7])
 
 
@@ -218,22 +172,23 @@ def run_lanes(
     spread(limits[c.UPPER], upper)
     for i in range(size):
         floor[i] = lower[i] - atol[i]
-    state, y_new, f0, out = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
-    k = np.zeros((STAGES, size))
-    s = np.zeros((STAGES, size))
-    norm, above, below = np.empty(LANES), np.empty(LANES), np.empty(LANES)
-    factored = np.empty(LANES, dtype=np.bool_)
+    state, y_new, f0, second = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
+    k = w[places[K] * LANES : places[K] * LANES + STAGES * size].reshape((STAGES, size))
+    s = w[places[S] * LANES : places[S] * LANES + STAGES * size].reshape((STAGES, size))
+    found, taken = np.empty(3 * LANES), np.empty(LANES)
     who = np.empty(LANES, dtype=np.int64)  # the patient of each lane
     for lane in range(LANES):
         who[lane] = -1
     fresh = np.zeros(LANES, dtype=np.bool_)  # whether a lane begins a step (or tries one again)
     one_k, one_d = np.empty((STAGES, n)), np.empty((3, n))
     one_y, one_f, one_error = np.empty(n), np.empty(n), np.empty(n)
-    one_jv = np.empty(np.int64(program[1]))
+    one_second = np.empty(n)
     work = np.empty((4, max(n + m, guard_table.shape[0])))
     no_t, no_y, no_u = np.empty((0, c.REC_COLUMNS)), np.empty((0, c.REC_ROWS, n)), np.empty((0, m))
     point = w[places[Y] * LANES : places[Y] * LANES + size]
     rates = w[places[DY] * LANES : places[DY] * LANES + size]
+    slopes = w[places[JV] * LANES : places[LU] * LANES]
+    holds = w[places[HOLDS] * LANES : (places[HOLDS] + 1) * LANES]
     shift = (places[JV] + np.int64(program[1])) * LANES
     waiting = first
     while True:
@@ -274,6 +229,11 @@ def run_lanes(
         hold(state, lower, point)
         start(w)
         copy(rates, f0)
+        if control[c.H_FIRST] <= 0.0:
+            for lane in range(LANES):
+                if who[lane] >= 0 and fresh[lane] and carry_i[who[lane], c.RESTART] != 0:
+                    multiply_lanes(program, slopes, f0, second)
+                    break
         for lane in range(LANES):
             p = who[lane]
             if p < 0:
@@ -285,29 +245,24 @@ def run_lanes(
                     carry_f[p, c.H_NEXT] = control[c.H_FIRST]
                     if control[c.H_FIRST] <= 0.0:
                         get_lane(state, 0, lane, one_y)
-                        get_lane(w, places[DY], lane, one_f)
-                        get_lane(w, places[JV], lane, one_jv)
-                        h = first_step(program, one_jv, one_y, one_f, limits[c.ATOL], rtol, one_error)
-                        carry_f[p, c.H_NEXT] = h
+                        get_lane(f0, 0, lane, one_f)
+                        get_lane(second, 0, lane, one_second)
+                        carry_f[p, c.H_NEXT] = first_size(one_y, one_f, one_second, limits[c.ATOL], rtol)
                     carry_i[p, c.RESTART] = 0
                     carry_i[p, c.FIRST_STEP] = 1
                 size_step(control, carry_i[p], carry_f[p])
             w[shift + lane] = 1.0 / (GAMMA * carry_f[p, c.H])
             w[places[RATE] * LANES + lane] = 1.0 / carry_f[p, c.H]
         factor(w)
-        pivots_hold(program, w, places, factored)
         lane_stages(rate, solve, w, places, state, lower, k, s, y_new)
-        scaled_errors(k[7], state, y_new, atol, rtol, out)
-        largest(out, norm)
-        compare(floor, y_new, out)
-        largest(out, below)
-        compare(y_new, upper, out)
-        largest(out, above)
+        sizes(k[7], state, y_new, atol, floor, upper, rtol, found)
         for lane in range(LANES):
+            taken[lane] = 0.0
             p = who[lane]
             if p < 0:
                 continue
-            verdict = judge(factored[lane], norm[lane], below[lane] > 0.0, control, budget, carry_i[p], carry_f[p])
+            factored, below, above = holds[lane] > 0.0, found[LANES + lane] > 0.0, found[2 * LANES + lane] > 0.0
+            verdict = judge(factored, found[lane], below, control, budget, carry_i[p], carry_f[p])
             fresh[lane] = verdict != c.RETRY
             if verdict == c.RETRY:
                 continue
@@ -316,14 +271,14 @@ def run_lanes(
                 lift(one_y, limits, carry_i[p], ledger[p])
                 put_lane(y_new, 0, lane, one_y)
                 verdict = c.ACCEPT
-            if verdict == c.ACCEPT and above[lane] > 0.0:
+            if verdict == c.ACCEPT and above:
                 verdict = c.OUT_OF_RANGE
             if verdict != c.ACCEPT:
                 get_lane(f0, 0, lane, one_f)
                 get_lane(k[7], 0, lane, one_error)
                 get_lane(state, 0, lane, y[p])
                 get_lane(y_new, 0, lane, one_y)
-                fail(verdict, factored[lane], one_error, one_f, y[p], one_y, limits, rtol, carry_i[p], carry_f[p])
+                fail(verdict, factored, one_error, one_f, y[p], one_y, limits, rtol, carry_i[p], carry_f[p])
                 who[lane] = -1
                 continue
             size_next(carry_i[p], carry_f[p])
@@ -342,10 +297,10 @@ def run_lanes(
                 if code != c.OK:
                     who[lane] = -1
             else:
-                get_lane(y_new, 0, lane, one_y)
-                put_lane(state, 0, lane, one_y)
+                taken[lane] = 1.0
                 landing = carry_i[p, c.LAST] != 0
                 s_new = carry_f[p, c.END] if landing else carry_f[p, c.S] + carry_f[p, c.H]
                 move_on(s_new, landing, carry_i[p], carry_f[p])
                 if landing:
-                    get_lane(state, 0, lane, y[p])
+                    get_lane(y_new, 0, lane, y[p])
+        take_lanes(taken, y_new, state)

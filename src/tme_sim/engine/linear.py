@@ -18,6 +18,8 @@ Layout of the program (one uint32 array, so that the kernels need no signed inde
     fwd_*, bwd_*      forward and backward substitution: row, end, place in lu, column
     own      n        number k of the Jacobian nonzero on the diagonal of row i
     row, col nnz      where Jacobian nonzero k stands
+Places in lu: the multipliers in the order of the forward substitution, then for each row of the backward one its pivot
+and the entries right of it.
 Source: Markowitz, doi 10.1287/mnsc.3.3.255; Duff, Erisman and Reid, "Direct Methods for Sparse Matrices".
 """
 
@@ -103,9 +105,12 @@ def build_program(rows, cols, n):
             row_sets[i].update(upper)
             pairs.append((k, upper))
         pairs_of_row.append(pairs)
-    place = {}
-    for i in order.tolist():
-        for j in sorted(row_sets[i], key=lambda c: rank[c]):
+    place = {}  # in the order in which `solve` reads them, so that memory is read from front to back
+    for i, pairs in zip(order.tolist(), pairs_of_row, strict=True):
+        for k, _ in pairs:
+            place[i, k] = len(place)
+    for i in order.tolist()[::-1]:
+        for j in sorted((j for j in row_sets[i] if rank[j] >= rank[i]), key=lambda c: rank[c]):
             place[i, j] = len(place)
     row_end, pair_l, pair_d, op_end, op_dst = [], [], [], [], []
     fwd_row, fwd_end, fwd_lu, fwd_col = [], [], [], []

@@ -5,109 +5,26 @@ compile ten times faster than from source. The operations go to LLVM one by one,
 rounded once per operation, in scalar code as in vectors (on `lane_arrays`), so both give the same bits.
 """
 
-import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from tme_sim.engine import tape as t
 from tme_sim.engine.elementary import exp, log, power
-from tme_sim.engine.lane_arrays import ELEMENTARY_SLOTS, LANES
+from tme_sim.engine.lane_arrays import LANES
+from tme_sim.engine.vector_elementary import vector_function
 
 VECTOR = types.float64[::1]
-INT = types.int64
 REAL = types.float64
 NUMBER = ir.DoubleType()
 NUMBERS = ir.VectorType(NUMBER, LANES)
 WHOLE = ir.IntType(64)
-INLINE = {"error_model": "numpy", "forceinline": True}
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 PART = 200  # operations of one LLVM function; fewer make code that runs no slower but compiles no faster
-
-# the same source as the scalar functions, put into the loops below so that these become vector code
-exp_here = njit("float64(float64)", **INLINE)(exp.py_func)
-log_here = njit("float64(float64)", **INLINE)(log.py_func)
-power_here = njit("float64(float64, float64)", **INLINE)(power.py_func)
-
-
-@njit(types.void(VECTOR, INT, INT), **OPTIONS)
-def exp_lanes(w, first, count):
-    """Replace `count` slots of w, from place `first` on, by their exponentials.
-
-    Slots that are 0 in all lanes (terms of drugs that are not given) are not computed: exp(0) = 1. The others move
-    together, are computed side by side and go back.
-    """
-    where = np.empty(ELEMENTARY_SLOTS, dtype=np.int64)
-    left = 0
-    for i in range(count):
-        x = first + i * LANES
-        zeros = 0
-        for lane in range(LANES):
-            zeros += 1 if w[x + lane] == 0.0 else 0
-        if zeros == LANES:
-            for lane in range(LANES):
-                w[x + lane] = 1.0
-        else:
-            where[left] = x
-            left += 1
-    x = np.empty(ELEMENTARY_SLOTS * LANES)
-    for i in range(left):
-        for lane in range(LANES):
-            x[i * LANES + lane] = w[where[i] + lane]
-    for i in range(left * LANES):
-        x[i] = exp_here(x[i])
-    for i in range(left):
-        for lane in range(LANES):
-            w[where[i] + lane] = x[i * LANES + lane]
-
-
-@njit(types.void(VECTOR, INT, INT), **OPTIONS)
-def log_lanes(w, first, count):
-    """Replace `count` slots of w, from place `first` on, by their logarithms."""
-    for i in range(first, first + count * LANES):
-        w[i] = log_here(w[i])
-
-
-@njit(types.void(VECTOR, INT, INT), **OPTIONS)
-def power_lanes(w, first, count):
-    """Replace `count` slots of w, from place `first` on, by their powers; the exponents are the `count` slots after.
-
-    Slots that are 0 in all lanes with positive exponents stay 0 (drugs that are not given).
-    """
-    where = np.empty(ELEMENTARY_SLOTS, dtype=np.int64)
-    left = 0
-    for i in range(count):
-        x = first + i * LANES
-        zeros = 0
-        for lane in range(LANES):
-            zeros += 1 if w[x + lane] == 0.0 and w[x + count * LANES + lane] > 0.0 else 0
-        if zeros == LANES:
-            for lane in range(LANES):
-                w[x + lane] = 0.0
-        else:
-            where[left] = x
-            left += 1
-    x = np.empty(ELEMENTARY_SLOTS * LANES)
-    y = np.empty(ELEMENTARY_SLOTS * LANES)
-    for i in range(left):
-        for lane in range(LANES):
-            x[i * LANES + lane] = w[where[i] + lane]
-            y[i * LANES + lane] = w[where[i] + count * LANES + lane]
-    for i in range(left * LANES):
-        x[i] = power_here(x[i], y[i])
-    for i in range(left):
-        for lane in range(LANES):
-            w[where[i] + lane] = x[i * LANES + lane]
-
 
 # plain functions around the compiled ones: what the emitter can compile calls to
 SCALAR_CALLS = {t.EXP: lambda x: exp(x), t.LOG: lambda x: log(x), t.POWER: lambda x, y: power(x, y)}
-LANE_CALLS = {
-    t.EXP: lambda w, first, count: exp_lanes(w, first, count),
-    t.LOG: lambda w, first, count: log_lanes(w, first, count),
-    t.POWER: lambda w, first, count: power_lanes(w, first, count),
-}
+VECTOR_NAMES = {t.EXP: "exp", t.LOG: "log", t.POWER: "power"}
 
 
 class Emitter:
@@ -314,7 +231,7 @@ def scalar_body(record, arrays):
 def lane_body(record, slots):
     """Return a numba intrinsic (w) that carries out what record() returns, (tape, outputs), on a lane array.
 
-    slots: {array: first slot}, with ELEMENTARY_SLOTS slots at "elementary".
+    slots: {array: first slot}.
     """
 
     def emit(context, builder, signature, values):
@@ -327,21 +244,12 @@ def lane_body(record, slots):
             return emitter.builder.bitcast(emitter.builder.gep(emitter.data, [place]), NUMBERS.as_pointer())
 
         def elementary(emitter, unit):
-            operation, *arguments = tape.kinds[unit[0]]
-            for i, value in enumerate(unit):
-                for j, argument in enumerate(tape.kinds[value][1:]):
-                    emitter.store(argument, "elementary", i + j * len(unit))
-            where = [ir.Constant(WHOLE, slots["elementary"] * LANES), ir.Constant(WHOLE, len(unit))]
-            kind = types.void(VECTOR, INT, INT)
-            emitter.call(LANE_CALLS[operation], kind, [emitter.arrays[0], *where])
-            for i, value in enumerate(unit):
-                emitter.finish(value, emitter.load("elementary", i))
+            for value in unit:
+                operation, *arguments = tape.kinds[value]
+                function = vector_function(builder.module, VECTOR_NAMES[operation], len(arguments))
+                emitter.finish(value, emitter.builder.call(function, [emitter.read(a) for a in arguments]))
 
-        units = []
-        for group in tape.groups(outputs.values()):
-            operation, *arguments = tape.kinds[group[0]]
-            most = ELEMENTARY_SLOTS // len(arguments) if operation in t.ELEMENTARY else len(group)
-            units += [group[i : i + most] for i in range(0, len(group), most)]
+        units = tape.groups(outputs.values())
         Emitter(context, builder, tape, outputs, NUMBERS, values, address).write(units, elementary)
         return context.get_dummy_value()
 

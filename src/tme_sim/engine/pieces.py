@@ -159,14 +159,10 @@ def worst_state(error, y, y_new, atol, rtol):
     return worst
 
 
-@njit(REAL(PROGRAM, VECTOR, VECTOR, VECTOR, VECTOR, REAL, VECTOR), **OPTIONS)
-def first_step(program, jv, y, f0, atol, rtol, second):
-    """Return a first step (days) from the size of the rates f0 and of the second derivative J f0.
-
-    jv: nonzeros of J; second: work array (n).
-    """
+@njit(REAL(VECTOR, VECTOR, VECTOR, VECTOR, REAL), **OPTIONS)
+def first_size(y, f0, second, atol, rtol):
+    """Return a first step (days) from the rates f0 and the second derivative at y."""
     n = y.size
-    multiply(program, jv, f0, second)
     d0 = 0.0
     d1 = 0.0
     d2 = 0.0
@@ -187,6 +183,16 @@ def first_step(program, jv, y, f0, atol, rtol, second):
     h1 = exp(0.2 * log(0.01 / top)) if top > 1e-15 else (1e-3 if h0 * 1e-3 < 1e-6 else h0 * 1e-3)
     h = 100.0 * h0 if 100.0 * h0 < h1 else h1
     return h if h > 0.0 else h0
+
+
+@njit(REAL(PROGRAM, VECTOR, VECTOR, VECTOR, VECTOR, REAL, VECTOR), **OPTIONS)
+def first_step(program, jv, y, f0, atol, rtol, second):
+    """Return a first step (days) from the size of the rates f0 and of the second derivative J f0.
+
+    jv: nonzeros of J; second: work array (n).
+    """
+    multiply(program, jv, f0, second)
+    return first_size(y, f0, second, atol, rtol)
 
 
 @njit(INT(DECIDE, VECTOR, VECTOR, VECTOR, VECTOR, TABLE, INTS, TABLE, MATRIX, INT, INT, INT, INTS, VECTOR), **OPTIONS)
