@@ -128,7 +128,7 @@ MECHANISM = Mechanism(
                   ""),
         Parameter("Bmax_trap", 0.6, "1", "no source found; tissue free VEGF stays at 7-233 pM in a model "
                   "(DOI 10.1186/1752-0509-5-193)", "assumed", 0.3, 0.9,
-                  "largest share of tissue VEGF an antibody hides from receptors"),
+                  "largest share of tissue VEGF an antibody hides from receptors", maximum=1.0),
         Parameter("k_complex", 0.075, "1/day",
                   "derived: bevacizumab CL/V1 = 0.216/2.88 (DOI 10.1007/s00280-016-3079-6)",
                   "high", 0.04, 0.15, "clearance of the antibody-VEGF complex"),
