@@ -295,7 +295,8 @@ def compile_model(network: Network, n_lesions: int = 1, announce=None) -> Compil
     except Exception:  # a damaged cache entry is rebuilt once, whatever is wrong with it
         shutil.rmtree(folder, ignore_errors=True)
     if announce:
-        announce("writing and compiling the model (once per structure, about ten seconds)")
+        seconds = round(10 + 3 * (n_lesions - 1), -1)  # of a quiet core
+        announce(f"writing and compiling the model (once per structure, about {seconds} seconds)")
     with _engine_beside():
         _write(network, n_lesions, folder)
         return _load(network, digest, folder)

@@ -17,12 +17,14 @@ from numba import njit
 
 from tme_sim.compiler.flatten import flatten
 from tme_sim.engine.lane_arrays import LANE_SIGNATURE, Lanes, slots
-from tme_sim.engine.linear import FACTOR_SIGNATURE, SOLVE_SIGNATURE, bad_pivot, build_program
+from tme_sim.engine.linear import FACTOR_SIGNATURE, SOLVE_SIGNATURE, bad_pivot, build_program, factor, solve
 from tme_sim.engine.machine import lane_body, scalar_body
 from tme_sim.engine.signatures import JIT_OPTIONS
 from tme_sim.engine.tape import Tape
 from tme_sim.engine.tape_linear import record_factor, record_solve
 from tme_sim.engine.vector_kernels import factor_body, solve_body
+
+LONGEST = 6000  # operations of an elimination that is written out
 
 
 def _two(a, b):
@@ -82,16 +84,22 @@ def _program(folder: Path) -> tuple[np.ndarray, dict]:
 
 
 def elimination(path: str, module: str):
-    """(factor, solve) written out for the Jacobian pattern of the model in the folder of `path`."""
+    """(factor, solve) for the Jacobian pattern of the model in the folder of `path`: written out where that is short.
+
+    Written out for twelve lesions it takes half a minute to compile and saves 20 microseconds a step of a single run;
+    there the operations are looked up.
+    """
+    if int(_program(Path(path).parent)[0][4]) > LONGEST:
+        return factor, solve
 
     def record(what):
         tape = Tape()
         return tape, what(_program(Path(path).parent)[0], tape)
 
-    factor_body = scalar_body(partial(record, record_factor), ("jv", "lu"))
-    solve_body = scalar_body(partial(record, record_solve), ("lu", "b"))
-    factor = _dispatcher(_factor, factor_body, FACTOR_SIGNATURE, "factor", path, 1, module)
-    return factor, _dispatcher(_solve, solve_body, SOLVE_SIGNATURE, "solve", path, 2, module)
+    bodies = scalar_body(partial(record, record_factor), ("jv", "lu")), scalar_body(partial(record, record_solve),
+                                                                                  ("lu", "b"))
+    return (_dispatcher(_factor, bodies[0], FACTOR_SIGNATURE, "factor", path, 1, module),
+            _dispatcher(_solve, bodies[1], SOLVE_SIGNATURE, "solve", path, 2, module))
 
 
 def lanes(path: str, module: str) -> Lanes:
