@@ -28,6 +28,7 @@ def main(arguments=None) -> int:
         parser.error("--runs must be 1 or more")
     begin = time.perf_counter()
     results = {"machine": machine(), "quick": options.quick, "sections": {}}
+    folder = options.out or (None if options.quick else RESULTS)
     for name in options.only or SECTIONS:
         print(f"== {name}", flush=True)
         section = measure(name, options)
@@ -36,11 +37,10 @@ def main(arguments=None) -> int:
             print(f"   left out: {what}: {why}")
         for line in section["lines"]:
             print(f"   {line}", flush=True)
-    folder = options.out or (None if options.quick else RESULTS)
-    if folder:
-        from benchmarks.report import write
+        if folder:  # after each section, so that one that is broken off costs no finished one
+            from benchmarks.report import write
 
-        print("wrote " + ", ".join(str(p) for p in write(results, folder)))
+            print("wrote " + ", ".join(str(p) for p in write(results, folder)), flush=True)
     print(f"{time.perf_counter() - begin:.0f} s")
     missed = [g for s in results["sections"].values() for g in s["goals"] if g["verdict"] == "NOT MET"]
     return 1 if options.strict and missed else 0
