@@ -22,6 +22,15 @@ class Unfinished(Exception):
     """Our integrator gave a draw up, and says why."""
 
 
+def absolute(model, source, rtol):
+    """Absolute tolerances (n) for a comparison of runs.
+
+    Where treatment kills the last cells, the rate at which the rest dies is a difference of numbers next to 1, with six
+    digits left. No step meets a tolerance below these digits, so what the comparison cannot see is let go.
+    """
+    return np.maximum(model.tolerances(rtol) * 1e-3, 0.01 * POINTWISE * FLOOR * source.y0)
+
+
 def ours(model, source, ticks, rtol=1e-11):
     """States (ticks, n) of our integrator; ticks are minutes since day 0."""
     jumps, queue = engine.Jumps(), queue_module.new_queue(len(source.jumps) + 1)
@@ -30,10 +39,7 @@ def ours(model, source, ticks, rtol=1e-11):
     functions = model.functions
     y0 = source.y0
     state = engine.new_state(y0, source.u0, queue, start_tick=source.start)
-    # Where treatment kills the last cells, the rate at which the rest dies is a difference of numbers next to 1, with
-    # six digits left. No step then meets a tolerance below these digits, so what the comparison cannot see is let go.
-    unseen = 0.01 * POINTWISE * FLOOR * y0
-    options = engine.Options(rtol=rtol, atol=np.maximum(model.tolerances(rtol) * 1e-3, unseen), max_steps=100_000)
+    options = engine.Options(rtol=rtol, atol=absolute(model, source, rtol), max_steps=100_000)
     out = np.full((len(ticks), y0.size), np.nan)
     code = engine.advance(functions, state, source.th, int(ticks[-1]), options, jumps, out_ticks=ticks, out_y=out)
     if code != 0:
@@ -57,13 +63,15 @@ class Theirs:
         # one tolerance per state: with a single one, libRoadRunner lowers it to the smallest state, and then fails when
         # a depot has decayed to 1e-320
         solver.setValue("absolute_tolerance", 1e-16)
-        for name, scale in zip(self.names, model.tolerances(1.0) * 1e3, strict=True):
-            solver.setIndividualTolerance(name.strip("[]"), 1e-20 * scale)
+        self.scales = model.tolerances(1.0) * 1e3
         solver.setValue("maximum_num_steps", 20_000)
 
     def run(self, source, ticks, values=None, rtol=1e-12):
         """States (ticks, n); raises RuntimeError where libRoadRunner fails."""
-        self.runner.getIntegrator().setValue("relative_tolerance", rtol)
+        solver = self.runner.getIntegrator()
+        solver.setValue("relative_tolerance", rtol)
+        for name, least in zip(self.names, np.maximum(1e-20 * self.scales, 0.01 * POINTWISE * FLOOR * source.y0), strict=True):
+            solver.setIndividualTolerance(name.strip("[]"), least)
         self.runner.reset()
         concentrations = {name.strip("[]") for name in self.names if name.startswith("[")}
         for name, value in (values or {}).items():
@@ -160,7 +168,7 @@ def radau(model, source, ticks, rtol=1e-11):
             u = z[n:].copy()
             solution = solve_ivp(
                 lambda t, y, u=u: plain.rhs(np.maximum(y, 0.0), u, source.th), (now / TICKS_PER_DAY, end / TICKS_PER_DAY), z[:n],
-                method="Radau", jac=lambda t, y, u=u: jacobian(y, u), rtol=rtol, atol=model.tolerances(rtol) * 1e-3,
+                method="Radau", jac=lambda t, y, u=u: jacobian(y, u), rtol=rtol, atol=absolute(model, source, rtol),
                 t_eval=[*(t / TICKS_PER_DAY for t in wanted if t < end), end / TICKS_PER_DAY],
             )  # fmt: skip
             assert solution.success, solution.message
