@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from tests.explore.serving import ask, cookie, serving
+from tests.promises.processes import hear_ctrl_c
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +154,10 @@ def test_the_command_prints_its_address_and_stops_with_its_terminal(tmp_path):
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "tme_sim", "explore", str(root / "configs/untreated.toml"), "--no-browser"]
     environment = os.environ | {"PYTHONPATH": str(root / "src")}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True, preexec_fn=hear_ctrl_c
+    ) as run:
         address = run.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:")
         assert "?token=" in address

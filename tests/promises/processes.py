@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,3 +22,8 @@ def python(*arguments: str, timeout: float = 280.0, cwd: Path = ROOT, **changes:
     return subprocess.run(
         [sys.executable, *arguments], capture_output=True, text=True, env=environment(**changes), cwd=cwd, timeout=timeout
     )
+
+
+def hear_ctrl_c() -> None:
+    """For `preexec_fn`: Ctrl-C reaches the process, though a shell that runs the tests behind & lets it be ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

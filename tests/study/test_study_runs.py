@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from study_toys import HEAD, MDSC, ROOT, START, same, study
 
+from tests.promises.processes import hear_ctrl_c
 from tme_sim.cli import cli
 from tme_sim.diagnostics import InputError
 from tme_sim.study import Interrupted, open_store, run_study, run_table
@@ -299,9 +300,8 @@ def _workers_of(session: str) -> list[int]:
 def _swept(path: Path, out: Path, mark: str) -> subprocess.Popen:
     environment = os.environ | {"TME_SIM_TEST_MARK": mark, "PYTHONPATH": str(ROOT / "src")}
     command = [sys.executable, "-m", "tme_sim", "sweep", str(path), "--out", str(out), "--jobs", "2"]
-    heard = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)  # noqa: E731 - though the tests run behind &
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True,
-                            preexec_fn=heard)  # fmt: skip
+                            preexec_fn=hear_ctrl_c)  # fmt: skip
 
 
 def _wait_for_rows(out: Path, process: subprocess.Popen, count: int) -> None:

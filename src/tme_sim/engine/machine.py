@@ -14,6 +14,7 @@ from tme_sim.engine import tape as t
 from tme_sim.engine.elementary import exp, log, power
 from tme_sim.engine.lane_arrays import LANES
 from tme_sim.engine.vector_elementary import vector_function
+from tme_sim.engine.vector_kernels import array_data, of_lanes
 
 VECTOR = types.float64[::1]
 REAL = types.float64
@@ -183,10 +184,6 @@ def _slots(tape, parts, kept):
     return slots, size
 
 
-def _data(context, builder, kind, value):
-    return context.make_array(kind)(context, builder, value).data
-
-
 def scalar_body(record, arrays):
     """Return a numba intrinsic of two or four arrays (names) that carries out what record() returns: (tape, outputs).
 
@@ -198,7 +195,7 @@ def scalar_body(record, arrays):
 
         def address(emitter, array, index):
             if emitter.data is None:
-                emitter.data = {a: _data(context, emitter.builder, k, v)
+                emitter.data = {a: array_data(context, emitter.builder, k, v)
                                 for a, k, v in zip(arrays, signature.args, emitter.arrays, strict=True)}
             return emitter.builder.gep(emitter.data[array], [ir.Constant(WHOLE, index)])
 
@@ -239,7 +236,7 @@ def lane_body(record, slots):
 
         def address(emitter, array, index):
             if emitter.data is None:
-                emitter.data = _data(context, emitter.builder, VECTOR, emitter.arrays[0])
+                emitter.data = array_data(context, emitter.builder, VECTOR, emitter.arrays[0])
             place = ir.Constant(WHOLE, (slots[array] + index) * LANES)
             return emitter.builder.bitcast(emitter.builder.gep(emitter.data, [place]), NUMBERS.as_pointer())
 
@@ -253,8 +250,4 @@ def lane_body(record, slots):
         Emitter(context, builder, tape, outputs, NUMBERS, values, address).write(units, elementary)
         return context.get_dummy_value()
 
-    @intrinsic
-    def body(typing_context, w):
-        return types.void(w), emit
-
-    return body
+    return of_lanes(emit)

@@ -98,7 +98,8 @@ def _absolute(b, x):
     return b.call(get_or_insert_function(b.module, ir.FunctionType(NUMBERS, [NUMBERS]), name), [x])
 
 
-def _data(context, b, kind, value):
+def array_data(context, b, kind, value):
+    """Where the numbers of an array (a numba value of that kind) lie."""
     return context.make_array(kind)(context, b, value).data
 
 
@@ -110,10 +111,11 @@ def factor_body(program, where):
     """
 
     def emit(context, b, signature, values):
+        """Write the instructions of the body."""
         n, nnz, n_lu = (int(x) for x in program[:3])
         diag, place, row_end, order, pairs, ops, _, _, _, _, own, *_ = _sections(program)
         triples = pairs[: 3 * int(program[3])].reshape(-1, 3)
-        data = _data(context, b, VECTOR, values[0])
+        data = array_data(context, b, VECTOR, values[0])
         jv, lu, holds = (Slots(b, data, where[name]) for name in ("jv", "lu", "holds"))
         shift = jv.load(whole(nnz * LINE))
         places = table(b, place[:nnz] * LINE, "place")
@@ -137,7 +139,10 @@ def factor_body(program, where):
             return []
 
         def eliminate(r, state):
+            """One row: all its pairs, then the inverse of its pivot."""
+
             def use(p, operation):
+                """One pair: a multiplier, and what it takes from the row."""
                 p3 = b.mul(p, whole(3))
                 left, pivot = pair(p3), pair(b.add(p3, whole(1)))
                 stop = pair(b.add(p3, whole(2)))
@@ -174,7 +179,7 @@ def factor_body(program, where):
         holds.store(good, whole(0))
         return context.get_dummy_value()
 
-    return _of_lanes(emit)
+    return of_lanes(emit)
 
 
 def solve_body(program, where):
@@ -183,10 +188,11 @@ def solve_body(program, where):
     """
 
     def emit(context, b, signature, values):
+        """Write the instructions of the body."""
         n, n_rows = int(program[0]), int(program[5])
         *_, fwd, fwd_ops, bwd, bwd_ops, _, _, _, _ = _sections(program)
         forward, backward = fwd[: 2 * n_rows].reshape(-1, 2), bwd[: 2 * n].reshape(-1, 2)
-        data = _data(context, b, VECTOR, values[0])
+        data = array_data(context, b, VECTOR, values[0])
         lu = Slots(b, data, where["lu"])
         stage = b.fptosi(b.load(b.gep(data, [whole(where["stage"] * LANES)])), WHOLE)
         row = b.mul(stage, whole(n * LANES))
@@ -228,10 +234,12 @@ def solve_body(program, where):
         repeat(b, whole(0), whole(n), [whole(0)], up)
         return context.get_dummy_value()
 
-    return _of_lanes(emit)
+    return of_lanes(emit)
 
 
-def _of_lanes(emit):
+def of_lanes(emit):
+    """A numba intrinsic of one lane array (w) that writes what `emit` does."""
+
     @intrinsic
     def body(typing_context, w):
         return types.void(w), emit
@@ -242,6 +250,7 @@ def _of_lanes(emit):
 @intrinsic
 def _sizes(typing_context, error, y, y_new, atol, floor, upper, rtol, out):
     def emit(context, b, signature, values):
+        """Write the instructions of the body."""
         arrays = [context.make_array(kind)(context, b, value)
                   for kind, value in zip(signature.args, values, strict=True) if kind == VECTOR]
         error, y, y_new, atol, floor, upper, out = (Slots(b, array.data) for array in arrays)
@@ -250,6 +259,7 @@ def _sizes(typing_context, error, y, y_new, atol, floor, upper, rtol, out):
             rtol = b.insert_element(rtol, values[6], ir.Constant(PLACE, lane))
 
         def look(i, state):
+            """One state: the largest error so far, and whether a bound was left."""
             at = line(b, i)
             new = y_new.load(at)
             before, after = _absolute(b, y.load(at)), _absolute(b, new)
@@ -280,7 +290,9 @@ def sizes(error, y, y_new, atol, floor, upper, rtol, out):
 @intrinsic
 def _multiply(typing_context, program, jv, x, out):
     def emit(context, b, signature, values):
-        heads, *vectors = (_data(context, b, kind, value) for kind, value in zip(signature.args, values, strict=True))
+        """Write the instructions of the body."""
+        arrays = zip(signature.args, values, strict=True)
+        heads, *vectors = (array_data(context, b, kind, value) for kind, value in arrays)
         jv, x, out = (Slots(b, data) for data in vectors)
 
         def entry(place):
@@ -313,7 +325,9 @@ def multiply_lanes(program, jv, x, out):
 @intrinsic
 def _take(typing_context, which, x, out):
     def emit(context, b, signature, values):
-        which, x, out = (_data(context, b, kind, value) for kind, value in zip(signature.args, values, strict=True))
+        """Write the instructions of the body."""
+        arrays = zip(signature.args, values, strict=True)
+        which, x, out = (array_data(context, b, kind, value) for kind, value in arrays)
         chosen = b.fcmp_ordered(">", Slots(b, which).load(whole(0)), numbers(0.0))
         x, out = Slots(b, x), Slots(b, out)
 

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 
 from tme_sim.plots.style import INK, MUTED, TEXT
-from tme_sim.plots.trial_sheet import ARM_COLOURS, TrialSheet, arm_words, months_axis, shortened
+from tme_sim.plots.trial_sheet import ARM_COLOURS, MONTH, TrialSheet, arm_words, months_axis, shortened
 
 __all__ = ["conversion_figure"]
-
-MONTH = 30.4375
 
 
 def conversion_figure(result: Any):
@@ -37,8 +35,8 @@ def conversion_figure(result: Any):
             share = 100 * np.concatenate([[0.0], counts]) / one.patients
             axes.step(months, share, where="post", color=colour, linewidth=1.2)
             highest = max(highest, float(share.max()))
-        low, high = 100 * np.array([wilson(count / one.patients, one.patients) for count in one.ever]).T
-        if len(result.arms) <= 3:
+        if len(result.arms) <= 3:  # more bands would hide each other
+            low, high = 100 * np.array([wilson(count / one.patients, one.patients) for count in one.ever]).T
             ever.fill_between(months[1:], low, high, step="post", color=colour, alpha=0.13, linewidth=0)
             highest = max(highest, float(high.max()))
         if one.best is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from tme_sim.plots.choice import choice_figure
 from tme_sim.plots.conversion import conversion_figure
 from tme_sim.plots.style import COLOURS, FAINT, INK, MUTED, TEXT, WIDTH_MM, ink
-from tme_sim.plots.trial_sheet import ARM_COLOURS, TrialSheet, arm_words, months_axis, shortened
+from tme_sim.plots.trial_sheet import ARM_COLOURS, MONTH, TrialSheet, arm_words, months_axis, shortened
 
 __all__ = [
     "paired_figure",
@@ -23,7 +23,6 @@ __all__ = [
     "waterfall_figure",
 ]
 
-MONTH = 30.4375
 MOST_BARS = 200  # of a waterfall
 MOST_LANES = 30  # of a swimmer plot
 PATTERN_COLOURS = {

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tme_sim.plots.style import DPI, INK, MUTED, TEXT, TITLE, WIDTH_MM, dress_axes, ink
+from tme_sim.plots.style import DAYS, DPI, INK, MUTED, TEXT, TITLE, WIDTH_MM, dress_axes, ink
 
-__all__ = ["ARM_COLOURS", "FIGURES", "TrialSheet", "arm_words", "months_axis", "shortened"]
+__all__ = ["ARM_COLOURS", "FIGURES", "MONTH", "TrialSheet", "arm_words", "months_axis", "shortened"]
 
 MM = 25.4
+MONTH = DAYS["month"]
 ARM_COLOURS = ("#4D4D4D", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 FIGURES = {
     "survival": "How long until progression or death, and until death?",

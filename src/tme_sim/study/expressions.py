@@ -111,6 +111,7 @@ def _without_units(text: str, names: Sequence[str]) -> tuple[str, dict[int, str]
     measured: dict[int, str] = {}
 
     def blanked(match: re.Match) -> str:
+        """A number with its unit blanked out, which is kept in `measured`."""
         number, unit = match.groups()
         gap = " " * (len(match.group()) - len(number) - len(unit))
         behind = unit

@@ -55,22 +55,20 @@ def _cells(values: Any) -> list[str]:
     """A column as text; numbers as :func:`tme_sim.validation.shortest` has them, and millions of them."""
     if values.dtype.kind != "f":
         return [_cell(value) for value in values.tolist()]
-    out = []
-    for text in map(repr, values.tolist()):
-        if text[-2:] == ".0" and len(text.lstrip("-")) < 18:  # below 1e15
-            text = text[:-2] if text != "-0.0" else "0"
-        out.append(text if text != "nan" else "")
-    return out
+    return [_number(text) for text in map(repr, values.tolist())]
+
+
+def _number(text: str) -> str:
+    """The `repr` of a number as a cell."""
+    if text[-2:] == ".0" and len(text.lstrip("-")) < 18:  # below 1e15
+        return text[:-2] if text != "-0.0" else "0"
+    return text if text != "nan" else ""
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, str):
         return _quoted("'" + value if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value)
-    if isinstance(value, float):
-        import numpy as np
-
-        return _cells(np.array([value]))[0]
-    return str(value)
+    return _number(repr(value)) if isinstance(value, float) else str(value)
 
 
 @lru_cache(maxsize=4096)
