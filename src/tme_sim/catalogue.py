@@ -39,6 +39,10 @@ class Catalogue:
         """All parameters by name, of the body and of lesions."""
         return {**self.parameters, **self.lesion_parameters}
 
+    def under_choices(self, chosen: Iterable[tuple[str, str]]) -> dict[str, Parameter]:
+        """Parameters of the body by name, with those that the `chosen` hypotheses (slot, choice) add."""
+        return {**self.parameters, **{n: p for way in chosen for n, p in self.under.get(way, {}).items()}}
+
 
 def _first_line(text: str | None) -> str:
     return (text or "").strip().split("\n", 1)[0]

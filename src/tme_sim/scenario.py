@@ -384,7 +384,7 @@ def _biology(raw: Any, catalogue: Catalogue, problems: Problems) -> Biology | No
     table = dict(raw)
     table["off"] = _tuple(table.get("off", []))
     if isinstance(table.get("hypotheses"), dict):
-        table["hypotheses"] = _flat(table["hypotheses"])
+        table["hypotheses"] = flat_names(table["hypotheses"])
         problems.places.join(("biology", "hypotheses"))
     if isinstance(table.get("gains"), dict):
         table["gains"] = {k: float(v) if type(v) is int and abs(v) < 2**53 else v for k, v in table["gains"].items()}
@@ -398,16 +398,9 @@ def _biology(raw: Any, catalogue: Catalogue, problems: Problems) -> Biology | No
                 ("biology", "off"),
                 f"{quoted(name)} is no mechanism{nearest(name, catalogue.mechanisms)}; there are {listed}",
             )
-    for slot, choice in biology.hypotheses.items():
-        key: Key = ("biology", "hypotheses", slot)
-        if slot not in catalogue.hypotheses:
-            listed = ", ".join(catalogue.hypotheses) or "none"
-            problems.add(key, f"is no registered hypothesis{nearest(slot, catalogue.hypotheses)}; there are {listed}")
-        elif choice not in catalogue.hypotheses[slot]:
-            choices = catalogue.hypotheses[slot]
-            problems.add(key, f"{quoted(choice)} is no choice{nearest(choice, choices)}; choose {', '.join(choices)}")
+    _check_hypotheses(biology.hypotheses, ("biology", "hypotheses"), catalogue, problems)
     for arrow, gain in biology.gains.items():
-        key = ("biology", "gains", arrow)
+        key: Key = ("biology", "gains", arrow)
         if arrow not in catalogue.arrows:
             problems.add(key, f"is no arrow of the network{nearest(arrow, catalogue.arrows)}")
         elif not 0.0 <= gain <= 1.0:
@@ -415,11 +408,37 @@ def _biology(raw: Any, catalogue: Catalogue, problems: Problems) -> Biology | No
     return biology
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``mdsc.loss = "x"`` without quotes is a nested table; names of hypotheses hold dots."""
+def read_hypotheses(raw: Any, at: Key, catalogue: Catalogue, problems: Problems) -> dict[str, str]:
+    """The choices of a table of hypotheses that stands at `at`, checked; empty if something is wrong with it."""
+    if not isinstance(raw, Mapping):
+        problems.add(at, 'must be a table: "slot" = "choice"')
+        return {}
+    chosen, before = flat_names(raw), len(problems.found)
+    problems.places.join(at)
+    for slot, choice in chosen.items():
+        if not isinstance(choice, str):
+            problems.add((*at, slot), f"must be the name of a choice in quotes, not {choice!r}")
+    if len(problems.found) == before:
+        _check_hypotheses(chosen, at, catalogue, problems)
+    return chosen if len(problems.found) == before else {}
+
+
+def _check_hypotheses(chosen: Mapping[str, str], at: Key, catalogue: Catalogue, problems: Problems) -> None:
+    for slot, choice in chosen.items():
+        key: Key = (*at, slot)
+        if slot not in catalogue.hypotheses:
+            listed = ", ".join(catalogue.hypotheses) or "none"
+            problems.add(key, f"is no registered hypothesis{nearest(slot, catalogue.hypotheses)}; there are {listed}")
+        elif choice not in catalogue.hypotheses[slot]:
+            choices = catalogue.hypotheses[slot]
+            problems.add(key, f"{quoted(choice)} is no choice{nearest(choice, choices)}; choose {', '.join(choices)}")
+
+
+def flat_names(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Hypotheses by their names, which hold dots: ``mdsc.loss = "x"`` without quotes is a nested table."""
     out: dict[str, Any] = {}
     for key, value in table.items():
-        out |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        out |= flat_names(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return out
 
 
@@ -443,7 +462,7 @@ def _parameters(
         problems.add(("parameters",), "must be a table with keys")
         return {}
     chosen = set(biology.hypotheses.items()) if biology is not None else set()
-    known = catalogue.names() | {n: p for way, own in catalogue.under.items() if way in chosen for n, p in own.items()}
+    known = catalogue.names() | catalogue.under_choices(chosen)
     absent = {n: way for way, own in catalogue.under.items() if way not in chosen for n in own}
     out: dict[str, Quantity] = {}
     for name, value in raw.items():

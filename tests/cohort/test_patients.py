@@ -144,3 +144,35 @@ def test_a_number_of_a_draw_can_be_changed(cohort):
 def test_the_shared_biology_is_no_cohort():
     with pytest.raises(InputError, match="not a cohort"):
         load_cohort(ONE.parent / "biology.toml")
+
+
+def with_hypotheses(tmp_path, table):
+    """The shipped cohort over a biology with another table of hypotheses."""
+    path = edited(tmp_path, lambda text: text)
+    biology = (ONE.parent / "biology.toml").read_text().partition("[hypotheses]")
+    rest = biology[2].partition("\n\n")[2]
+    (tmp_path / "biology.toml").write_text(f"{biology[0]}[hypotheses]\n{table}\n\n{rest}")
+    return path
+
+
+def test_virtual_patients_follow_the_hypotheses_of_their_biology(cohort, tmp_path):
+    assert cohort.hypotheses == {"tace.reach": "drawn", "liver.repair": "weeks"}
+    other = load_cohort(with_hypotheses(tmp_path, 'mdsc.amp = "both"'))
+    assert other.biology() == {"hypotheses": {"mdsc.amp": "both"}}
+    assert other.digest != cohort.digest
+    mine = cohort.biology({"off": ["liver"], "hypotheses": {"tace": {"reach": "default"}}})
+    assert mine == {"off": ["liver"], "hypotheses": {"tace.reach": "default", "liver.repair": "weeks"}}
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ('"tace.reech" = "drawn"', "is no registered hypothesis"),
+        ('"tace.reach" = "drwn"', "is no choice"),
+        ('"tace.reach" = 1', "must be the name of a choice in quotes"),
+    ],
+)
+def test_a_hypothesis_that_is_none_is_refused(tmp_path, table, message):
+    with pytest.raises(InputError) as refused:
+        load_cohort(with_hypotheses(tmp_path, table))
+    assert message in str(refused.value) and "biology.toml:" in str(refused.value)

@@ -131,3 +131,13 @@ def test_data_closed_before_the_last_patient_enters_are_refused(tmp_path):
     trial = load_trial(written(tmp_path, **{'accrual__"3 months"': 'accrual = "90 months"'}))
     with pytest.raises(InputError, match="closed before"):
         run_trial(trial, jobs=1)
+
+
+def test_arms_follow_the_hypotheses_of_the_cohort_unless_the_trial_chooses(tmp_path):
+    plain = load_trial(written(tmp_path))
+    assert {tuple(a.scenario.biology.hypotheses.items()) for a in plain.arms} == {
+        (("tace.reach", "drawn"), ("liver.repair", "weeks"))
+    }
+    own = load_trial(written(tmp_path, TEXT + '[biology.hypotheses]\ntace.reach = "default"\n'))
+    assert own.arms[0].scenario.biology.hypotheses == {"tace.reach": "default", "liver.repair": "weeks"}
+    assert own.digest != plain.digest

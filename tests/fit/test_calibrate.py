@@ -83,7 +83,7 @@ def rows_of(cohort, scenario, vectors, patients, settings, *, threads=None):
 def on_disk(monkeypatch) -> FitProblem:
     problem = problem_for(np.array([0.9, -0.8, 0.5, 0.0, 0.0, 0.0]), pairs=160, later=64, waves=2, patients=2,
                           particles=100, recoveries=4)  # fmt: skip
-    like = SimpleNamespace(digest="same", own={})
+    like = SimpleNamespace(digest="same", own={}, hypotheses={})
     monkeypatch.setattr("tme_sim.fit.design.run_redrawn", rows_of)
     return replace(problem, cohorts={"none.toml": like}, scenarios={"arm": like}, catalogue=like)
 
@@ -230,7 +230,7 @@ def test_a_posterior_is_read_back(tmp_path, text):
 def test_a_posterior_of_another_model_or_changed_by_hand_is_refused(tmp_path, text, monkeypatch, old, new, message):
     (tmp_path / "p.json").write_text(text.replace(old, new, 1) if old else text)
     if not old:
-        monkeypatch.setattr("tme_sim.fit.posterior.model_digest", lambda own=None: "other")
+        monkeypatch.setattr("tme_sim.fit.posterior.model_digest", lambda own=None, hypotheses=None: "other")
     with pytest.raises(InputError, match=message):
         load_posterior(tmp_path / "p.json")
 
@@ -271,8 +271,18 @@ def test_the_shipped_posterior_is_whole_and_within_evidence():
     assert (scores >= bottom - 1e-6).all() and (scores <= top + 1e-6).all()
     assert sum(p["fitted"] for p in data["parameters"]) <= 15
     assert posterior_text(data) == path.read_text()
-    if data["model_digest"] == model_digest():
+    if data["model_digest"] == model_digest(hypotheses=data.get("hypotheses")):
         assert load_posterior(path).scores.shape == scores.shape
     else:
         with pytest.raises(InputError, match="is of another model"):
             load_posterior(path)
+
+
+def test_a_model_under_a_hypothesis_is_another_model():
+    plain = model_digest()
+    assert model_digest(hypotheses={"tace.reach": "default"}) == plain == model_digest(hypotheses={})
+    ways = [{"tace.reach": "drawn"}, {"liver.repair": "weeks"}, {"tace.reach": "drawn", "liver.repair": "weeks"}]
+    assert len({plain, *(model_digest(hypotheses=way) for way in ways)}) == 4
+    assert model_digest(hypotheses=dict(reversed(ways[2].items()))) == model_digest(hypotheses=ways[2])
+    with pytest.raises(KeyError):
+        model_digest(hypotheses={"tace.reach": "gone"})

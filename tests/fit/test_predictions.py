@@ -24,7 +24,8 @@ SMALL = predictions.Settings(draws=4, patients=3, replicates=40)
 def posterior():
     priors = Priors(("reach",), np.array([0.3]), np.array([0.05]), np.array([0.8]), np.array([False]))
     return Posterior(priors, np.linspace(-0.5, 2, 8)[:, None], np.ones(8) / 8, "model", "digest", "toy", {
-        "targets": [{"name": "hard", "role": "fit", "within_2": False}]})  # fmt: skip
+        "targets": [{"name": "hard", "role": "fit", "within_2": False}],
+        "hypotheses": {"tace.reach": "drawn", "liver.repair": "weeks"}})  # fmt: skip
 
 
 @pytest.fixture
@@ -99,6 +100,13 @@ def test_an_unknown_trial_and_an_arm_without_patients_are_refused(trials, poster
         {"message": "cannot rest", "summary": {}, "values": {}, "number": 1} for _ in v])  # fmt: skip
     with pytest.raises(InputError, match="no patient could be simulated; the first reason: cannot rest"):
         predictions.predict("lthaic", trials, posterior, folder=ROOT / "configs", settings=SMALL)
+
+
+def test_patients_must_follow_the_hypotheses_of_the_posterior(trials, posterior, calls):
+    other = replace(posterior, data=dict(posterior.data) | {"hypotheses": {"mdsc.amp": "both"}})
+    with pytest.raises(InputError, match="follow liver.repair = weeks, .* the posterior was fitted under mdsc.amp = both"):
+        predictions.predict("emerald1", trials, other, folder=ROOT / "configs", settings=SMALL)
+    assert calls == []
 
 
 def test_the_command_never_changes_a_prediction(tmp_path, calls, monkeypatch, posterior):

@@ -2,8 +2,8 @@
 
 A cohort file names its `biology` file (relative to itself), draws of the case mix (`CASE_MIX`: tumours at entry, liver,
 body, aetiology), rules of eligibility, and what was published of the real baseline, to be compared with.  The biology
-file holds the other draws (growth, vessels, immune set points, occult foci) and their correlations; a cohort file may
-not hold them, so that cohorts differ in case mix alone.
+file holds the other draws (growth, vessels, immune set points, occult foci), their correlations, and the registered
+hypotheses that virtual patients follow; a cohort file may not hold them, so that cohorts differ in case mix alone.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from tme_sim.cohort.distributions import Draw
 from tme_sim.diagnostics import InputError, Problem, nearest, parse_toml, quoted, read_text
 from tme_sim.patient import MAX_LESIONS
 from tme_sim.quantities import Parameter, QuantityError, convert, parse_unit, same_dimension
+from tme_sim.scenario import flat_names, read_hypotheses
 from tme_sim.validation import Model, Problems, check_table
 
 __all__ = ["CASE_MIX", "Cohort", "Correlation", "Eligibility", "Published", "load_cohort"]
@@ -134,20 +135,38 @@ class Cohort:
     aetiologies: Mapping[str, Aetiology]
     catalogue: Catalogue = field(repr=False, compare=False)
     path: str = ""
+    hypotheses: Mapping[str, str] = field(default_factory=dict)
 
     def parameter(self, name: str) -> Parameter | None:
         """The model parameter that a draw sets, if it is one."""
         return self.catalogue.names().get(name)
 
+    def biology(self, chosen: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The table `biology` of a scenario for these patients: what `chosen` says, and where it says nothing the
+        hypotheses of the cohort."""
+        table = dict(chosen or {})
+        own = table.get("hypotheses", {})
+        if self.hypotheses and isinstance(own, Mapping):
+            table["hypotheses"] = {**self.hypotheses, **flat_names(own)}
+        return table
+
+    @property
+    def followed(self) -> str:
+        """The hypotheses in words, or ""."""
+        labels = self.catalogue.hypotheses
+        return "; ".join(f"{slot} = {choice} ({labels[slot][choice]})" for slot, choice in self.hypotheses.items())
+
     @property
     def digest(self) -> str:
-        """Digest of everything that decides who is drawn."""
+        """Digest of everything that decides who is drawn, and the hypotheses that are followed."""
         data = {
             "draws": {n: d.model_dump(exclude={"source", "grade", "note"}) for n, d in sorted(self.draws.items())},
             "correlations": [(c.of, c.value) for c in self.correlations],
             "eligibility": self.eligibility.model_dump(),
             "aetiologies": {n: a.doubling_time for n, a in sorted(self.aetiologies.items())},
         }
+        if self.hypotheses:
+            data["hypotheses"] = dict(sorted(self.hypotheses.items()))
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
     def changed(self, changes: Mapping[str, float]) -> Cohort:
@@ -208,8 +227,9 @@ def load_cohort(path: str | Path, *, catalogue: Catalogue | None = None) -> Coho
     eligibility = check_table(Eligibility, raw.get("eligibility", {}), ("eligibility",), problems)
     published = _list(Published, raw.get("published", []), "published", problems)
     aetiologies: dict[str, Aetiology] = {}
+    hypotheses: dict[str, str] = {}
     if head is not None:
-        more, ties, aetiologies = _biology(Path(path).parent / head.biology, catalogue, problems)
+        more, ties, aetiologies, hypotheses = _biology(Path(path).parent / head.biology, catalogue, problems)
         draws, correlations = {**more, **draws}, [*ties, *correlations]
     if not problems:
         for name in NEEDED:
@@ -229,18 +249,19 @@ def load_cohort(path: str | Path, *, catalogue: Catalogue | None = None) -> Coho
         aetiologies,
         catalogue,
         str(path),
+        hypotheses,
     )
 
 
 def _biology(path: Path, catalogue: Catalogue, problems: Problems):
-    """Draws, correlations and aetiologies of a biology file; its mistakes join those of the cohort."""
+    """Draws, correlations, aetiologies and hypotheses of a biology file; its mistakes join those of the cohort."""
     try:
         raw, places = parse_toml(read_text(path), str(path))
     except InputError as error:
         problems.found += error.problems
-        return {}, [], {}
+        return {}, [], {}, {}
     inner = Problems(places)
-    allowed = {"schema", "title", "draw", "correlation", "aetiology"}
+    allowed = {"schema", "title", "draw", "correlation", "aetiology", "hypotheses"}
     for key in raw:
         if key not in allowed:
             inner.add((key,), f"is not known here{nearest(key, allowed)}; there are {', '.join(sorted(allowed))}")
@@ -253,8 +274,9 @@ def _biology(path: Path, catalogue: Catalogue, problems: Problems):
         one = check_table(Aetiology, table, ("aetiology", name), inner)
         if one is not None:
             aetiologies[name] = one
+    hypotheses = read_hypotheses(raw.get("hypotheses", {}), ("hypotheses",), catalogue, inner)
     problems.found += inner.found
-    return draws, ties, aetiologies
+    return draws, ties, aetiologies, hypotheses
 
 
 def _tuple(value: Any) -> Any:

@@ -66,7 +66,8 @@ def make_patients(
     Args:
         check: draw again who cannot exist, that is, whose untreated tumours could not grow as drawn because T cells
             would kill more cells than they lose.
-        scenario: model parameters and biology for that check; those of the package by default.
+        scenario: model parameters and biology for that check; by default those of the package under the hypotheses of
+            the cohort.
 
     Raises:
         InputError: n below 1, a seed that is none, or a cohort whose rules hardly any of its draws fulfil.
@@ -240,7 +241,8 @@ class _Rest:
         from tme_sim.simulation import set_up
 
         if scenario is None:
-            scenario = Scenario.from_text("schema = 1", "scenario", catalogue=cohort.catalogue)
+            scenario = Scenario.from_text("schema = 1", "scenario", {"biology": cohort.biology()},
+                                          catalogue=cohort.catalogue)
         ready = set_up(plan_of(scenario.changed({"patient.lesion": [{"name": "one"}]})))
         self.model, self.par = ready.model, ready.par
         self.known = cohort.catalogue.names()

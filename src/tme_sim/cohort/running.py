@@ -144,9 +144,9 @@ def run_trial(
     from tme_sim.simulation import structures
 
     begin = clock.perf_counter()
-    chosen = (
-        list(patients) if patients is not None else make_patients(trial.cohort, trial.n * trial.repeats, trial.seed)
-    )
+    if patients is None:
+        patients = make_patients(trial.cohort, trial.n * trial.repeats, trial.seed, scenario=trial.arms[0].scenario)
+    chosen = list(patients)
     follow = follow_up_days(trial, [p.number for p in chosen])
     if len(follow) and follow.min() < 0:
         raise InputError(

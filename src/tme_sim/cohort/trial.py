@@ -81,7 +81,9 @@ class Table(Model):
     imaging: ImagingSettings = ImagingSettings()
     follow_up: FollowUp = FollowUp()
     parameters: dict[str, Any] = Field(default_factory=dict, description="model parameters, for all patients and arms")
-    biology: dict[str, Any] = Field(default_factory=dict, description="as in a scenario: off, hypotheses, gains")
+    biology: dict[str, Any] = Field(
+        default_factory=dict, description="as in a scenario: off, hypotheses (on top of the cohort's), gains"
+    )
     run: dict[str, Any] = Field(default_factory=dict, description="as in a scenario: rtol, oral")
 
 
@@ -194,7 +196,7 @@ def trial_of(
                 )
         for i, arm in enumerate(table.arm):
             try:
-                arms.append(_arm(table, arm, folder, path, catalogue, raw))
+                arms.append(_arm(table, arm, folder, path, catalogue, raw, cohort))
             except InputError as error:
                 found += [
                     p if p.place not in ("--set", "") else Problem(places.place(("arm", i)), p.key, p.message)
@@ -229,7 +231,9 @@ def _frozen(value: Any) -> Any:
     return value
 
 
-def _arm(table: Table, arm: ArmTable, folder: Path, path: str, catalogue: Catalogue, raw: dict) -> Arm:
+def _arm(
+    table: Table, arm: ArmTable, folder: Path, path: str, catalogue: Catalogue, raw: dict, cohort: Cohort | None
+) -> Arm:
     name = arm.name or Path(arm.protocol).stem
     text = f"schema = 1\nname = {json.dumps(name)}\n[protocol]\nfile = {json.dumps(arm.protocol)}\n"
     changes: dict[str, Any] = {
@@ -241,8 +245,9 @@ def _arm(table: Table, arm: ArmTable, folder: Path, path: str, catalogue: Catalo
     }
     if table.parameters:
         changes["parameters"] = dict(table.parameters)
-    if table.biology:
-        changes["biology"] = dict(raw["biology"])
+    biology = raw.get("biology", {}) if cohort is None else cohort.biology(raw.get("biology"))
+    if biology:
+        changes["biology"] = biology
     if table.visit:
         changes["protocol.scan"] = _visits(table, folder / arm.protocol)
     scenario = Scenario.from_text(text, str(folder / f"{Path(path).stem}.toml"), changes | arm.set, catalogue=catalogue)

@@ -75,7 +75,8 @@ def make(file: str, n: int, seed: int, out: str, number: int | None, force: bool
     if number is not None:
         from tme_sim.scenario import Scenario
 
-        scenario = Scenario.from_text(f'schema = 1\nname = "{made.name}-{number}"\n', catalogue=made.catalogue)
+        text = f'schema = 1\nname = "{made.name}-{number}"\n'
+        scenario = Scenario.from_text(text, changes={"biology": made.biology()}, catalogue=made.catalogue)
         write_file(beside, scenario.changed(patients[number].changes).to_toml(origins=False).encode())
         click.echo(f"patient {number} as a scenario without treatment: {beside}")
 
@@ -121,6 +122,8 @@ def describe(
     made, patients = _patients(file, n, seed, mechanisms)
     console = Console(width=max(100, min(Console().width, 160)), soft_wrap=False)
     console.print(f"[bold]{made.name}[/bold]: {made.title}", highlight=False)
+    if made.hypotheses:
+        console.print(f"Patients follow {made.followed}.", markup=False, highlight=False)
     shown = Table(title=f"{len(patients)} patients of seed {seed}", title_justify="left", show_lines=False)
     for head in ("draw", "unit", "median (quartiles) or shares", "drawn from", "grade"):
         shown.add_column(head, overflow="fold")

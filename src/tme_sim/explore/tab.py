@@ -77,11 +77,20 @@ class Tab:
         library = self.session.scenario.catalogue.library
         self._send({
             "type": "hello", "study": self._study, "form": self._form, "views": frames.VIEWS, "draws": DRAWS,
-            "known": "prior" if self._posterior is None else f"posterior {self._posterior.name}".strip(),
+            "known": self._known(),
             "drugs": [{"name": n, "role": library.get(n).role} for n in library.names() if library.get(n).dosing],
         })  # fmt: skip
         self._send(self._state())
         self._wake()
+
+    def _known(self) -> str:
+        """Where the band comes from; hypotheses of a posterior that the first scenario does not follow are told."""
+        if self._posterior is None:
+            return "prior"
+        here = self.session.scenario.biology.hypotheses
+        apart = ", ".join(f"{slot} = {choice}" for slot, choice in sorted(self._posterior.hypotheses.items())
+                          if here.get(slot, "default") != choice)  # fmt: skip
+        return f"posterior {self._posterior.name}".strip() + (f", fitted under {apart}" if apart else "")
 
     def close(self) -> None:
         """The page is gone; what is in the making is dropped."""

@@ -24,7 +24,7 @@ from tme_sim.fit.choose import DOUBT, Choice, choose
 from tme_sim.fit.design import Rows, simulate_pairs
 from tme_sim.fit.emulator import Emulator, fit_emulator
 from tme_sim.fit.likelihood import log_likelihood
-from tme_sim.fit.posterior import FORMAT, model_digest, posterior_text
+from tme_sim.fit.posterior import FORMAT, posterior_text
 from tme_sim.fit.regressions import REGRESSIONS, regressions
 from tme_sim.fit.runs import RunStore
 from tme_sim.fit.sampler import Priors, Sample, effective_size, r_hat, smc
@@ -122,7 +122,7 @@ def _calibrate(problem: FitProblem, run: Simulate, out: str | Path | None) -> Re
 
 def _folder(out: Path, problem: FitProblem, announce: Callable[[str], None] | None) -> Path:
     """The folder of runs, made or found; one of another fit is refused, one of an earlier state of the file is used."""
-    facts = {"name": problem.name, "model_digest": model_digest(problem.catalogue.own), "problem": problem.digest}
+    facts = {"name": problem.name, "model_digest": problem.model_digest, "problem": problem.digest}
     path = out / "calibration.json"
     if path.exists():
         try:
@@ -247,8 +247,9 @@ def _data(
         "format": FORMAT,
         "name": problem.name,
         "version": __version__,
-        "model_digest": model_digest(problem.catalogue.own if problem.catalogue is not None else None),
+        "model_digest": problem.model_digest,
         "problem_digest": problem.digest,
+        "hypotheses": problem.hypotheses,
         "parameters": parameters(problem, choice, samples),
         "members": {"scores": members.round(9).tolist(), "weights": weights.round(9).tolist()},
         "targets": targets,

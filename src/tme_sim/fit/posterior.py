@@ -26,10 +26,11 @@ FORMAT = 1
 DRUGS = "therapies/drugs/*.toml"
 
 
-def model_digest(own: Mapping[str, str] | None = None) -> str:
-    """Hex digest (64 bit) of laws, parameters and drugs, and of the user's mechanism files `own`.
+def model_digest(own: Mapping[str, str] | None = None, hypotheses: Mapping[str, str] | None = None) -> str:
+    """Hex digest (64 bit) of laws, parameters and drugs, of the user's mechanism files `own`, and of the `hypotheses`
+    that are followed.
 
-    Laws count as they are without any registered hypothesis chosen, so that offering another one changes nothing.
+    Registered hypotheses that are not chosen do not count, so that offering another one changes nothing.
     """
     import tme_sim
     from tme_sim.mechanisms.registry import all_mechanisms
@@ -48,6 +49,12 @@ def model_digest(own: Mapping[str, str] | None = None) -> str:
     for path in sorted(root.glob(DRUGS)):
         h.update(path.name.encode() + b"\0" + path.read_bytes())
     h.update(json.dumps(dict(sorted((own or {}).items()))).encode())
+    chosen = {slot: choice for slot, choice in (hypotheses or {}).items() if choice != "default"}
+    offered = {(one.slot, one.choice): one for mechanism in all_mechanisms() for one in mechanism.hypotheses}
+    for way in sorted(chosen.items()):
+        h.update("\0{} = {}\n".format(*way).encode())
+        for part in _followed(offered[way]):
+            h.update(part.encode())
     return h.hexdigest()
 
 
@@ -55,6 +62,14 @@ def _laws(mechanism: Any) -> list[Any]:
     """Functions of a mechanism in the order they stand there, those of hypotheses left out."""
     parts = (*mechanism.processes, *mechanism.signals, *mechanism.totals, *mechanism.modulations)
     return [p.law for p in parts] + [s.initial for s in mechanism.species if callable(s.initial)]
+
+
+def _followed(hypothesis: Any) -> list[str]:
+    """What a chosen hypothesis says: its laws, and the parameters and laws that it adds."""
+    added = hypothesis.adds
+    laws = [*hypothesis.laws.values(), *(() if added is None else _laws(added))]
+    values = () if added is None else (*added.parameters, *added.lesion_parameters)
+    return [*map(inspect.getsource, laws), *(f"{p.name} {p.value!r} {p.unit}\n" for p in values)]
 
 
 @dataclass(frozen=True)
@@ -68,6 +83,11 @@ class Posterior:
     digest: str
     name: str = ""
     data: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def hypotheses(self) -> dict[str, str]:
+        """The hypotheses under which it was fitted."""
+        return dict(self.data.get("hypotheses", {}))
 
     def members(self, n: int, seed: int = 1) -> np.ndarray:
         """Scores of `n` members [n, k] in proportion to their weights.
@@ -113,7 +133,10 @@ def load_posterior(path: str | Path, *, own: Mapping[str, str] | None = None) ->
         raise wrong("format", f"is {data['format']!r}; this version reads format {FORMAT}")
     if data["posterior_digest"] != _digest({k: v for k, v in data.items() if k != "posterior_digest"}):
         raise wrong("posterior_digest", "does not fit the content: the file was cut or changed since it was written")
-    now = model_digest(own)
+    try:
+        now = model_digest(own, data.get("hypotheses"))
+    except KeyError as error:
+        raise wrong("hypotheses", f"{error.args[0]!r} is not offered by the installed model") from None
     if data["model_digest"] != now:
         raise wrong("model_digest", (
             f"{data['model_digest']} is of another model than the installed one, {now}: parameters may mean something "

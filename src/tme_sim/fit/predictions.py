@@ -112,15 +112,30 @@ class _Runs:
     catalogue: Any
     announce: Callable[[str], None] | None
 
-    def rows(self, label: str, cohort_path: str, scenario) -> tuple[list[dict], list[int]]:
-        """Rows of an arm and the member of each."""
+    def cohort(self, path: str) -> Any:
+        """The cohort of a file; its patients must follow the hypotheses of the posterior.
+
+        Raises:
+            InputError: what is wrong with the file, or hypotheses that are not those of the posterior.
+        """
         from tme_sim.cohort import load_cohort
 
+        cohort = load_cohort(self.folder / path, catalogue=self.catalogue)
+        if dict(cohort.hypotheses) != self.posterior.hypotheses:
+            ways = [", ".join(f"{s} = {c}" for s, c in sorted(h.items())) or "no hypothesis"
+                    for h in (cohort.hypotheses, self.posterior.hypotheses)]  # fmt: skip
+            raise InputError(Problem(str(path), "biology", (
+                f"its patients follow {ways[0]}, the posterior was fitted under {ways[1]}; calibrate again, or change "
+                "[hypotheses] of the biology file")))  # fmt: skip
+        return cohort
+
+    def rows(self, label: str, cohort_path: str, scenario) -> tuple[list[dict], list[int]]:
+        """Rows of an arm and the member of each."""
         s = self.settings
         members = self.posterior.members(s.draws, s.seed)
         scores = np.repeat(members, s.patients, axis=0)
         at = np.repeat(np.arange(s.draws), s.patients).tolist()
-        cohort = load_cohort(self.folder / cohort_path, catalogue=self.catalogue)
+        cohort = self.cohort(cohort_path)
         key = {"posterior": self.posterior.digest, "settings": s.model_dump(exclude={"replicates"}),
                "cohort": cohort.digest, "scenario": scenario.digest}  # fmt: skip
         path = None if self.cache is None else self.cache / f"{label}.json"
@@ -230,6 +245,7 @@ def _scenario(text: str, trial: TrialOf, runs: _Runs):
     from tme_sim.scenario import Scenario
 
     changes = {"run": {"duration": HORIZON}, "outputs": {"figures": False},
+               "biology": runs.cohort(trial.cohort).biology(),
                "imaging": {"criterion": trial.criterion, "gate": trial.gate, "error": 0.061}}  # fmt: skip
     return Scenario.from_text(text, str(runs.folder / "prediction.toml"), changes, catalogue=runs.catalogue)
 

@@ -26,7 +26,6 @@ def regressions(
 ) -> dict[str, Any]:
     """Fitted parameters with their priors, and for every fitted target its observation, noise (sd of observation and
     of parameters left out) and regression; last whether a run can be done, expected to be 1."""
-    from tme_sim.fit.posterior import model_digest
 
     priors = problem.priors.chosen(choice.places)
     rows = [
@@ -38,7 +37,7 @@ def regressions(
                  "note": "patients of a cohort do exist", **_regression(emulators[-1])})  # fmt: skip
     return {
         "format": FORMAT, "name": problem.name, "problem_digest": problem.digest,
-        "model_digest": model_digest(problem.catalogue.own if problem.catalogue is not None else None),
+        "model_digest": problem.model_digest,
         "parameters": [
             {"name": n, "unit": problem.units[place], "centre": float(priors.centre[j]), "low": float(priors.low[j]),
              "high": float(priors.high[j]), "log": bool(priors.log[j]), "spread": float(priors.spread[j])}

@@ -29,6 +29,11 @@ def _verdict(d: Mapping[str, Any]) -> str:
     return "**Not converged**: " + "; ".join(told["against"]) + "."
 
 
+def _followed(hypotheses: Mapping[str, str]) -> str:
+    chosen = ", ".join(f"{slot} = {choice}" for slot, choice in sorted(hypotheses.items()))
+    return f" Patients follow {chosen}." if chosen else ""
+
+
 def report_text(data: Mapping[str, Any]) -> str:
     """The report of a posterior file's content."""
     size, d = data["size"], data["diagnostics"]
@@ -40,7 +45,8 @@ def report_text(data: Mapping[str, Any]) -> str:
         f"{len(size['runs_per_arm'])} arms ({next(iter(size['runs_per_arm'].values()))} per arm) in {size['waves']} "
         f"waves; the ensemble has {size['members']} members, each simulated on {size['patients_per_member']} patients "
         "of every arm. "
-        f"{len(fitted)} of {len(data['parameters'])} candidates are fitted, the rest keep their priors.",
+        f"{len(fitted)} of {len(data['parameters'])} candidates are fitted, the rest keep their priors."
+        + _followed(data.get("hypotheses", {})),
         "",
         _verdict(d),
         "",

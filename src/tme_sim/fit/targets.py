@@ -21,6 +21,7 @@ import numpy as np
 from pydantic import Field
 
 from tme_sim.diagnostics import InputError, nearest, parse_toml, quoted, read_text
+from tme_sim.fit.posterior import model_digest
 from tme_sim.fit.sampler import Priors
 from tme_sim.quantities import Quantity, internal, to_display
 from tme_sim.validation import Model, Problems, check_table, measured
@@ -121,6 +122,17 @@ class FitProblem:
     cohorts: Mapping[str, Any] = field(repr=False, compare=False, default_factory=dict)
     scenarios: Mapping[str, Any] = field(repr=False, compare=False, default_factory=dict)
     sources: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def hypotheses(self) -> dict[str, str]:
+        """The hypotheses that the virtual patients follow, the same in every cohort."""
+        return next((dict(c.hypotheses) for c in self.cohorts.values()), {})
+
+    @property
+    def model_digest(self) -> str:
+        """Digest of what a parameter means under the hypotheses of the cohorts."""
+        own = self.catalogue.own if self.catalogue is not None else None
+        return model_digest(own, self.hypotheses)
 
     @property
     def digest(self) -> str:
@@ -233,9 +245,10 @@ def _read_arms(arms, folder: Path, catalogue, problems: Problems):
         try:
             if arm.cohort not in cohorts:
                 cohorts[arm.cohort] = load_cohort(folder / arm.cohort, catalogue=catalogue)
-            scenarios[arm.name] = Scenario.from_text(
-                f"schema = 1\nname = {json.dumps(arm.name)}\n[protocol]\nfile = {json.dumps(arm.protocol)}\n",
-                str(folder / "calibration.toml"), arm_changes(arm), catalogue=catalogue)  # fmt: skip
+            text = f"schema = 1\nname = {json.dumps(arm.name)}\n[protocol]\nfile = {json.dumps(arm.protocol)}\n"
+            changes = arm_changes(arm, cohorts[arm.cohort])
+            scenarios[arm.name] = Scenario.from_text(text, str(folder / "calibration.toml"), changes,
+                                                     catalogue=catalogue)  # fmt: skip
         except InputError as error:
             problems.found += error.problems
             continue
@@ -244,14 +257,18 @@ def _read_arms(arms, folder: Path, catalogue, problems: Problems):
             problems.add(("arm", i), (
                 f"{arm.name} gives {', '.join(sorted(calendar.drugs))} with embolisation: outcomes of combinations are "
                 "withheld, they are predicted and never fitted"))  # fmt: skip
+    followed = {tuple(sorted(cohort.hypotheses.items())): name for name, cohort in cohorts.items()}
+    if len(followed) > 1:
+        problems.add(("arm",), (
+            f"{' and '.join(followed.values())} follow different hypotheses; parameters are fitted under one choice"))
     return cohorts, scenarios
 
 
-def arm_changes(arm: ArmTable) -> dict[str, Any]:
+def arm_changes(arm: ArmTable, cohort: Any) -> dict[str, Any]:
     """What an arm asks of a scenario, as changes of it."""
     from tme_sim.validation import written
 
-    return {"run": {"duration": written(arm.duration)}, "outputs": {"figures": False},
+    return {"run": {"duration": written(arm.duration)}, "outputs": {"figures": False}, "biology": cohort.biology(),
             "imaging": {"criterion": arm.criterion, "error": arm.error, "gate": arm.gate}}  # fmt: skip
 
 
@@ -270,7 +287,8 @@ def session_numbers() -> dict[str, Any]:
 
 def _priors(candidates, catalogue, cohorts, problems: Problems):
     """Priors of the candidates in internal units (model) or units of the draw (cohorts)."""
-    known = {**catalogue.parameters, **session_numbers()}
+    followed = {way for cohort in cohorts.values() for way in cohort.hypotheses.items()}
+    known = {**catalogue.under_choices(followed), **session_numbers()}
     names, centres, lows, highs, logs, units, sources = [], [], [], [], [], [], {}
     drawn = {name for cohort in cohorts.values() for name in cohort.draws}
     for i, one in enumerate(candidates):
