@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["DEFINITIONS", "Definition", "definition_of", "table_text"]
+__all__ = ["DAYS_PER_MONTH", "DEFINITIONS", "Definition", "definition_of", "table_text"]
+
+DAYS_PER_MONTH = 30.4375  # as in `quantities`: a twelfth of 365.25 days
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from tme_sim.cohort.running import DAYS_PER_MONTH, TrialResult
+from tme_sim.cohort.running import TrialResult
+from tme_sim.definitions import DAYS_PER_MONTH
 from tme_sim.quantities import convert, internal
 
 __all__ = ["FEWEST", "GAIN", "MARKERS", "Benefit", "benefit_of", "markers_of"]

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from tme_sim.cohort.benefit import FEWEST, FOLDS, GAIN
-from tme_sim.cohort.running import DAYS_PER_MONTH, TrialResult
+from tme_sim.cohort.running import TrialResult
+from tme_sim.definitions import DAYS_PER_MONTH
 
 __all__ = ["CUTS", "Choice", "Stratum", "choice_of", "chosen"]
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tme_sim.cohort.running import DAYS_PER_MONTH, TrialResult
+from tme_sim.cohort.running import TrialResult
+from tme_sim.definitions import DAYS_PER_MONTH
 
 __all__ = ["Conversion", "conversion_of"]
 

@@ -26,7 +26,6 @@ __all__ = ["CHUNK", "TrialResult", "follow_up_days", "run_trial"]
 CHUNK = 256
 AT_VISITS = ("ttp", "pfs", "tace_pfs", "untaceable")  # endpoints dated by visits, but for death
 TIMED = (*AT_VISITS, "os")
-DAYS_PER_MONTH = 30.4375
 
 
 @dataclass(frozen=True)

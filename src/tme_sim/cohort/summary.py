@@ -14,9 +14,10 @@ import numpy as np
 from tme_sim.cohort.benefit import benefit_of
 from tme_sim.cohort.choice import choice_of
 from tme_sim.cohort.conversion import conversion_of
-from tme_sim.cohort.running import DAYS_PER_MONTH, TrialResult
+from tme_sim.cohort.running import TrialResult
 from tme_sim.cohort.survival import curve_of, hazard_ratio, proportional
 from tme_sim.criteria import CRITERIA
+from tme_sim.definitions import DAYS_PER_MONTH
 
 __all__ = ["arm_summary", "contrast", "paired", "summarise"]
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim import record
-from tme_sim.definitions import definition_of
+from tme_sim.definitions import DAYS_PER_MONTH, definition_of
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.explore.models import Models
 from tme_sim.outcome import Outcome
@@ -208,7 +208,7 @@ def told(name: str, value: Any, summary: Mapping[str, Any]) -> str:
     if name == "depth":
         return f"{100 * value:+.0f} %".replace("-", "\N{MINUS SIGN}")
     if name in ("pfs", "os", "ttp"):
-        months = f"{value / 30.4375:.1f} months"
+        months = f"{value / DAYS_PER_MONTH:.1f} months"
         return months if summary.get(f"{name}_event") else f"> {months}"
     return f"{value:.3g}".replace("-", "\N{MINUS SIGN}")
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from tme_sim.definitions import DAYS_PER_MONTH
 from tme_sim.diagnostics import InputError, Problem, nearest, parse_toml, quoted, read_text
 from tme_sim.fit.design import run_redrawn, values_of
 from tme_sim.fit.posterior import Posterior
@@ -328,7 +329,7 @@ def predict_sequences(
     tables = {o: Table([found[o][0][i] for i in good], [found[o][1][i] for i in good], trial.criterion) for o in ORDERS}
     n = trial.arm[0].n if trial.arm else 200
     picks, share = replicates(tables, dict.fromkeys(ORDERS, n), n=settings.replicates, seed=settings.seed, paired=True)
-    horizon = 24.0 * 30.4375
+    horizon = 24.0 * DAYS_PER_MONTH
     ranks: dict[str, Any] = {}
     for endpoint in ("pfs", "os", "cr", "orr"):
         values = np.array([[_mean_of(tables[o], endpoint, r[o], horizon) for o in ORDERS] for r in picks])

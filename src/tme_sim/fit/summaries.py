@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from tme_sim.definitions import DAYS_PER_MONTH
 from tme_sim.fit.sampler import generator
 
 __all__ = ["ENDPOINTS", "Table", "between_share", "hazard_ratio", "kept_probability", "median_time", "replicates",
            "share_free", "spans"]  # fmt: skip
 
-MONTH = 30.4375
 LEAST_BETWEEN = 0.05  # share of variance between members that is never gone below
 FIRST = ("existing_intrahepatic", "new_intrahepatic", "extrahepatic", "death")
 # name -> unit, and whether the trial's criterion applies to it
@@ -52,10 +52,10 @@ class Table:
         """Endpoints of the patients in rows `at`, repeats counted."""
         pfs, seen = self.time["pfs"][at], self.event["pfs"][at]
         death, died = self.time["os"][at], self.event["os"][at]
-        out = {f"pfs_rate_{m}": share_free(pfs, seen, m * MONTH) for m in (6, 12, 18, 24)}
-        out |= {f"os_rate_{m}": share_free(death, died, m * MONTH) for m in (12, 24)}
-        out["pfs_median"] = median_time(pfs, seen) / MONTH
-        out["ttp_median"] = median_time(self.time["ttp"][at], self.event["ttp"][at]) / MONTH
+        out = {f"pfs_rate_{m}": share_free(pfs, seen, m * DAYS_PER_MONTH) for m in (6, 12, 18, 24)}
+        out |= {f"os_rate_{m}": share_free(death, died, m * DAYS_PER_MONTH) for m in (12, 24)}
+        out["pfs_median"] = median_time(pfs, seen) / DAYS_PER_MONTH
+        out["ttp_median"] = median_time(self.time["ttp"][at], self.event["ttp"][at]) / DAYS_PER_MONTH
         out |= {k: float(v[at].mean()) for k, v in self.share.items()}
         out |= {f"first_pd_{name}": float((self.first[at] == name).mean()) for name in FIRST}
         out["sessions_mean"] = float(self.sessions[at].mean())

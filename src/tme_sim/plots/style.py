@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+from tme_sim.definitions import DAYS_PER_MONTH
+
 __all__ = [
     "COLOURS",
     "DPI",
@@ -61,7 +63,7 @@ COLOURS = {
     "CR": "#009E73", "PR": "#8FD3BF", "SD": "#E4E4E4", "PD": "#F0A37A",
 }  # fmt: skip
 
-DAYS = {"week": 7.0, "month": 30.4375}
+DAYS = {"week": 7.0, "month": DAYS_PER_MONTH}
 
 
 class TimeScale:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tme_sim.definitions import definition_of
+from tme_sim.definitions import DAYS_PER_MONTH, definition_of
 from tme_sim.plots.figures import FIGURES
 from tme_sim.plots.record import lesion_names, lesion_volumes, title_of
 from tme_sim.plots.run import run_figures
@@ -19,7 +19,6 @@ from tme_sim.report.words import captions_of_panels, course, day_text, days_text
 
 __all__ = ["calendar_of", "endpoint_rows", "run_page", "source_tables"]
 
-MONTH = 30.4375
 INK_OF_PAGE = "var(--ink)"  # of embolisation, which is drawn in ink everywhere: readable on a dark page as well
 HEADLINE = ("n_tace", "best_response_recist11", "best_response_mrecist", "depth", "ttp", "pfs", "os", "albi_d90")
 CRITERIA = {"recist11": "RECIST 1.1", "mrecist": "mRECIST", "recicl": "RECICL"}
@@ -120,7 +119,7 @@ def calendar_of(run, treatments: Treatments) -> Calendar:
     if treatments.scans:
         rows.append(CalendarRow("scans", f"{len(treatments.scans)}", COLOURS["scan"],
                                 points=[share(d) for d in treatments.scans]))  # fmt: skip
-    unit, days = ("months", MONTH) if span > 200 else ("weeks", 7.0)
+    unit, days = ("months", DAYS_PER_MONTH) if span > 200 else ("weeks", 7.0)
     step = next((s for s in (1, 2, 3, 4, 6, 12, 24, 48) if span / days / s <= 12), 96)
     first = int(np.ceil(begin / days / step)) * step
     ticks = [(share(k * days), f"{k:g}") for k in np.arange(first, end / days + 1e-9, step)]

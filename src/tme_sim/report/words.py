@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tme_sim.definitions import DAYS_PER_MONTH
 from tme_sim.plots.panel import Line, Panel
 
 __all__ = ["captions_of_panels", "course", "day_text", "days_text", "value_text"]
@@ -32,7 +33,7 @@ def value_text(value: float, unit: str = "") -> str:
 def day_text(day: float) -> str:
     """A day as people say it: "day 12", or "month 13.8" from the fourth month on."""
     if day >= 120:
-        return f"month {day / 30.4375:.1f}"
+        return f"month {day / DAYS_PER_MONTH:.1f}"
     return "day 0" if abs(day) < 0.05 else f"day {day:.3g}"
 
 
