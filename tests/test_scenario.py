@@ -245,6 +245,8 @@ states = ["VEGG"]
         (('weight = "62 kg"', 'weight = "-2 kg"'), "must be at least 20 kg"),
         (("share_free = 0.4", "share_free = 1.4"), "physically impossible: share_free is at most 1"),
         (("share_free = 0.4", "share_free = inf"), "must be a finite number"),
+        (("share_free = 0.4", "share_free = true"), "patient.share_free: must be a number, not true or false; write 1"),
+        (('weight = "62 kg"', 'weight = ["62 kg"]'), "weight: must be a number with its unit as text, not a list"),
         (('diameter = "12 mm"', 'diameter = "90 cm"'), "physically impossible: larger than a liver; give at most 300 mm"),
         (('"0.1 1/h"', '"-0.1 1/h"'), "physically impossible: k_loss is at least 0 1/day"),
         (('"0.1 1/h"', '"9**9**9**9 1/h"'), "is not a unit"),

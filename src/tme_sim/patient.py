@@ -10,7 +10,7 @@ from tme_sim.catalogue import Catalogue
 from tme_sim.diagnostics import Key, dotted, known_key, quoted
 from tme_sim.quantities import Parameter, Quantity, QuantityError, convert, parse_number_or_quantity
 from tme_sim.schedule import Body
-from tme_sim.validation import NAME_PATTERN, Model, Problems, check_table, measured
+from tme_sim.validation import NAME_PATTERN, Model, Problems, check_table, measured, refuse_other_kinds
 
 __all__ = ["MAX_LESIONS", "Lesion", "Occult", "Patient", "read_parameter", "read_patient"]
 
@@ -90,6 +90,7 @@ def read_parameter(
 ) -> Quantity | None:
     """Check an override of a model parameter: unit, physical bounds (an error), evidence range (a warning)."""
     try:
+        refuse_other_kinds(value, parameter.unit)
         quantity = parse_number_or_quantity(value, parameter.unit, parameter.name)
     except QuantityError as error:
         problems.add(key, str(error))

@@ -13,6 +13,7 @@ from tme_sim.protocol.giving import Giving, procedure_data
 from tme_sim.protocol.phases import stretches
 from tme_sim.therapies.drug_file import PLACES
 from tme_sim.therapies.library import Library
+from tme_sim.therapies.procedures import fraction_days
 from tme_sim.validation import Problems
 
 __all__ = ["Body", "Calendar", "Entry", "resolve"]
@@ -112,7 +113,8 @@ class _Resolver:
                 )
 
     def clashes(self, entries: Sequence[Entry]) -> None:
-        """Two entries that cannot both be meant: sessions within a day, one drug from two treatments within a day."""
+        """Two entries that cannot both be meant: sessions within a day, or within a course of radiotherapy, or one drug
+        from two treatments within a day."""
         last: dict[str, Entry] = {}
         told: set[tuple[str, str]] = set()
         index = {item.name: i for i, item in enumerate(self.items)}
@@ -122,15 +124,19 @@ class _Resolver:
             what = entry.kind if entry.kind in PROCEDURES else entry.data["drug"]
             before = last.get(what)
             last[what] = entry
-            if before is None or entry.tick - before.tick >= TICKS_PER_DAY:
+            if before is None:
+                continue
+            course = fraction_days(before.data["fractions"])[-1] if what == "sbrt" else 0
+            if entry.tick - before.tick >= (course + 1) * TICKS_PER_DAY:
                 continue
             pair = (before.treatment, entry.treatment)
             if pair in told or (entry.kind == "drug" and (pair[0] == pair[1] or self.meant_together(index, *pair))):
                 continue
             told.add(pair)
+            within = f"into the {course + 1} days" if course else "within a day"
             self.problems.add(
                 self.keys[index[entry.treatment]],
-                f"{quoted(entry.treatment)} on day {entry.day:g} comes within a day of {quoted(before.treatment)} "
+                f"{quoted(entry.treatment)} on day {entry.day:g} comes {within} of {quoted(before.treatment)} "
                 f'({"two sessions" if what in PROCEDURES else what + " twice"}); move one, or end one with "until"',
             )
 
@@ -143,16 +149,22 @@ class _Resolver:
                 return True
         return False
 
+    def in_ending_phase(self, index: int) -> bool:
+        """Whether an entry belongs to a phase that a date or a visit ends."""
+        number = self.dating.phase_of(self.items[index], (*self.keys[index], "phase"))
+        return number >= 0 and (self.dating.phases[number].end or self.dating.phases[number].until) is not None
+
     def endless(self) -> None:
         """Treatments that nothing ends but the run."""
         for index, dates in self.resolved.items():
             item = self.items[index]
-            ended = item.in_phase or isinstance(item.until, tuple) or any(
+            ended = self.in_ending_phase(index) or isinstance(item.until, tuple) or any(
                 r.then == "discontinue" for r in getattr(item, "rule", ()))  # fmt: skip
             demanded = getattr(item, "on_demand", None)
             if dates.open and item.kind not in ("scan", "visit") and not ended and not (demanded and demanded.maximum):
                 self.giving.warnings.append(
-                    f'{item.name}: goes on until the run ends; end it with until = "progression", "times" or a phase'
+                    f'{item.name}: goes on until the run ends; end it with until = "progression", "times" or a phase '
+                    "that ends"
                 )
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from tme_sim.diagnostics import Key, Places, Problem, dotted, known_key, nearest, plain, quoted
 from tme_sim.quantities import Quantity, QuantityError, convert, is_dimensionless, parse_number_or_quantity
 
-__all__ = ["Model", "Problems", "check_table", "measured"]
+__all__ = ["Model", "Problems", "Texts", "check_table", "kind_of", "measured", "refuse_other_kinds"]
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._,+/()-]{0,63}$"
 
@@ -42,6 +42,7 @@ def measured(
     def read(value: Any) -> Quantity:
         if isinstance(value, Quantity):
             value = value.value if is_dimensionless(unit) and value.unit == "1" else f"{value.value!r} {value.unit}"
+        refuse_other_kinds(value, unit)
         try:
             quantity = parse_number_or_quantity(value, unit, "this")
         except QuantityError as error:
@@ -72,6 +73,19 @@ def measured(
     ]
 
 
+def refuse_other_kinds(value: Any, unit: str) -> None:
+    """Refuse what is neither a number nor text where a quantity in `unit` stands.
+
+    Raises:
+        QuantityError: with what the value is; for true and false of a plain number, with that number.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        plainly = is_dimensionless(unit)
+        repair = f"; write {int(value)}" if plainly and isinstance(value, bool) else ""
+        wanted = "a number" if plainly else "a number with its unit as text"
+        raise QuantityError(f"must be {wanted}, not {kind_of(value)}{repair}")
+
+
 def written(quantity: Quantity) -> float | str:
     """A quantity as it stands in a file: a bare number when it has no unit."""
     return quantity.value if quantity.unit == "1" else f"{shortest(quantity.value)} {quantity.unit}"
@@ -80,6 +94,20 @@ def written(quantity: Quantity) -> float | str:
 def shortest(value: float) -> str:
     """The shortest text that reads back as the same float, without a needless ``.0``."""
     return repr(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+
+
+def _texts(value: Any) -> str | tuple[str, ...]:
+    parts = value if isinstance(value, (list, tuple)) else (value,)
+    wrong = [part for part in parts if not isinstance(part, str)]
+    if wrong:
+        raise ValueError(f"must be text in double quotes, or a list of texts, not {kind_of(wrong[0])}")
+    return value if isinstance(value, str) else tuple(value)
+
+
+Texts = Annotated[  # one text or several
+    Any, BeforeValidator(_texts),
+    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}),
+]  # fmt: skip
 
 
 class Problems:
@@ -124,7 +152,7 @@ def check_table(
     `also` are further key names allowed here that the caller handles itself; they take part in "did you mean".
     """
     if not isinstance(table, dict):
-        problems.add(key, f"must be a table with keys, not {_kind(table)}")
+        problems.add(key, f"must be a table with keys, not {kind_of(table)}")
         return None
     try:
         return model.model_validate(table, context=dict(context or {}))
@@ -154,8 +182,10 @@ def _model_at(model: type[BaseModel], where: Sequence[str | int]) -> type[BaseMo
     return model
 
 
-def _kind(value: Any) -> str:
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text", list: "a list"}
+def kind_of(value: Any) -> str:
+    """What a value of a file is, in words."""
+    names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+    names |= dict.fromkeys((list, tuple), "a list")
     return names.get(type(value), "a table" if isinstance(value, dict) else f"a {type(value).__name__}")
 
 
@@ -179,10 +209,11 @@ def explain(item: Mapping[str, Any], allowed: Iterable[str]) -> str:
     if kind == "missing":
         return "is missing"
     if kind in _WANTED:
-        return f"must be {_WANTED[kind]}, not {_kind(value)}" + (f" ({plain(value, 30)})" if _scalar(value) else "")
+        return f"must be {_WANTED[kind]}, not {kind_of(value)}" + (f" ({plain(value, 30)})" if _scalar(value) else "")
     if kind == "literal_error":
+        said = quoted(value) if _scalar(value) else kind_of(value)
         choices = [c.strip("'\"") for c in str(context.get("expected", "")).replace(" or ", ", ").split(", ")]
-        return f"{quoted(value)} is not one of {', '.join(choices)}{nearest(plain(value), choices)}"
+        return f"{said} is not one of {', '.join(choices)}{nearest(plain(value), choices)}"
     if kind == "value_error":
         return str(context.get("error", item["msg"]))
     if kind == "finite_number":

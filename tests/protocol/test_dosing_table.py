@@ -45,6 +45,7 @@ def random_protocol(seed):
         blocks.append("[[protocol.treatment]]\n" + "\n".join(block))
     for kind in rng.choice(["tace", "ablation", "sbrt", "radioembolisation"], rng.integers(0, 3), replace=False):
         more = f'\ndrug_load = "{rng.integers(10, 150)} mg"' if kind == "tace" and rng.random() < 0.5 else ""
+        more += "\nfractions = 1" if kind == "sbrt" else ""  # several are a course of days, which random dates meet
         blocks.append(f'[[protocol.treatment]]\nkind = "{kind}"\n{dates(rng)}{more}')
     for kind in ("scan", "visit"):
         if rng.random() < 0.7:
@@ -99,6 +100,42 @@ def test_a_table_from_elsewhere_needs_few_columns():
         (42, "atezolizumab"), (63, "atezolizumab")]  # fmt: skip
     assert calendar.entries[0].data == {"dose": 1200.0, "drug": "atezolizumab", "duration": 60, "route": "intravenous"}
     assert calendar.entries[1].data["route"] == "oral"
+
+
+def test_irregular_and_very_long_trains_fit_into_a_protocol():
+    rows = "".join(f"1,{7 * i + i % 2},8,0,0,0,1,2,lenvatinib\n" for i in range(300))
+    calendar = read_dosing_table(HEAD + rows, "t.csv", LIBRARY)
+    assert [e.number for e in calendar.entries] == list(range(1, 301))  # counted, as the table does not
+    text = protocol_text(calendar, "again")
+    assert text.count("[[treatment]]") == 1 and text.count('"day ') == 300
+    every_day = read_dosing_table(HEAD + "1,0,8,0,1,10999,1,2,lenvatinib\n", "t.csv", LIBRARY)
+    assert "times = 10000\n" in protocol_text(every_day, "again") and "times = 1000\n" in protocol_text(every_day, "again")
+
+
+EVENT = "ID,TIME,AMT,RATE,II,ADDL,EVID,CMT,DRUG,ROUTE,TREATMENT,NUMBER,KIND,DETAIL\n1,0,"
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ("0,0,0,0,2,0,,,t,1,tace,drug_load=abc", 't.csv:2: DETAIL: drug_load: "abc mg" does not start with a number'),
+        ("0,0,0,0,2,0,,,t,1,sbrt,fractions=x", "DETAIL: fractions: must be a whole number, not text (x)"),
+        ("0,0,0,0,2,0,,,t,1,sbrt,fraction=3", 'DETAIL: fraction: is not known here, did you mean "fractions"?'),
+        ("0,0,0,0,2,0,,,t,1,tace,technique=foo", '"foo" is not one of conventional, beads'),
+        ("0,0,0,0,2,0,,,t,1,tace,start=day 9", "DETAIL: start: is not known here"),
+        ("0,0,0,0,2,0,,,t,1,tce,", 'KIND: "tce" is no kind of this event, did you mean "tace"?'),
+        ("8,0,0,0,1,nan,lenvatinib,,t,1,drug,", 'CMT: "nan" is not a number'),
+        ("8,0,0,0,1,2,lenvatinib,,t,nan,drug,", 'NUMBER: "nan" is not a number'),
+        ("8,0,0,0,1,2,lenvatinib,,t,0.5,drug,", "NUMBER: 0.5 is no number of this dose"),
+        ("8,0,0,0,1,2,lenvatinib,,日本,1,drug,", "TREATMENT: "),
+        ("8,1e-9,0,0,1,2,lenvatinib,,t,1,drug,", "RATE: makes an infusion of 8e+09 days; it takes at most 30"),
+        ("8,0,0,0,1,2,durvalumab,oral,t,1,drug,", 'ROUTE: durvalumab is not given by the route "oral"'),
+    ],
+)
+def test_mistakes_in_rows_of_our_own_columns_are_told_too(row, says):
+    with pytest.raises(InputError) as caught:
+        read_dosing_table(EVENT + row + "\n", "t.csv", LIBRARY)
+    assert says in str(caught.value)
 
 
 @pytest.mark.parametrize(

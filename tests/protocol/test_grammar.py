@@ -72,6 +72,11 @@ def test_conditions(text, what, side, bound, criterion):
         ("bilirubin above 3 mm", "the bound of bilirubin"),
         ("bilirubn above 51 umol/L", 'did you mean "bilirubin"'),
         ("MDSC above 3", "is no measure of a visit"),
+        ("child-pugh at least 16", '"child-pugh at least 16" is never true: child-pugh lies between 5 and 15; correct the number'),
+        ("albi above 2", "albi lies between -6 and 2"),
+        ("afp below 0", "afp is never below 0"),
+        ("depth at most -200 %", "depth is never below -1"),
+        ("not viable area at least 0 %", "is never true"),
         ("", "is no condition"),
         (7, "is no condition"),
     ],
@@ -178,6 +183,18 @@ def test_a_protocol_with_a_rule_separates_what_is_certain():
          "maximum_per_lesion: 5 sessions of one lesion are never reached: there are at most 2 in all; lower it"),
         (TACE + 'drug = "doxorubicn"\n', 'drug: "doxorubicn" is not a drug that a session carries here, did you mean "doxorubicin"?'),
         (TACE + 'drug = "durvalumab"\n', 'write drug = "doxorubicin" with a load that does as much'),
+        (SCAN + DRUG + 'start = "day 0"\nevery = "28 day"\nuntil = ["progression", "day 365"]\n',
+         '"day 365" is a date, and these are conditions; for both give "times" as well, or put it into a [[phase]]'),
+        (DRUG + 'start = "day 0"\nroute = "oral"\n',
+         'route: durvalumab is not given by the route "oral": its library entry has no absorption; write route = "intravenous"'),
+        (DRUG + 'start = "day 0"\nroute = "hepatic_artery"\n', "only cytotoxic drugs are infused there"),
+        (TACE + 'targets = ["a", "a"]\n', '"targets" names a lesion twice'),
+        ('[[protocol.treatment]]\nkind = "sbrt"\nstart = "day 0"\nfractions = 10\nevery = "7 day"\ntimes = 2\n',
+         '"sbrt" on day 7 comes into the 12 days of "sbrt" (two sessions)'),
+        ('[protocol]\nsource = ["a", 3]\n', "source: must be text in double quotes, or a list of texts, not a whole number"),
+        (DRUG.replace('"1500 mg"', '["1500 mg"]') + 'start = "day 0"\n', "dose: must be a number with its unit as text, not a list"),
+        (DRUG + 'start = "day 0"\nevery = { a = 1 }\n', "every: must be a number with its unit as text, not a table"),
+        (SCAN + TACE + 'rule = [{ when = "untaceable", then = ["skip"] }]\n', "then: a list is not one of skip, reduce"),
     ],
 )  # fmt: skip
 def test_rules_that_cannot_work_are_refused_with_place_and_repair(text, says):
@@ -216,6 +233,21 @@ def test_what_may_be_meant_but_can_hardly_be_is_a_warning():
         assert not any("carries no drug" in w for w in scenario(TACE + carrying).calendar.warnings)
 
 
+def test_a_hold_that_begins_before_the_session_is_asked_for_is_a_warning():
+    hold = TABLET + 'until = "progression"\nhold = [{ around = "tace", before = "10 day" }]\n'
+    late = scenario(SCAN + TACE + DEMAND + 'maximum = 3\ndelay = "7 day"\n' + hold).calendar.warnings
+    assert any("begins 10 day before each tace, but a scan asks for one only 7 day before" in w for w in late)
+    in_time = scenario(SCAN + TACE + DEMAND + "maximum = 3\n" + hold).calendar.warnings
+    assert not any("begins late" in w for w in in_time)
+
+
+def test_reduced_levels_without_a_rule_and_a_phase_without_an_end_are_warnings():
+    assert any("its levels are never used" in w for w in scenario(TABLET + 'times = 9\nlevels = ["4 mg"]\n').warnings)
+    for end, said in (({}, True), ({"end": "day 90"}, False), ({"until": "progression"}, False)):
+        text = SCAN + phase(start="day 0", **end) + DRUG + 'phase = "one"\nevery = "28 day"\n'
+        assert any("goes on until the run ends" in w for w in scenario(text).warnings) is said, end
+
+
 def test_what_is_odd_is_a_warning():
     assert any("goes on until the run ends" in w for w in scenario(DRUG + 'start = "day 0"\nevery = "9 day"\n').warnings)
     once = SCAN.replace('every = "56 day"\n', "") + DRUG + 'start = "day 0"\nevery = "9 day"\nuntil = "progression"\n'
@@ -233,4 +265,17 @@ def test_the_text_says_what_visits_decide(tmp_path):
     assert "phase one: from day 0, until progression" in shown
     assert "tace: again 14 d after a scan with viable area above 50 %, 28 d apart, at most 4 in all" in shown
     assert "lenvatinib: until untaceable" in shown and "off from 2 d before to 3 d after each tace" in shown
+    late = phase("two", follows="one", start="7 day after end of one") + DRUG + 'phase = "two"\nevery = "28 day"\n'
+    delayed = 'until = "untaceable"\nhold = [{ around = "tace", after = "3 day", policy = "delay" }]\n'
+    shown = calendar_text(scenario(text + late + TABLET + delayed).calendar)
+    assert "phase two: after one, not before 7 d after its end" in shown
+    assert "to 3 d after each tace; a dose due then is given when it ends" in shown
     assert draw_calendar(calendar, tmp_path / "c.png", "t").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_long_title_stands_in_two_lines_of_a_taller_picture(tmp_path):
+    heights = [
+        int.from_bytes(draw_calendar(scenario(SCAN).calendar, tmp_path / f"{n}.png", "title " * n).read_bytes()[20:24])
+        for n in (1, 20)
+    ]
+    assert heights[1] > heights[0]

@@ -160,3 +160,14 @@ def test_impossible_averages_are_refused():
         dosing.averaged(drug, drug.kinetics(), 12.0, 1.0, 10, 10)
     with pytest.raises(ValueError, match="mouth"):
         dosing.averaged(LIBRARY.get("nivolumab"), LIBRARY.get("nivolumab").kinetics(), 240.0, 14.0, 0, 10)
+
+
+def test_a_drug_is_given_by_routes_that_it_can_take():
+    routes = {name: LIBRARY.get(name).routes for name in ("durvalumab", "lenvatinib", "doxorubicin", "fluorouracil")}
+    assert routes["durvalumab"] == ("intravenous",) and routes["lenvatinib"] == ("oral", "intravenous")
+    assert routes["doxorubicin"] == ("hepatic_artery", "intravenous")
+    assert routes["fluorouracil"] == ("intravenous", "hepatic_artery")
+    for name in LIBRARY.names():
+        drug = LIBRARY.get(name)
+        for route in drug.routes:
+            assert dosing.dose(drug, drug.kinetics(), 10.0, 0, route=route), (name, route)

@@ -27,6 +27,8 @@ def check_rules(dating: Dating, phases: Sequence[Stretch], warnings: list[str]) 
         if isinstance(item, DrugTreatment):
             _held_away(dating, number, item, key)
             _only_loading(dating, number, item, key)
+            if item.levels and not any(rule.then == "reduce" for rule in item.rule):
+                warnings.append(f'{item.name}: its levels are never used; add a rule with then = "reduce"')
         if isinstance(item, Procedure):
             _limited(dating, item, key)
     for phase, stretch, key in zip(dating.phases, phases, dating.phase_keys, strict=True):

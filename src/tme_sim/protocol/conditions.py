@@ -7,6 +7,7 @@ reading of the scans (``"progression by mrecist"``, ``"refractory by jsh"``); so
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from tme_sim.diagnostics import nearest, quoted
+from tme_sim.protocol.dates import parse_when
 from tme_sim.quantities import QuantityError, convert, parse_number_or_quantity
 
 # Measures: unit of the bound, what must have looked ("scan", "blood" or "" for the calendar itself), meaning.
@@ -36,6 +38,7 @@ MEASURES: dict[str, tuple[str, str, str]] = {
     "time since response": ("day", "scan", "from the first response to the latest scan"),
     "time since progression": ("day", "scan", "from the first progression to the latest scan"),
 }
+LIMITS = {"child-pugh": (5.0, 15.0), "albi": (-6.0, 2.0), "depth": (-1.0, math.inf)}  # the others: from 0 on
 CRITERIA = ("recist11", "mrecist", "recicl")
 BY_CRITERION = ("depth", "time since response", "time since progression")  # measures that a criterion reads
 READINGS: dict[str, tuple[tuple[str, ...], str]] = {
@@ -119,7 +122,9 @@ def parse_condition(value: Any) -> Condition:
         unit = MEASURES[what][0]
         bound = parse_number_or_quantity(_number(text[at:]), unit, f"the bound of {what}")
         criterion = criterion or DEFAULTS.get(what, "")
-        return Condition(what, compared["side"], convert(bound.value, bound.unit, unit), criterion, negated, text)
+        found = Condition(what, compared["side"], convert(bound.value, bound.unit, unit), criterion, negated, text)
+        _possible(found)
+        return found
     what, _, criterion = said.partition(" by ")
     if what in ("new lesion", "li-rads new lesion") and not criterion:
         return Condition(what, "above", 0.0, "", negated, text)
@@ -128,6 +133,16 @@ def parse_condition(value: Any) -> Condition:
         raise QuantityError(f"{quoted(text)} is no condition{nearest(what, known)}; {_HELP}")
     _allowed(what, criterion, READINGS[what][0])
     return Condition(what, "", 0.0, criterion or DEFAULTS.get(what, ""), negated, text)
+
+
+def _possible(condition: Condition) -> None:
+    """Refuse a comparison that no visit can ever find true."""
+    (low, high), bound = LIMITS.get(condition.what, (0.0, math.inf)), condition.bound
+    never = {"above": bound >= high, "at least": bound > high, "below": bound <= low, "at most": bound < low}
+    always = {"above": bound < low, "at least": bound <= low, "below": bound > high, "at most": bound >= high}
+    if (always if condition.negated else never)[condition.side]:
+        lies = f"lies between {low:g} and {high:g}" if math.isfinite(high) else f"is never below {low:g}"
+        raise QuantityError(f"{quoted(condition.text)} is never true: {condition.what} {lies}; correct the number")
 
 
 def _allowed(what: str, criterion: str, allowed: Sequence[str]) -> None:
@@ -145,11 +160,31 @@ def _number(text: str) -> float | str:
         return text
 
 
-def _listed(value: Any) -> tuple[Condition, ...]:
+def read_conditions(value: Any) -> tuple[Condition, ...]:
+    """One condition or a list of them.
+
+    Raises:
+        QuantityError: an empty list, or something that is no condition.
+    """
     items: Sequence[Any] = value if isinstance(value, (list, tuple)) else (value,)
     if not items:
         raise QuantityError(f"is an empty list; {_HELP}")
-    return tuple(parse_condition(v) for v in items)
+    return tuple(_of_several(v) for v in items)
+
+
+def _of_several(value: Any) -> Condition:
+    """One of a list of conditions; a date among them is told how to be written."""
+    try:
+        return parse_condition(value)
+    except QuantityError as error:
+        try:
+            parse_when(value)
+        except QuantityError:
+            raise error from None
+        raise QuantityError(
+            f'{quoted(value)} is a date, and these are conditions; for both give "times" as well, or put it into a '
+            '[[phase]] with "end"'
+        ) from None
 
 
 def _plain(conditions: tuple[Condition, ...]) -> str | list[str]:
@@ -167,7 +202,7 @@ SCHEMA = {
 def conditions(description: str) -> Any:
     """The type of a key that holds one condition or a list, any of which is enough."""
     return Annotated[
-        tuple[Condition, ...], BeforeValidator(_listed), PlainSerializer(_plain),
+        tuple[Condition, ...], BeforeValidator(read_conditions), PlainSerializer(_plain),
         WithJsonSchema(SCHEMA | {"description": description}),
         Field(description=description),
     ]  # fmt: skip

@@ -359,7 +359,7 @@ class Dating:
     def route(self, item: DrugTreatment) -> str:
         """How a drug is given: as the treatment says, else its regimen, else the library."""
         regimen, drug = self.regimen(item), self.drug(item.drug)
-        return item.route or (regimen.route if regimen else drug.route if drug else "")
+        return item.route or (regimen.route if regimen else drug.usual_route if drug else "")
 
     # --- holds -------------------------------------------------------------------------------------------------
 
@@ -373,7 +373,7 @@ class Dating:
                 self.problems.add(at, f"{quoted(item.name)} cannot be held around itself")
                 raise Refused
             if index in self.ruled:
-                self.held_by_the_run(hold, at)
+                self.held_by_the_run(item, hold, at)
                 continue
             anchors, _ = self.events(hold.around, at)
             ticks = self.kept(item, ticks, hold, anchors)
@@ -384,8 +384,8 @@ class Dating:
                 raise Refused
         return Dates(ticks, dates.open, dates.base)
 
-    def held_by_the_run(self, hold: Hold, at: Key) -> None:
-        """What the run cannot hold around, or would hold for ever."""
+    def held_by_the_run(self, item: DrugTreatment, hold: Hold, at: Key) -> None:
+        """What the run cannot hold around, would hold for ever, or learns of too late."""
         for i in self.meant(hold.around, at):
             around = self.items[i]
             if not isinstance(around, Procedure):
@@ -393,6 +393,12 @@ class Dating:
                     at, f"{quoted(around.name)} is no procedure; a treatment that rules change is held around one"
                 )
                 raise Refused
+            notice = to_ticks(around.on_demand.delay, "delay") if around.on_demand else math.inf
+            if to_ticks(hold.before, "before") > notice:
+                self.warnings.append(
+                    f"{item.name}: its hold begins {hold.before} before each {around.name}, but a scan asks for one "
+                    f'only {around.on_demand.delay} before, so it begins late; lengthen "delay" or shorten "before"'
+                )
             spacing = around.on_demand.minimum_interval if around.on_demand else around.every
             length = to_ticks(hold.before, "before") + to_ticks(hold.after, "after")
             if spacing is None or length < to_ticks(spacing, "every"):

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
 from tme_sim.quantities import NONE, Quantity, QuantityError, convert, dimensions, parse_quantity
-from tme_sim.validation import written
+from tme_sim.validation import refuse_other_kinds, written
 
 _MASS = (0, 0, 1, 0, 0, 0)
 _MASS_PER_AREA = (0, -2, 1, 0, 0, 0)
@@ -44,6 +44,7 @@ def _read_dose(value: Any) -> Dose:
         raise QuantityError(f'needs a unit: write "{value:g} mg" or "{value:g} mg/kg"')
     if isinstance(value, Dose):
         return value
+    refuse_other_kinds(value, "mg")
     quantity = parse_quantity(value)
     if quantity.unit == "1":
         raise QuantityError(f'needs a unit: write "{quantity.value:g} mg" or "{quantity.value:g} mg/kg"')

@@ -11,13 +11,18 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from tme_sim.diagnostics import InputError, Problem, nearest, quoted
+from tme_sim.diagnostics import InputError, Places, Problem, known_key, nearest, quoted
 from tme_sim.protocol.calendar import LOOKS, ORDER, Calendar, Entry
 from tme_sim.protocol.dates import TICKS_PER_DAY
-from tme_sim.validation import shortest
+from tme_sim.protocol.giving import not_by, procedure_data
+from tme_sim.protocol.tables import KINDS, Scan, Timed, Visit
+from tme_sim.validation import NAME_PATTERN, Problems, check_table, shortest
 
 COLUMNS = (
     "ID", "TIME", "AMT", "RATE", "II", "ADDL", "EVID", "CMT", "COND", "DRUG", "ROUTE",
@@ -26,6 +31,12 @@ COLUMNS = (
 COMPARTMENTS = {"intravenous": 1, "oral": 2, "hepatic_artery": 3}
 MAX_ROWS = 20_000
 FARTHEST = 36_525.0
+LONGEST = 30 * TICKS_PER_DAY  # of an infusion
+LONGEST_TRAIN = 10_000  # as a protocol file allows
+UNITS = {"drug_load": "mg", "margin": "mm", "dose": "Gy"}
+EVENTS: dict[str, type[Timed]] = {k: v for k, v in KINDS.items() if k != "drug"} | {
+    "scan": Scan, "planning": Scan, "visit": Visit,
+}  # fmt: skip
 
 
 def dosing_table(calendar: Calendar) -> str:
@@ -55,6 +66,7 @@ def _trains(entries: Sequence[Entry], planned: set[int]) -> list[list[Entry]]:
             same
             and (len(run) == 1 or entry.tick - run[-1].tick == run[1].tick - run[0].tick)
             and entry.tick > run[-1].tick
+            and len(run) < LONGEST_TRAIN
         ):
             run.append(entry)
         else:
@@ -128,6 +140,15 @@ class _Reader:
             return None
         return ticks
 
+    def whole(self, column: str, default: int, what: str) -> int:
+        """A whole number from 0 to MAX_ROWS of this line, its default after a mistake."""
+        value = self.number(column, float(default))
+        if 0.0 <= value <= MAX_ROWS and not value % 1.0:
+            return int(value)
+        if not math.isnan(value):
+            self.wrong(column, f"{value:g} is no number of {what}: it is whole, from 0 to {MAX_ROWS}")
+        return default
+
     def entries(self, library) -> list[Entry]:
         """The entries of the row; empty for observations and after a mistake."""
         before = len(self.problems)
@@ -138,24 +159,22 @@ class _Reader:
             self.wrong("EVID", f"{evid:g} is not read: write 1 for a dose, 2 for other events, 0 for observations")
             return []
         start, every = self.ticks("TIME", -FARTHEST, "a date"), self.ticks("II", 0.0, "an interval")
-        more = self.number("ADDL")
-        if not 0 <= more <= MAX_ROWS or more % 1:
-            self.wrong("ADDL", f"{more:g} is no number of further doses")
-        elif more and every == 0:
+        more, number = self.whole("ADDL", 0, "further doses"), self.whole("NUMBER", 1, "this dose")
+        if more and every == 0:
             self.wrong("II", "further doses (ADDL) need an interval in days")
-        data = self.dose(library) if evid == 1.0 else self.detail()
         kind = (self.row.get("KIND") or "").strip() or ("drug" if evid == 1.0 else "")
         if kind not in ORDER or (kind == "drug") != (evid == 1.0):
             self.wrong(
                 "KIND", f"{quoted(kind)} is no kind of this event{nearest(kind, ORDER)}; there are {', '.join(ORDER)}"
             )
+        data = self.dose(library) if evid == 1.0 else self.detail(kind)
         if len(self.problems) > before:
             return []
         name = (self.row.get("TREATMENT") or "").strip() or data.get("drug") or kind
-        number = int(self.number("NUMBER", 1.0))
-        return [
-            Entry(start + k * every, ORDER[kind], kind, name, number + k, data) for k in range(int(more) + 1)
-        ]  # fmt: skip
+        if not re.fullmatch(NAME_PATTERN, name):
+            self.wrong("TREATMENT", f"{quoted(name)} is not a plain name (letters, digits, space and . _ , + / ( ) -)")
+            return []
+        return [Entry(start + k * every, ORDER[kind], kind, name, number + k, data) for k in range(more + 1)]
 
     def dose(self, library) -> dict[str, Any]:
         """Drug, dose, duration and route of a dosing row."""
@@ -173,36 +192,50 @@ class _Reader:
             self.wrong("RATE", f"{rate:g} is not read: write mg/day, or 0 for a dose at once")
         elif rate > 0.0:
             minutes = round(dose / rate * TICKS_PER_DAY)
-            if minutes < 1 or abs(minutes - dose / rate * TICKS_PER_DAY) > 1e-3:
+            if minutes > LONGEST:
+                self.wrong("RATE", f"makes an infusion of {minutes / TICKS_PER_DAY:g} days; it takes at most 30")
+            elif minutes < 1 or abs(minutes - dose / rate * TICKS_PER_DAY) > 1e-3:
                 self.wrong("RATE", "makes an infusion of no whole minutes; RATE is AMT over the infusion time in days")
         route = (self.row.get("ROUTE") or "").strip()
         if not route:
             by_number = {v: k for k, v in COMPARTMENTS.items()}
-            route = by_number.get(int(self.number("CMT")), drug.route if drug else "intravenous")
+            route = by_number.get(self.whole("CMT", 0, "a compartment"), drug.usual_route if drug else "intravenous")
         if route not in COMPARTMENTS:
             self.wrong("ROUTE", f"{quoted(route)} is no route{nearest(route, COMPARTMENTS)}; {', '.join(COMPARTMENTS)}")
+        elif drug is not None and route not in drug.routes:
+            self.wrong("ROUTE", not_by(drug, route))
         return {"dose": dose, "drug": drug.name if drug else name, "duration": minutes, "route": route}
 
-    def detail(self) -> dict[str, Any]:
-        """What an event other than a dose says of itself: ``key=value;key=value``."""
-        out: dict[str, Any] = {}
+    def detail(self, kind: str) -> dict[str, Any]:
+        """What an event other than a dose says of itself, ``key=value;key=value``, checked as in a protocol file."""
+        given: dict[str, Any] = {}
         for part in filter(None, (self.row.get("DETAIL") or "").split(";")):
             key, sign, value = part.partition("=")
             if not sign:
                 self.wrong("DETAIL", f"{quoted(part)} is not key=value")
-                continue
-            out[key] = _value(key, value)
-        return out
+            elif value:
+                given[key] = _typed(key, value)
+        model = EVENTS.get(kind)
+        if model is None:
+            return {}
+        own = set(model.model_fields) - set(Timed.model_fields) - {"kind", "phase", "rule", "on_demand", "planning"}
+        found = Problems(Places(self.name))
+        for key in sorted(set(given) - own):
+            found.add((key,), known_key(key, own))
+        kept = {key: value for key, value in given.items() if key in own}
+        item = check_table(model, {"name": kind, "start": "day 0", **kept}, (), found)
+        for problem in found.found:
+            self.wrong("DETAIL", f"{problem.key}: {problem.message}" if problem.key else problem.message)
+        return procedure_data(item) if item is not None and not found else {}
 
 
-def _value(key: str, text: str) -> Any:
+def _typed(key: str, text: str) -> Any:
+    """The text of a detail as a protocol file would write it."""
     if key == "targets":
         return tuple(filter(None, text.split("|")))
-    if key in ("drug_load", "margin", "dose"):
-        return float(text) if text else None
-    if key == "fractions":
-        return int(text)
-    return text or None
+    if key in UNITS:
+        return f"{text} {UNITS[key]}"
+    return int(text) if key == "fractions" and text.isascii() and text.isdigit() and len(text) < 9 else text
 
 
 def read_dosing_table(text: str, name: str, library) -> Calendar:
@@ -238,7 +271,13 @@ def read_dosing_table(text: str, name: str, library) -> Calendar:
         reader.problems.append(Problem(name, "ID", f"holds {len(patients)} patients ({listed} ...); leave one"))
     if reader.problems:
         raise InputError(reader.problems)
-    return Calendar(tuple(sorted(entries, key=lambda e: (e.tick, e.order))))
+    entries.sort(key=lambda e: (e.tick, e.order))
+    if "NUMBER" not in columns:
+        counted: Counter[str] = Counter()
+        for i, entry in enumerate(entries):
+            counted[entry.treatment] += 1
+            entries[i] = replace(entry, number=counted[entry.treatment])
+    return Calendar(tuple(entries))
 
 
 def protocol_text(calendar: Calendar, name: str) -> str:
@@ -248,10 +287,9 @@ def protocol_text(calendar: Calendar, name: str) -> str:
     treatments: list[dict] = []
     looks: dict[str, list[dict]] = {"scan": [], "visit": []}
     for treatment in dict.fromkeys(e.treatment for e in calendar.entries):
-        groups = _trains([e for e in calendar.entries if e.treatment == treatment], set())
-        for i, group in enumerate(groups):
-            first = group[0]
-            table = {"name": treatment if i == 0 else f"{treatment} {i + 1}", **_dates(group)}
+        groups = _dated([e for e in calendar.entries if e.treatment == treatment])
+        for i, (first, dates) in enumerate(groups):
+            table = {"name": treatment if i == 0 else f"{treatment} {i + 1}", **dates}
             if first.kind in LOOKS:
                 more = {"planning": True} if first.kind == "planning" else {}
                 looks["visit" if first.kind == "visit" else "scan"].append(
@@ -267,16 +305,23 @@ def _date(tick: int) -> str:
     return f"day {tick // TICKS_PER_DAY}" if tick % TICKS_PER_DAY == 0 else f"day {tick / TICKS_PER_DAY:.12f}"
 
 
-def _dates(group: Iterable[Entry]) -> dict[str, Any]:
-    ticks = [e.tick for e in group]
-    if len(ticks) == 1:
-        return {"start": _date(ticks[0])}
-    every = ticks[1] - ticks[0]
-    spaced = f"{every} min" if every % TICKS_PER_DAY else f"{every // TICKS_PER_DAY} day"
-    return {"start": _date(ticks[0]), "every": spaced, "times": len(ticks)}
-
-
-UNITS = {"drug_load": "mg", "margin": "mm", "dose": "Gy"}
+def _dated(entries: Sequence[Entry]) -> list[tuple[Entry, dict[str, Any]]]:
+    """Entries of one treatment as tables of a protocol: an example of each, and its dates as a train or a list."""
+    out: list[tuple[Entry, dict[str, Any]]] = []
+    for group in _trains(entries, set()):
+        first = group[0]
+        if len(group) > 2:
+            every = group[1].tick - first.tick
+            spaced = f"{every} min" if every % TICKS_PER_DAY else f"{every // TICKS_PER_DAY} day"
+            out.append((first, {"start": _date(first.tick), "every": spaced, "times": len(group)}))
+            continue
+        dates = [_date(entry.tick) for entry in group]
+        like = next((d for e, d in out if "at" in d and e.kind == first.kind and e.data == first.data), None)
+        if like is None:
+            out.append((first, {"at": dates}))
+        else:
+            like["at"] += dates
+    return [(e, {"start": d["at"][0]} if len(d.get("at", ())) == 1 else d) for e, d in out]
 
 
 def _content(entry: Entry) -> dict[str, Any]:

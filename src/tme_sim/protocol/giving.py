@@ -44,6 +44,13 @@ def _unknown(name: str, library: Library) -> str:
     return f"{quoted(name)} is not in the drug library{nearest(name, library.names())}"
 
 
+def not_by(drug: Drug, route: str) -> str:
+    """The message for a route that a drug cannot take."""
+    known = " or ".join(f'"{r}"' for r in drug.routes)
+    reason = "its library entry has no absorption" if route == "oral" else "only cytotoxic drugs are infused there"
+    return f"{drug.name} is not given by the route {quoted(route)}: {reason}; write route = {known}, or leave it out"
+
+
 class Giving:
     """Turns dates into entries; notes drugs and doses that cannot be meant in the problems of `dating`."""
 
@@ -65,7 +72,11 @@ class Giving:
                 f"{quoted(item.regimen)} is no regimen of {drug.name}{tail}; it has: {', '.join(names) or 'none'}",
             )
             return None
-        if (item.route or drug.route) == "oral" and item.infusion is not None:
+        route = self.dating.route(item)
+        if route not in drug.routes:
+            self.problems.add((*key, "route"), not_by(drug, route))
+            return None
+        if route == "oral" and item.infusion is not None:
             self.problems.add((*key, "infusion"), f'{drug.name} is taken by mouth; remove "infusion"')
             return None
         return drug
@@ -99,7 +110,7 @@ class Giving:
         """Usual amount, loading amounts in order (mg), and what all doses share."""
         regimen = self.dating.regimen(item)
         amount = self.milligrams(item.dose) if item.dose is not None else self.of_regimen(regimen)
-        route = item.route or (regimen.route if regimen else drug.route)
+        route = self.dating.route(item)
         same = {"drug": drug.name, "duration": self.duration(item, drug, regimen, route), "route": route}
         loading = [self.milligrams(load.dose) for load in item.loading for _ in range(load.times)]
         usual = [self.of_regimen(r) for r in drug.dosing]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from tme_sim.diagnostics import Key, nearest, quoted
 from tme_sim.protocol.tables import KINDS, Name, Phase, Protocol, Scan, Timed, Visit
-from tme_sim.validation import Model, Problems, check_table
+from tme_sim.validation import Model, Problems, Texts, check_table
 
 MAX_TREATMENTS = 200
 ALIASES = {"y90": "radioembolisation"}
@@ -18,7 +18,7 @@ LISTS = ("phase", "treatment", "scan", "visit")
 class _Head(Model):
     name: Name = "untreated"
     title: str = Field("", max_length=300)
-    source: tuple[str, ...] | str = ""
+    source: Texts = ""
 
 
 def read_protocol(table: Any, key: Key, problems: Problems) -> Protocol | None:

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from tme_sim.protocol.conditions import SCHEMA as CONDITIONS_SCHEMA
-from tme_sim.protocol.conditions import Condition, conditions, parse_condition
+from tme_sim.protocol.conditions import Condition, conditions, parse_condition, read_conditions
 from tme_sim.protocol.dates import When, date, parse_when, to_ticks
 from tme_sim.protocol.doses import DoseField
 from tme_sim.quantities import Quantity, QuantityError
-from tme_sim.validation import NAME_PATTERN, Model, measured
+from tme_sim.validation import NAME_PATTERN, Model, Texts, measured
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, description="a name to refer to")]
 _Interval = measured("day", "interval of a train", above=0, most=3650, example="21 day")
@@ -28,7 +28,7 @@ def read_until(value: Any) -> When | tuple[Condition, ...]:
         QuantityError: neither; the message is that of what it looks more like.
     """
     if isinstance(value, (list, tuple)) and value:
-        return tuple(parse_condition(v) for v in value)
+        return read_conditions(value)
     if isinstance(value, (Condition, When)):
         return value if isinstance(value, When) else (value,)
     try:
@@ -190,6 +190,8 @@ class Procedure(Given):
 
     @model_validator(mode="after")
     def _repeated(self) -> Procedure:
+        if len(set(self.targets)) < len(self.targets):
+            raise ValueError('"targets" names a lesion twice; name each once')
         if self.on_demand is not None and (self.every is not None or self.at is not None):
             raise ValueError('is repeated on demand, so give one "start" and neither "every" nor "at"')
         if any(r.then == "reduce" for r in self.rule):
@@ -308,7 +310,7 @@ class Protocol(Model):
 
     name: Name = "untreated"
     title: str = Field("", max_length=300)
-    source: tuple[str, ...] | str = Field("", description="registry entries and papers")
+    source: Texts = Field("", description="registry entries and papers")
     phase: tuple[Phase, ...] = ()
     treatment: tuple[Treatment, ...] = ()
     scan: tuple[Scan, ...] = ()

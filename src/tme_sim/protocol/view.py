@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -105,6 +106,8 @@ def _phase(phase: Stretch, calendar: Calendar) -> str:
         if phase.anchor in ("first", "last"):
             anchored = calendar.tracks[phase.anchored].name
             text += f", not before {phase.offset / TICKS_PER_DAY:g} d after its {phase.anchor} {anchored}"
+        elif phase.anchor and phase.offset > 0:
+            text += f", not before {phase.offset / TICKS_PER_DAY:g} d after its {phase.anchor}"
         elif phase.tick is not None:
             text += f", not before day {phase.tick / TICKS_PER_DAY:g}"
     ends = [f"{phase.length / TICKS_PER_DAY:g} d long"] if phase.length is not None else []
@@ -125,7 +128,8 @@ def _rules(track: Track) -> list[str]:
             f"{rule.then} at {_or(rule.when)}" for rule in track.item.rule]  # fmt: skip
     for hold in getattr(track.item, "hold", ()):
         before, after = (float(internal(*q)) for q in (hold.before, hold.after))
-        out.append(f"off from {before:g} d before to {after:g} d after each {hold.around}")
+        out.append(f"off from {before:g} d before to {after:g} d after each {hold.around}"
+                   + ("; a dose due then is given when it ends" if hold.policy == "delay" else ""))  # fmt: skip
     return out
 
 
@@ -145,10 +149,10 @@ def draw_calendar(
     from tme_sim.results import write_file
 
     entries = calendar.all
-    names = list(
-        dict.fromkeys(e.treatment for e in sorted(entries, key=lambda e: (e.kind in LOOKS, e.tick)))
-    )
-    head = 0.4 if calendar.phases else 0.0
+    names = list(dict.fromkeys(e.treatment for e in sorted(entries, key=lambda e: (e.kind in LOOKS, e.tick))))
+    room = max(30, int(88 - 0.72 * max(map(len, names), default=0)))  # characters of bold type beside the names
+    title = textwrap.fill(title, room)
+    head = (0.4 if calendar.phases else 0.0) + 0.17 * title.count("\n")
     figure = Figure(figsize=(7.09, 1.0 + head + 0.27 * max(1, len(names))), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

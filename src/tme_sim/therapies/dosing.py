@@ -206,7 +206,7 @@ def dose(
         ValueError: a dose or duration that is not positive, or a route that the drug or its slot cannot take.
     """
     slot, amount = drug.slot, entering(values, milligrams)
-    route = route or {"intra_arterial": "hepatic_artery"}.get(drug.route, drug.route)
+    route = route or drug.usual_route
     on = set_to(f"{slot}_on", 1.0)
     label = f"{drug.name} {milligrams:g} mg"
     if route == "oral":

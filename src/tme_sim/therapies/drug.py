@@ -192,6 +192,17 @@ class Drug:
         """Name of the kinetic slot that this drug occupies: its own place, or the first of its role."""
         return self.place or rules.SLOTS[self.role]
 
+    @property
+    def usual_route(self) -> str:
+        """Route of a dose when none is asked for: ``intravenous``, ``oral`` or ``hepatic_artery``."""
+        return {"intra_arterial": "hepatic_artery"}.get(self.route, self.route)
+
+    @property
+    def routes(self) -> tuple[str, ...]:
+        """Routes that a dose can take, the usual one first: by mouth needs absorption, the artery a slot for it."""
+        more = ["intravenous"] + (["hepatic_artery"] if self.role == "cytotoxic" else [])
+        return tuple(dict.fromkeys((self.usual_route, *more)))
+
     def in_place(self, taken: Collection[str]) -> Drug:
         """This drug in the first slot of its role that is not taken; in the last one when all are."""
         places = rules.PLACES[self.role]
