@@ -309,6 +309,10 @@ def test_protocol_files_and_scenarios_are_shown_alike(case):
 
 
 def test_the_dosing_table_goes_to_a_file_or_the_terminal(case):
+    Path("q.toml").write_text('[[treatment]]\nkind = "tace"\nstart = "day 0"\ntargets = ["left", "right"]\n')
+    assert call("protocol", "show", "q.toml").exit_code == 0  # whoever has these lesions
+    Path("v.toml").write_text('[[visit]]\nstart = "day 0"\n')
+    assert "visit with blood test" in call("protocol", "show", "v.toml").output
     assert call("protocol", "table", case).output.startswith("ID,TIME,AMT")
     assert call("protocol", "table", case, "--out", "d.csv").exit_code == 0 and Path("d.csv").exists()
 

@@ -126,15 +126,17 @@ def _installed() -> Catalogue:
 
 
 def _read(folders: tuple[str | Path, ...]) -> Catalogue:
-    from tme_sim.therapies.library import Library
+    from tme_sim.therapies.library import Library, drug_files
 
-    files = [path for folder in folders for path in sorted(Path(folder).glob("*.py"))]
+    mechanisms = discover_mechanisms(folders)
+    paths = [Path(folder) for folder in folders]
+    files = [file for folder in paths for file in (*sorted(folder.glob("*.py")), *drug_files(folder))]
     own = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files}
-    return replace(catalogue_of(discover_mechanisms(folders), Library()), own=own)
+    return replace(catalogue_of(mechanisms, Library(paths)), own=own)
 
 
 def load_catalogue(folders: Iterable[str | Path] = ()) -> Catalogue:
-    """Everything that is installed, and what `folders` of mechanisms add.
+    """Everything that is installed, and what `folders` of mechanisms (Python) and drugs (TOML) add.
 
     Raises:
         InputError: as `discover_mechanisms`.

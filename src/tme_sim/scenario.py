@@ -523,7 +523,7 @@ def _calendar(
             protocol, end=end, body=patient.body, library=catalogue.library, problems=problems, key=("protocol",)
         )
     except DrugFileError as error:
-        problems.found.append(Problem(error.file, error.key, f"{error.problem}; {error.repair}"))
+        problems.found.append(Problem(error.place, error.key, f"{error.problem}; {error.repair}"))
         return Calendar()
 
 

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tme_sim.catalogue import load_catalogue
+from tme_sim.diagnostics import InputError
 from tme_sim.quantities import internal
+from tme_sim.scenario import Scenario
 from tme_sim.therapies import library
 from tme_sim.therapies.drug_file import SLOTS
 from tme_sim.therapies.library import SHIPPED, DrugFileError, Library, read_drug
@@ -190,7 +193,7 @@ def test_user_folder_comes_first_and_is_read_only_when_asked(tmp_path, monkeypat
     assert shelf.get("bevacizumab").disposition["CL"].value == 0.3
     assert shelf.get("bevacizumab").path == tmp_path / "bevacizumab.toml"
     assert opened == ["bevacizumab.toml"]
-    with pytest.raises(DrugFileError, match=r"broken.toml: \[file\] is not TOML"):
+    with pytest.raises(DrugFileError, match=r"broken.toml:1: \[file\] is not TOML"):
         shelf.get("broken")
     with pytest.raises(FileNotFoundError, match="create it or leave it out"):
         Library([tmp_path / "absent"])
@@ -206,30 +209,30 @@ MISTAKES = [  # drug, text, its replacement, key in the message, words in the me
     ("bevacizumab", "CL = { value = 0.2064", "CL = { value = 2.064", "disposition.CL", "not between low 0.14 and high"),
     ("bevacizumab", "CL = { value = 0.2064", "CL = { vlaue = 0.2064", "disposition.CL.vlaue", "did you mean 'value'"),
     ("bevacizumab", 'source = "lu2008", grade = "high", note', 'source = "lu2009", grade = "high", note',
-     "published[0].value.source", "did you mean 'lu2008'"),
+     "published[1].value.source", "did you mean 'lu2008'"),
     ("bevacizumab", 'source = "han2016", grade = "high", note = "woman of 70 kg, 8.6', 'source = "han2016", grade = '
      '"hihg", note = "woman of 70 kg, 8.6', "disposition.CL.grade", "did you mean 'high'"),
     ("bevacizumab", "Q1 = { value = 0.4464", "Q2 = { value = 0.4464", "disposition.Q1", "is missing for 2 comp"),
     ("bevacizumab", 'role = "vegf_trap"', 'role = "vegf-trp"', "role", "did you mean 'vegf_trap'"),
     ("bevacizumab", 'name = "bevacizumab"', 'name = "avastin"', "name", "name the file avastin.toml"),
-    ("bevacizumab", 'covariate = "albumin"', 'covariate = "albumen"', "covariates[2].covariate",
+    ("bevacizumab", 'covariate = "albumin"', 'covariate = "albumen"', "covariates[3].covariate",
      "did you mean 'albumin'"),
-    ("bevacizumab", 'level = "male"', 'level = "man"', "covariates[4].level", "known are female, male"),
-    ("bevacizumab", 'on = ["CL", "Q1"]', 'on = ["CL", "ka"]', "covariates[0].on", "'ka' is not known"),
-    ("bevacizumab", 'reference = "39 g/L"', 'reference = "39"', "covariates[2].reference", "needs a unit"),
-    ("bevacizumab", 'amount = "15 mg/kg"', 'amount = "15 mL/kg"', "dosing[0].bands[0].amount", "volume"),
+    ("bevacizumab", 'level = "male"', 'level = "man"', "covariates[5].level", "known are female, male"),
+    ("bevacizumab", 'on = ["CL", "Q1"]', 'on = ["CL", "ka"]', "covariates[1].on", "'ka' is not known"),
+    ("bevacizumab", 'reference = "39 g/L"', 'reference = "39"', "covariates[3].reference", "needs a unit"),
+    ("bevacizumab", 'amount = "15 mg/kg"', 'amount = "15 mL/kg"', "dosing[1].bands[1].amount", "volume"),
     ("bevacizumab", "maximal_vegf_block = { value = 0.6", "maximal_occupancy = { value = 0.6",
      "effect.maximal_occupancy", "known are maximal_vegf_block"),
-    ("bevacizumab", "tolerance = 0.15", "tolerance = 15", "published[0].tolerance", "not a share"),
-    ("lenvatinib", 'weight_below = "60 kg"', 'weight_below = "55 kg"', "dosing[0].bands", "every body weight once"),
-    ("lenvatinib", 'weight_at_least = "60 kg"', 'weight_at_least = "60 kg"\nweight_below = "90 kg"', "dosing[0].bands",
+    ("bevacizumab", "tolerance = 0.15", "tolerance = 15", "published[1].tolerance", "not a share"),
+    ("lenvatinib", 'weight_below = "60 kg"', 'weight_below = "55 kg"', "dosing[1].bands", "every body weight once"),
+    ("lenvatinib", 'weight_at_least = "60 kg"', 'weight_at_least = "60 kg"\nweight_below = "90 kg"', "dosing[1].bands",
      "every body weight once"),
     ("lenvatinib", "free_fraction = { value = 0.015, unit = \"1\", low = 0.01, high = 0.02",
      "free_fraction = { value = 1.5, unit = \"1\", low = 1.0, high = 2.0", "binding.free_fraction.value",
      "outside 0 to 1"),
     ("lenvatinib", '{ amount = "8 mg", interval = "1 day" }', '{ amount = "16 mg", interval = "1 day" }',
-     "dosing[0].bands[0].reduced", "does not lower"),
-    ("lenvatinib", 'conditions = { weight = "40 kg" }', 'conditions = { wait = "40 kg" }', "published[0].conditions",
+     "dosing[1].bands[1].reduced", "does not lower"),
+    ("lenvatinib", 'conditions = { weight = "40 kg" }', 'conditions = { wait = "40 kg" }', "published[1].conditions",
      "not a covariate"),
     ("camrelizumab", "Km = {", "Q2 = {", "disposition.Q2", "does not belong"),
     ("pembrolizumab", 'target = "PD-1"', 'target = "PD-2"', "target", "PD-1"),
@@ -249,6 +252,27 @@ def test_a_faulty_file_is_told_with_place_and_repair(tmp_path, drug, text, inste
     with pytest.raises(DrugFileError) as caught:
         read_drug(path)
     assert caught.value.file == f"{drug}.toml"
+    changed = next(i for i, (a, b) in enumerate(zip(original.split("\n"), path.read_text(encoding="utf-8").split("\n"),
+                                                    strict=False), 1) if a != b)  # fmt: skip
+    assert caught.value.line and abs(caught.value.line - changed) <= 12, "the line of the key, or of its table"
     assert caught.value.key == key
     assert words in str(caught.value)
     assert caught.value.repair
+
+
+def test_drugs_in_a_folder_of_the_user_are_known_to_scenarios_and_stand_in_the_record(tmp_path):
+    """A file beside scenarios is enough: nothing is moved into the package, and a mistake in it is told at its line."""
+    text = (SHIPPED / "pembrolizumab.toml").read_text(encoding="utf-8").replace("pembrolizumab", "mylimab", 1)
+    (tmp_path / "mylimab.toml").write_text(text.replace('name = "pembrolizumab"', 'name = "mylimab"'))
+    case = '[[protocol.treatment]]\ndrug = "mylimab"\ndose = "200 mg"\nstart = "day 0"\n'
+    (tmp_path / "case.toml").write_text("schema = 1\n" + case)
+    catalogue = load_catalogue([tmp_path])
+    assert set(catalogue.own) == {"mylimab.toml"} and "case" not in catalogue.library.names()
+    assert Scenario.from_text(case, "case.toml", mechanisms=[tmp_path]).calendar.drugs == ("mylimab",)
+    with pytest.raises(InputError, match="a file of your own lies in a folder given by --mechanisms"):
+        Scenario.from_text(case, "case.toml")
+    broken = (tmp_path / "mylimab.toml").read_text().replace("molar_mass = {", "molar_mas = {")
+    (tmp_path / "mylimab.toml").write_text(broken)
+    line = broken[: broken.index("molar_mas =")].count("\n") + 1
+    with pytest.raises(InputError, match=f"mylimab.toml:{line}: molar_mas: is not a known key; did you mean 'molar_mass'"):
+        Scenario.from_text(case, "case.toml", mechanisms=[tmp_path])

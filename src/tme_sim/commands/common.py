@@ -74,7 +74,7 @@ changes = click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help='Override a value, like --set "patient.weight=80 kg".'
 )
 folders = click.option(
-    "--mechanisms", multiple=True, metavar="DIR", help="A folder of your own mechanism files (Python code)."
+    "--mechanisms", multiple=True, metavar="DIR", help="A folder of your own mechanisms (Python code) and drugs (TOML)."
 )
 
 

@@ -41,7 +41,8 @@ def _known(name: str, library: Library) -> bool:
 
 
 def _unknown(name: str, library: Library) -> str:
-    return f"{quoted(name)} is not in the drug library{nearest(name, library.names())}"
+    near = nearest(name, library.names())
+    return f"{quoted(name)} is not in the drug library{near}; a file of your own lies in a folder given by --mechanisms"
 
 
 def not_by(drug: Drug, route: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pydantic import Field
 
 from tme_sim.diagnostics import Key, nearest, quoted
 from tme_sim.protocol.tables import KINDS, Name, Phase, Protocol, Scan, Timed, Visit
-from tme_sim.validation import Model, Problems, Texts, check_table
+from tme_sim.validation import NAME_PATTERN, Model, Problems, Texts, check_table
 
 MAX_TREATMENTS = 200
 ALIASES = {"y90": "radioembolisation"}
@@ -51,6 +52,16 @@ def read_protocol(table: Any, key: Key, problems: Problems) -> Protocol | None:
         return None
     parts = dict(zip(LISTS, (phases, treatments, scans, visits), strict=True))
     return Protocol(**dict(checked), **{name: tuple(t for _, t in found) for name, found in parts.items()})
+
+
+def targets_of(table: dict[str, Any]) -> list[str]:
+    """Names of lesions in the treatments of an unchecked protocol, in order; what cannot be a name is left out."""
+    treatments = table.get("treatment")
+    out: list[str] = []
+    for treatment in treatments if isinstance(treatments, list) else ():
+        named = treatment.get("targets") if isinstance(treatment, dict) else None
+        out += [n for n in (named if isinstance(named, list) else ()) if isinstance(n, str)]
+    return [name for name in dict.fromkeys(out) if re.fullmatch(NAME_PATTERN, name)]
 
 
 def _listed(value: Any, key: Key, problems: Problems) -> list[tuple[Key, Any]]:

@@ -6,11 +6,12 @@ Only data and the checks on it live here; what a drug *is* stands in :mod:`tme_s
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tme_sim.diagnostics import near
+from tme_sim.diagnostics import Places, near
 from tme_sim.quantities import GRADES, Parameter, QuantityError, convert, parse_number_or_quantity, same_dimension
 
 SLOTS = {"vegf_trap": "trap", "kinase_inhibitor": "tki", "pd1_axis": "pd1", "ctla4": "ctla4", "cytotoxic": "chemo"}
@@ -107,13 +108,19 @@ MULTIPLE_DOSES = ("peak", "trough", "auc", "accumulation_peak", "accumulation_tr
 class DrugFileError(ValueError):
     """A drug file that cannot be used.
 
-    The message reads ``file: [key] problem; repair``; `file`, `key`, `problem` and `repair` are kept as attributes.
+    The message reads ``file:line: [key] problem; repair``; its parts are kept as attributes.
     """
 
-    def __init__(self, file: str, key: str, problem: str, repair: str) -> None:
-        """Compose the message from its four parts (plain text)."""
-        super().__init__(f"{file}: [{key}] {problem}; {repair}")
-        self.file, self.key, self.problem, self.repair = file, key, problem, repair
+    def __init__(self, file: str, key: str, problem: str, repair: str, line: int = 0) -> None:
+        """Compose the message from its parts (plain text); `key` counts its lists from 0, the message from 1."""
+        self.file, self.problem, self.repair, self.line = file, problem, repair, line
+        self.key = re.sub(r"\[(\d+)\]", lambda found: f"[{int(found[1]) + 1}]", key)
+        super().__init__(f"{self.place}: [{self.key}] {problem}; {repair}")
+
+    @property
+    def place(self) -> str:
+        """``file:line``, or the file where no line is known."""
+        return f"{self.file}:{self.line}" if self.line else self.file
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -127,15 +134,20 @@ def nearest(word: str, known: Iterable[str]) -> str:
 class Reader:
     """Reads tables of one drug file and raises :class:`DrugFileError` with the place and the repair.
 
-    `file` is shown in messages; `sources` maps the short keys of the file to full citations.
+    `file` is shown in messages; `sources` maps the short keys of the file to full citations; `places` knows lines.
     """
 
     file: str
     sources: Mapping[str, str] = field(default_factory=dict)
+    places: Places | None = None
 
     def fail(self, key: str, problem: str, repair: str) -> DrugFileError:
-        """Return the error to raise for `key`."""
-        return DrugFileError(self.file, key, problem, repair)
+        """Return the error to raise for `key`, at the line where it stands."""
+        parts = tuple(int(p) if p.isdigit() else p for p in re.findall(r"[^.\[\]]+", key))
+        if self.places and (*parts, 0) in self.places.lines:
+            parts = (*parts, 0)  # a list of tables stands where its first one does
+        line = self.places.place(parts).rpartition(":")[2] if self.places else ""
+        return DrugFileError(self.file, key, problem, repair, int(line) if line.isdigit() else 0)
 
     def table(self, raw: Any, key: str, allowed: Iterable[str], required: Iterable[str] = ()) -> dict[str, Any]:
         """Return `raw` as a table after checking its keys; raises on a non-table, an unknown or a missing key."""

@@ -25,12 +25,13 @@ A value is ``{ value, unit, source, grade, low, high, note }``; a plain referenc
 from __future__ import annotations
 
 import math
-import tomllib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tme_sim.diagnostics import InputError, parse_toml
 from tme_sim.quantities import Parameter
 from tme_sim.therapies import drug_file as rules
 from tme_sim.therapies.drug import Band, CovariateEffect, Depot, Dose, Drug, Kinetics, Published, Regimen
@@ -289,9 +290,15 @@ def read_drug(path: Path | str) -> Drug:
     path = Path(path)
     read = Reader(path.name)
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise read.fail("file", f"is not TOML: {error}", "correct the line named") from error
+        raw, read.places = parse_toml(path.read_text(encoding="utf-8"), path.name)
+    except UnicodeDecodeError as error:
+        raise read.fail("file", "is not UTF-8 text", "save the file as UTF-8") from error
+    except InputError as error:
+        line = error.problems[0].place.rpartition(":")[2]
+        said = error.problems[0].message.removeprefix("not valid TOML: ")
+        raise DrugFileError(
+            path.name, "file", f"is not TOML: {said}", "correct this line", int(line) if line.isdigit() else 0
+        ) from error
     read.table(
         raw,
         "",
@@ -376,18 +383,29 @@ def read_drug(path: Path | str) -> Drug:
     return drug
 
 
+def drug_files(folder: Path) -> list[Path]:
+    """The drug files of a folder in order of their names: TOML without the top key ``schema`` of other files."""
+    found = sorted(folder.glob("*.toml"))
+    if folder == SHIPPED:
+        return found
+    return [path for path in found if not re.search(rb"^schema\s*=", path.read_bytes()[:100_000], re.M)]
+
+
 class Library:
     """Drugs found in folders: those given by the user first, then the shipped ones; files are read when asked for."""
 
     def __init__(self, folders: Iterable[Path | str] = ()) -> None:
-        """Search `folders` before the shipped drugs; raises FileNotFoundError for a folder that does not exist."""
+        """Search `folders` before the shipped drugs; raises FileNotFoundError for a folder that does not exist.
+
+        Scenarios, protocols and studies may lie in the same folder: they are told by their top key ``schema``.
+        """
         self.folders = [Path(folder) for folder in folders] + [SHIPPED]
         for folder in self.folders:
             if not folder.is_dir():
                 raise FileNotFoundError(f"drug folder {folder} does not exist; create it or leave it out")
         self._files: dict[str, Path] = {}
         for folder in self.folders:
-            for path in sorted(folder.glob("*.toml")):
+            for path in drug_files(folder):
                 self._files.setdefault(path.stem, path)
         self._read: dict[str, Drug] = {}
 
