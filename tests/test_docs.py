@@ -358,15 +358,22 @@ def test_the_run_folder_is_as_described(pages):
 
 def key_table():
     """The tables and keys of a scenario from its JSON schema, as Markdown."""
-    from tme_sim.catalogue import Catalogue
+    from tme_sim.catalogue import Catalogue, load_catalogue
     from tme_sim.schema import scenario_schema
 
     schema = scenario_schema(Catalogue())
     tables = schema["$defs"]
+    for name, parameter in load_catalogue().lesion_parameters.items():
+        unit = "" if parameter.unit == "1" else parameter.unit
+        told = {"x-unit": unit, "examples": [f"{parameter.value:g} {unit}"]} if unit else {"type": "number"}
+        usual = f"{parameter.value:g} {unit}" if unit else parameter.value
+        tables["Lesion"]["properties"][name] = told | {"default": usual, "description": parameter.note or f"see `tme-sim describe {name}`"}
     places = [
         ("top", schema),
         ("[patient]", tables["Patient"]),
         ("[[patient.lesion]]", tables["Lesion"]),
+        ("[patient.occult]", tables["Occult"]),
+        ("[imaging]", tables["ImagingSettings"]),
         ("[biology]", tables["Biology"]),
         ("[run]", tables["RunSettings"]),
         ("[outputs]", tables["Outputs"]),
