@@ -9,6 +9,7 @@ from limits.full_model import at, run, tace
 
 from tme_sim import Scenario
 from tme_sim.engine.queue import TICKS_PER_DAY
+from tme_sim.simulation import simulate
 from tme_sim.therapies import procedures
 from tme_sim.therapies.procedures import (
     COSTS,
@@ -127,11 +128,32 @@ def test_kill_shows_in_the_run_at_its_own_pace(runs):
     assert left["radioembolisation"][0] > 0.9 and left["radioembolisation"][2] < 0.3 < left["none"][2]
 
 
-def test_killed_cells_become_dead_ones(runs):
-    """Moved, not lost: right after heat the lesion holds the cells it had."""
-    done = runs["ablation"]
-    cells = lambda day: sum(at(done, c, day) for c in (*CELLS, "dying", "necrotic"))  # noqa: E731
-    assert cells(0) == pytest.approx(sum(at(runs["none"], c, 0) for c in (*CELLS, "dying", "necrotic")), rel=1e-6)
+@pytest.mark.parametrize("kind", DATA)
+def test_killed_cells_become_dead_ones(kind):
+    """Moved, not lost: every share that leaves living cells arrives among dying or necrotic ones."""
+    of = {"diameter": 30.0, "arterial_share": 1.0}.__getitem__
+    moved = dict.fromkeys(CELLS, 0.0)
+    for _, rows in lesion_changes(kind, DATA[kind], of, 0.6):
+        for row in rows:
+            if row.source in moved and row.target in (row.source, "dying", "necrotic"):
+                moved[row.source] += row.coefficient
+    assert moved == pytest.approx(dict.fromkeys(CELLS, 0.0), abs=1e-15)
+
+
+def test_a_scan_of_the_same_minute_sees_the_lesion_before_heat():
+    """And what is left is told as a share of what was there before."""
+    text = (
+        'schema = 1\nname = "same"\n[[patient.lesion]]\nname = "one"\ndiameter = "50 mm"\n[[protocol.treatment]]\n'
+        'kind = "ablation"\nstart = "day 0"\nevery = "56 day"\ntimes = 2\n[[protocol.scan]]\nstart = "day 0"\n'
+        'every = "56 day"\n[run]\nduration = "60 day"\n'
+    )
+    done = simulate(Scenario.from_text(text))
+    scans = [e for e in done.events if e["kind"] == "scan"]
+    assert scans[0]["sum_mrecist"] > 0.9 * scans[0]["sum_recist11"]
+    assert done.summary["viable_fraction_d28"] < 0.7  # half of it lies outside the zone
+    days = list(done.time)
+    before, after = (done["viable_cells.1"][days.index(day)] for day in (56.0, 57.0))
+    assert after < 0.6 * before
 
 
 def test_antigen_is_set_free_and_T_cells_follow(runs):

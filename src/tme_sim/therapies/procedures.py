@@ -108,6 +108,7 @@ Y90_LOST = {
                        "perfused vessels lost"),
 }  # fmt: skip
 
+MINUTE = 1.0 / 1440.0  # days; heat takes some, and a scan of the same minute sees the lesion as it was
 DEATH_DAYS = (1, 4, 7, 14, 21, 28, 42, 56, 84)  # after the middle of the irradiation
 VIABLE = tuple((f"cycling{clone}", f"quiescent{clone}") for clone in CLONES)
 
@@ -183,7 +184,9 @@ def lesion_changes(kind: str, data: Mapping[str, Any], of: Callable[[str], float
     if kind == "ablation":
         share = ablated_share(data["technique"], diameter, data["margin"])
         debris = _debris(kind, diameter)
-        return [(0.0, [row for pair in VIABLE for cells in pair for row in _killed(share, cells, "necrotic", debris)])]
+        return [
+            (MINUTE, [row for pair in VIABLE for cells in pair for row in _killed(share, cells, "necrotic", debris)])
+        ]
     if kind == "sbrt":
         dose, fractions = data["dose"], data["fractions"]
         kill = log_kill(dose, fractions), log_kill(dose / ENHANCEMENT.value, fractions)
