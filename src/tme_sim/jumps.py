@@ -51,12 +51,11 @@ class CalendarBuilder:
         return all(_value(self.model, th, *where) == value for where, value in self.read.items()) and (
             self.known is None or _known_lesions(self.model, th) == self.known)
 
-    def fed(self, lesion: int) -> float:
-        """How much of a session reaches a lesion: what the artery feeds, less what an invaded portal vein costs."""
-        share = self.of_lesion("arterial_share", lesion)
-        if "portal_invasion" in self.model.layout.theta["body"]:  # not when fate is switched off
-            share *= 1.0 - self.value("invasion_shunt") * self.value("portal_invasion")
-        return share
+    def delivered(self) -> float:
+        """How much of a session an invaded portal vein leaves."""
+        if "portal_invasion" not in self.model.layout.theta["body"]:  # when fate is switched off
+            return 1.0
+        return 1.0 - self.value("invasion_shunt") * self.value("portal_invasion")
 
     @property
     def known_lesions(self) -> list[int]:
@@ -103,21 +102,22 @@ class CalendarBuilder:
     def _of_lesion(self, entry, lesion: int) -> list[tuple[float, list]]:
         """Changes of a treated lesion, as (delay in days, rows); states that are switched off are left out."""
         if entry.kind == "tace":
-            fed = self.fed(lesion)
-            one = _session(entry, self.numbers)
-            changes = session.lesion_changes(one, self.value, self._closed(one, entry, lesion))
-            return [(delay, session.reached(rows, fed)) for delay, rows in changes]
+            one, share = _session(entry, self.numbers), self.of_lesion("arterial_share", lesion)
+            closed = self._closed(one, entry, lesion, share)
+            share = self.delivered() * (share if closed is None else 1.0)  # drawn reach knows what the artery feeds
+            changes = session.lesion_changes(one, self.value, closed)
+            return [(delay, session.reached(rows, share)) for delay, rows in changes]
         core = self.value("core_share") if "core_share" in self.model.layout.theta["body"] else 1.0
         found = procedures.lesion_changes(entry.kind, entry.data, lambda name: self.of_lesion(name, lesion), core)
         kept = [(delay, [row for row in rows if f"{row.target}.{lesion}" in self.place]) for delay, rows in found]
         return [(delay, rows) for delay, rows in kept if rows]
 
-    def _closed(self, one: session.Session, entry, lesion: int) -> tuple[float, float, float] | None:
+    def _closed(self, one: session.Session, entry, lesion: int, arterial: float) -> tuple[float, float, float] | None:
         """What a session closes of a lesion where that is drawn; None where it is the end point's, or given."""
         if one.lost is not None or not reach.is_drawn(self.model):
             return None
         return reach.closed_by(one, self.of_lesion("diameter", lesion), self.value,
-                               *reach.draws(*self.drawn_for, lesion, entry.tick))  # fmt: skip
+                               *reach.draws(*self.drawn_for, lesion, entry.tick), arterial)  # fmt: skip
 
     def session_parts(self, entry) -> list[tuple[int, int, int, int]]:
         """Parts of a session that decisions date: lesion from 0 (-1: the body), delay in ticks, order, jump group."""

@@ -51,6 +51,16 @@ def test_lobar_sessions_beads_and_those_short_of_stasis_close_fewer_margins():
     assert whole(closed(Session(end_point="short of stasis"), patients=600)) == 0.0
 
 
+def test_portal_blood_is_closed_with_the_margin_alone():
+    lesion = [reach.closed_by(Session(), 10.0, VALUES.__getitem__, *reach.draws(1, p, 1, 0), 0.7) for p in range(300)]
+    usual = closed(diameter=10.0, patients=300)
+    lesion = np.array(lesion)
+    assert np.all(lesion[usual[:, 1] == 1.0] == 1.0)
+    others = usual[:, 1] < 1.0
+    assert np.all(lesion <= usual) and np.all(lesion >= 0.7 * usual - 1e-12)
+    assert lesion[others].mean() == pytest.approx(0.7 * usual[others].mean(), rel=0.05)  # few have a branch of each kind
+
+
 def test_draws_come_from_seed_patient_lesion_and_date_alone():
     anatomy, chance = reach.draws(1, 4, 2, -30)
     again, same = reach.draws(1, 4, 2, -30)

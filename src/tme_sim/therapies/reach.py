@@ -8,10 +8,11 @@ and 17 were of these three kinds, and recurred within a year in 16, 41 and 100 %
 10.3350/cmh.2018.0072).  Large lesions draw arteries from outside the liver besides: 3 % of them at 2-3 cm, 93 % above
 9 cm (DOI 10.3892/etm.2015.2822).
 
-Simplified.  Branches feed equal shares and are drawn one by one; the shares closed are averaged over the lesion, core
-and rim apart.  The number of branches and the artery from outside are anatomy, drawn once per lesion; what a session
-makes of them is drawn anew at each date.  A session that a rule dates takes the draw of its rule.  Diameters are those
-of day 0.  The share that is closed to stasis is 0.88 on average in small lesions, as in the default.
+Simplified.  What portal blood feeds of a lesion is closed with the margin and by nothing else.  Branches feed equal
+shares and are drawn one by one; the shares closed are averaged over the lesion, core and rim apart.  The number of
+branches and the artery from outside are anatomy, drawn once per lesion; what a session makes of them is drawn anew at
+each date.  A session that a rule dates takes the draw of its rule.  Diameters are those of day 0.  The share that is
+closed to stasis is 0.88 on average in small lesions, as in the default.
 
 Not included.  Skill, shunts, catheters that cannot enter, arteries ruined by earlier sessions.
 """
@@ -96,10 +97,11 @@ def draws(seed: int, patient: int, lesion: int, tick: int) -> tuple[Callable, Ca
 
 
 def closed_by(session: Session, diameter: float, value: Callable[[str], float], anatomy: Callable,
-              chance: Callable) -> tuple[float, float, float]:  # fmt: skip
+              chance: Callable, arterial: float = 1.0) -> tuple[float, float, float]:  # fmt: skip
     """Shares of core and rim vessels that a session closes, and of the lesion that it reaches with drug.
 
     `diameter` is that of day 0 and `value` gives parameters (internal units); `anatomy` and `chance` are :func:`draws`.
+    `arterial` is the share that the artery feeds: a branch closed with its portal venules loses the rest as well.
     """
     import numpy as np
 
@@ -120,9 +122,10 @@ def closed_by(session: Session, diameter: float, value: Callable[[str], float], 
         if kind < margin:
             closed += (1.0, 1.0, 1.0)
         elif kind < 1.0 - value("reach_partial"):
-            closed += (core, rim, 1.0)
+            closed += (arterial * core, arterial * rim, arterial)
         else:
             share = min(1.0, 2.0 * value("reach_partial_share") * part)
+            share *= arterial
             closed += (share * core, share * rim, share)
     closed /= branches
     odds = exp((value("outside_diameter") - diameter) / value("outside_width"))
