@@ -259,6 +259,7 @@ states = ["VEGG"]
         (("seed = 7", "seed = 1.5"), "must be a whole number, not a number (1.5)"),
         (("seed = 7", f"seed = {10**30}"), "must be below 9223372036854775808"),
         (('name = "case"', 'name = "../case"'), "is not a plain name"),
+        (('name = "case"', 'name = "my case"'), "is not a plain name (letters, digits and . _ -, without spaces"),
         (("seed = 7", 'seed = 7\ntissue = "agent"'), 'is not one of density, agents, did you mean "agents"?'),
         (("[biology]", '[biology]\noff = ["signals", 3]'), "must be text"),
         (("[run]", "[run]\noutput_every = '1 min'\n"), None),

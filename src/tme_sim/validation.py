@@ -219,9 +219,9 @@ def explain(item: Mapping[str, Any], allowed: Iterable[str]) -> str:
     if kind == "finite_number":
         return "must be a finite number"
     if kind == "string_pattern_mismatch":
-        return (
-            f"{quoted(value)} is not a plain name (letters, digits, space and . _ , + / ( ) -; at most 64 characters)"
-        )
+        signs = "letters, digits, space and . _ , + / ( ) -" if " " in context.get("pattern", " ") else (
+            "letters, digits and . _ -, without spaces")  # fmt: skip
+        return f"{quoted(value)} is not a plain name ({signs}; at most 64 characters)"
     bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
     words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
     if kind in bounds:
