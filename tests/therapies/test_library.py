@@ -271,6 +271,8 @@ def test_drugs_in_a_folder_of_the_user_are_known_to_scenarios_and_stand_in_the_r
     assert Scenario.from_text(case, "case.toml", mechanisms=[tmp_path]).calendar.drugs == ("mylimab",)
     with pytest.raises(InputError, match="a file of your own lies in a folder given by --mechanisms"):
         Scenario.from_text(case, "case.toml")
+    (tmp_path / "Thatimab.toml").write_text(text.replace('name = "mylimab"', 'name = "Thatimab"'))
+    assert Library([tmp_path]).get("thatimab").name == Library([tmp_path]).get("Thatimab").name == "Thatimab"
     broken = (tmp_path / "mylimab.toml").read_text().replace("molar_mass = {", "molar_mas = {")
     (tmp_path / "mylimab.toml").write_text(broken)
     line = broken[: broken.index("molar_mas =")].count("\n") + 1

@@ -403,15 +403,15 @@ class Library:
         for folder in self.folders:
             if not folder.is_dir():
                 raise FileNotFoundError(f"drug folder {folder} does not exist; create it or leave it out")
-        self._files: dict[str, Path] = {}
+        self._files: dict[str, Path] = {}  # by name in lower case
         for folder in self.folders:
             for path in drug_files(folder):
-                self._files.setdefault(path.stem, path)
+                self._files.setdefault(path.stem.lower(), path)
         self._read: dict[str, Drug] = {}
 
     def names(self) -> list[str]:
         """Return the names of all drugs in order, without reading their files."""
-        return sorted(self._files)
+        return sorted(path.stem for path in self._files.values())
 
     def get(self, name: str) -> Drug:
         """Return the drug called `name`, or known by that alias (upper and lower case alike).
