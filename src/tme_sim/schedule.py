@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from tme_sim.diagnostics import InputError, Key, Places, quoted
 from tme_sim.protocol import TICKS_PER_DAY, DrugTreatment, Protocol, to_ticks
-from tme_sim.protocol.calendar import LOOKS, PROCEDURES, Body, Calendar, Entry, HeldAround, Track
+from tme_sim.protocol.calendar import LOOKS, PROCEDURES, Body, Calendar, Entry, HeldAround, Stretch, Track
 from tme_sim.protocol.checks import check_rules
 from tme_sim.protocol.dating import MAX_ENTRIES, Dates, Dating, Refused
 from tme_sim.protocol.giving import Giving, procedure_data
@@ -55,6 +56,13 @@ class _Resolver:
             found += self.giving.entries_of(self.items[index], ticks, self.keys[index])
         position = {item.name: i for i, item in enumerate(self.items)}
         return sorted(found, key=lambda e: (e.tick, e.order, position[e.treatment], e.number))
+
+    def within_phases(self, planned: Sequence[Entry], phases: Sequence[Stretch]) -> list[Entry]:
+        """Planned entries up to the planned start of the phase that follows theirs; the first of each is kept."""
+        follower = {s.follows: s.nominal for s in phases if s.follows >= 0}
+        numbers = {phase.name.lower(): i for i, phase in enumerate(self.dating.phases)}
+        ends = {item.name: follower.get(numbers.get(item.in_phase.lower(), -1), math.inf) for item in self.items}
+        return [entry for entry in planned if entry.number == 1 or entry.tick < ends[entry.treatment]]
 
     def tracks(self, ruled: Sequence[int]) -> list[Track]:
         """The treatments that the run decides about."""
@@ -192,7 +200,7 @@ def resolve(
     ruled = [i for i in resolver.resolved if i in resolver.dating.ruled]
     shift = {i: s.nominal for i, s in enumerate(phases)}
     entries = resolver.entries([i for i in resolver.resolved if i not in resolver.dating.ruled], shift)
-    planned = resolver.entries(ruled, shift)
+    planned = resolver.within_phases(resolver.entries(ruled, shift), phases)
     fixed = {resolver.items[i].name for i in ruled if resolver.resolved[i].base < 0}
     resolver.roles()
     resolver.clashes(sorted([*entries, *(e for e in planned if e.treatment in fixed)], key=lambda e: (e.tick, e.order)))

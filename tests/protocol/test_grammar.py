@@ -120,6 +120,13 @@ def test_a_protocol_with_a_rule_separates_what_is_certain():
     assert [e.day for e in found.planned][:3] == [0, 28, 56] and found.drugs == ("durvalumab",)
 
 
+def test_planned_dates_of_a_phase_give_way_to_the_one_that_follows():
+    text = phase("one", start="day 0", until="progression") + phase("two", follows="one")
+    text += DRUG + 'name = "a"\nphase = "one"\nevery = "21 day"\n' + DRUG + 'name = "b"\nphase = "two"\nevery = "21 day"\n'
+    found = scenario(SCAN + text).calendar
+    assert [e.day for e in found.of("a")] == [0, 21, 42] and found.of("b")[0].day == 56  # the first look
+
+
 # --- refused -------------------------------------------------------------------------------------------------------
 
 
