@@ -168,6 +168,11 @@ def test_all_mistakes_are_told_at_once_and_columns_are_named():
     assert len(caught.value.problems) == 4
     with pytest.raises(InputError, match="has no column AMT, EVID, DRUG"):
         read_dosing_table("TIME\n1\n", "t.csv", LIBRARY)
+    with pytest.raises(InputError, match="t.csv: is no table of comma-separated values: field larger than"):
+        read_dosing_table(HEAD + "1,0," + "8" * 200_000 + ",0,0,0,1,1,lenvatinib\n", "t.csv", LIBRARY)
+    with pytest.raises(InputError) as caught:
+        read_dosing_table(HEAD + "1,0,nan,0,0,0,1,2,lenvatinib\n", "t.csv", LIBRARY)
+    assert len(caught.value.problems) == 1  # told once
     assert dosing_table(Calendar()) == ",".join(COLUMNS) + "\n"
 
 

@@ -185,7 +185,7 @@ class _Reader:
         except KeyError:
             said = f"{quoted(name)} is not in the drug library" if name else "is missing: write which drug it is"
             self.wrong("DRUG", said + nearest(name, library.names()))
-        if not 0.0 < dose <= 100_000.0:
+        if not math.isnan(dose) and not 0.0 < dose <= 100_000.0:
             self.wrong("AMT", f"{dose:g} mg is no dose: it must be above 0 and at most 100000 mg")
         minutes = 0
         if rate < 0.0:
@@ -248,8 +248,15 @@ def read_dosing_table(text: str, name: str, library) -> Calendar:
     Raises:
         InputError: with every mistake found.
     """
-    reader = _Reader(name)
-    rows = csv.DictReader(io.StringIO(text))
+    try:
+        return _calendar_of(_Reader(name), csv.DictReader(io.StringIO(text)), library)
+    except csv.Error as error:
+        raise InputError(Problem(name, "", f"is no table of comma-separated values: {error}")) from None
+
+
+def _calendar_of(reader: _Reader, rows: csv.DictReader, library) -> Calendar:
+    """The calendar of the rows of a table; raises InputError with every mistake found."""
+    name = reader.name
     columns = [c.strip() for c in rows.fieldnames or ()]
     missing = [c for c in ("TIME", "AMT", "EVID", "DRUG") if c not in columns]
     if missing:

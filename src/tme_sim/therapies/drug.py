@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from tme_sim.quantities import GRADES, Parameter, parse_number_or_quantity
+from tme_sim.quantities import Parameter, parse_number_or_quantity
 from tme_sim.therapies import drug_file as rules
 from tme_sim.therapies.drug_file import nearest
 
@@ -215,10 +215,6 @@ class Drug:
         found = [self.molar_mass] + [p for group in groups for p in group.values()]
         found += [effect.size for effect in self.covariates]
         return found + [p for depot in self.depots for p in depot.values.values()]
-
-    def weakest_grade(self) -> str:
-        """Return the weakest grade among the disposition values."""
-        return min((p.grade for p in self.disposition.values()), key=GRADES.index)
 
     def regimen(self, name: str) -> Regimen:
         """Return the standard regimen called `name`; raises KeyError naming the nearest."""
