@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tme_sim.compiler.model import CompiledModel
 from tme_sim.engine import queue as queue_module
 from tme_sim.engine import run as engine
+from tme_sim.protocol.calendar import told_order
 from tme_sim.therapies import procedures, reach, session
 from tme_sim.thresholds import DETECT
 
@@ -149,7 +150,7 @@ class CalendarBuilder:
         for tick, order, group in sorted(self.queued, key=lambda q: (q[0], q[1])):
             if tick <= plan.stop:
                 queue_module.append(queue, tick, order, queue_module.JUMP, group)
-        return self.jumps, queue, sorted(self.events, key=lambda e: (e["tick"], e["kind"] != "tace"))
+        return self.jumps, queue, sorted(self.events, key=told_order)
 
 
 def _value(model: CompiledModel, th: np.ndarray, name: str, lesion: int) -> float:

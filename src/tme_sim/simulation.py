@@ -22,7 +22,7 @@ from tme_sim.network import Network, compose
 from tme_sim.outcome import Outcome, SimulationError, observe_all
 from tme_sim.plan import Plan, drug_parameters, plan_of
 from tme_sim.protocol import deciding
-from tme_sim.protocol.calendar import PROCEDURES
+from tme_sim.protocol.calendar import PROCEDURES, told_order
 from tme_sim.protocol.rules import Visits, happened
 from tme_sim.protocol.view import label
 from tme_sim.quantities import Parameter
@@ -388,10 +388,10 @@ def with_sessions(plan: Plan, memory: np.ndarray) -> Plan:
 
 
 def _with_decisions(plan: Plan, events: list[dict], memory: np.ndarray) -> list[dict]:
-    """Events of a run whose calendar decides: the dated ones, and what was decided, in calendar order."""
+    """Events of a run whose calendar decides: the dated ones, and what was decided, in the order they happened."""
     slots = {drug.name: slot for slot, (drug, _) in plan.drugs.items()}
     decided = deciding.told(plan.calendar, memory, plan.stop, plan.oral, slots, _words)
-    return sorted([*events, *decided], key=lambda e: (e["tick"], e["kind"] != "tace"))
+    return sorted([*events, *decided], key=told_order)
 
 
 def _words(entry) -> str:

@@ -140,3 +140,11 @@ def test_a_reading_acts_when_its_endpoint_says_so(reading, endpoint, criterion):
         scan = next(e for e in found.events if e["kind"] == "scan" and e["day"] == event["day"])
         expected = {"best response": "PR", "progression": "PD", "existing": "PD"}
         assert scan[criterion] == next((v for k, v in expected.items() if until.startswith(k)), scan[criterion])
+
+
+@pytest.mark.parametrize("name", ["emerald1_durva_bev", "tace_only"])
+def test_events_of_one_minute_are_told_as_they_happened(name):
+    """A scan sees what was before the session of its minute, and drugs follow the session."""
+    rank = {"scan": 0, "planning": 0, "visit": 0, "decision": 1, "tace": 2, "drug": 3}
+    told = [(e["tick"], rank[e["kind"]]) for e in run(name).events]
+    assert told == sorted(told) and told.count((0, 0)) == told.count((0, 2)) == 1

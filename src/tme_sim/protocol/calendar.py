@@ -14,8 +14,14 @@ from tme_sim.protocol.tables import Given, OnDemand
 # At one tick a scan sees what was before the procedure of that visit, and drugs follow the procedure.
 ORDER = {"scan": 10, "planning": 10, "visit": 10, "drug": 30}
 ORDER |= {"tace": 20, "ablation": 20, "sbrt": 20, "radioembolisation": 20}
+DECIDED = 15  # where events that tell a decision stand: after the look that led to it
 LOOKS = ("scan", "planning", "visit")
 PROCEDURES = ("tace", "ablation", "sbrt", "radioembolisation")
+
+
+def told_order(event: Mapping[str, Any]) -> tuple[int, int]:
+    """Key that sorts the told events of a run as they happened."""
+    return event["tick"], ORDER.get(event["kind"], DECIDED)
 
 
 @dataclass(frozen=True)
