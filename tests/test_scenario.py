@@ -166,6 +166,13 @@ def test_overrides_that_cannot_be_meant_are_refused(change, says):
     assert says in str(caught.value)
 
 
+def test_an_override_that_finds_no_entry_names_those_without_a_name_by_kind_or_number():
+    with pytest.raises(InputError, match='"tce" is none of tace, antibody, did you mean "tace"?'):
+        read(GOOD, changes=["protocol.treatment.tce.start=day 1"])
+    with pytest.raises(InputError, match='"x" is none of main, 2'):
+        read(GOOD, changes=["patient.lesion.x.diameter=5 mm"])
+
+
 def test_overrides_find_entries_by_name_kind_and_number():
     for path in ("protocol.treatment.tace.start", "protocol.treatment.1.start"):
         assert read(GOOD, changes=[f"{path}=day 2"]).calendar.of("tace")[0].day == 2

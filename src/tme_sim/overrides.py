@@ -12,6 +12,9 @@ from tme_sim.validation import Problems
 __all__ = ["apply_changes", "locate", "read_changes"]
 
 
+NAMED_BY = ("name", "drug", "kind")  # what an entry of a list is found by, the first that it has
+
+
 def read_changes(changes: Mapping[str, Any] | Iterable[str]) -> list[tuple[str, Any]]:
     """Overrides as (dotted key, value); text is read as a TOML value, and as plain text where it is none."""
     if isinstance(changes, Mapping):
@@ -61,7 +64,8 @@ def apply_changes(raw: dict, changes: Sequence[tuple[str, Any]], problems: Probl
             if isinstance(at, list):
                 index = _index(at, part)
                 if index is None:
-                    names = [str(x.get("name", x.get("drug", ""))) for x in at if isinstance(x, dict)]
+                    found = [next((str(x[k]) for k in NAMED_BY if k in x), "") for x in at if isinstance(x, dict)]
+                    names = [name or str(i) for i, name in enumerate(found, 1)]
                     problems.found.append(
                         Problem(
                             "--set",
@@ -106,7 +110,7 @@ def locate(raw: dict, name: str, problems: Problems) -> Key:
 def _index(items: list, part: str) -> int | None:
     if part.isdigit() and len(part) < 6 and 1 <= int(part) <= len(items):
         return int(part) - 1
-    for field in ("name", "drug", "kind"):
+    for field in NAMED_BY:
         for i, item in enumerate(items):
             if isinstance(item, dict) and str(item.get(field, "")).lower() == part.lower():
                 return i
