@@ -5,8 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol.scripted import SCAN, scenario
+from tme_sim import criteria
+from tme_sim.criteria import default_settings
 from tme_sim.diagnostics import InputError
 from tme_sim.protocol import parse_condition, parse_when
+from tme_sim.protocol.checks import JUDGED_FROM
 from tme_sim.protocol.dates import END, START
 from tme_sim.protocol.view import calendar_text, draw_calendar
 from tme_sim.quantities import QuantityError
@@ -246,6 +249,22 @@ def test_a_hold_that_begins_before_the_session_is_asked_for_is_a_warning():
     assert any("begins 10 day before each tace, but a scan asks for one only 7 day before" in w for w in late)
     in_time = scenario(SCAN + TACE + DEMAND + "maximum = 3\n" + hold).calendar.warnings
     assert not any("begins late" in w for w in in_time)
+
+
+def test_refractoriness_that_no_scan_can_judge_is_a_warning():
+    assert default_settings()[criteria.JUDGED_FROM] == JUDGED_FROM
+
+    def told(scans, delay, apart, by, more=""):
+        scan = f'[[protocol.scan]]\nstart = "day 0"\nevery = "{scans} day"\n'
+        demand = f'[protocol.treatment.on_demand]\nwhen = "viable area above 50 %"\ndelay = "{delay} day"\n'
+        text = TACE + f'until = "refractory by {by}"\n' + demand + f'minimum_interval = "{apart} day"\n' + more
+        return any("a session is judged from 28 days on" in w for w in scenario(scan + text).calendar.warnings)
+
+    assert told(28, 14, 28, "jsh") and told(28, 14, 28, "easl")  # the next session follows a fortnight after a scan
+    assert not told(56, 14, 28, "jsh") and not told(28, 14, 60, "jsh") and not told(28, 0, 28, "jsh")
+    assert not told(28, 14, 28, "jsh", "maximum = 3\n")  # the last one is judged, as the first
+    train = SCAN.replace("56", "21") + TACE + 'every = "21 day"\ntimes = 3\nuntil = "refractory"\n'
+    assert any("judged from 28 days" in w for w in scenario(train).calendar.warnings)
 
 
 def test_reduced_levels_without_a_rule_and_a_phase_without_an_end_are_warnings():

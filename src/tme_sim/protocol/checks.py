@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from tme_sim.diagnostics import Key, quoted
 from tme_sim.protocol.calendar import Stretch
 from tme_sim.protocol.conditions import Condition
+from tme_sim.protocol.dates import TICKS_PER_DAY, to_ticks
 from tme_sim.protocol.dating import Dating, Refused
 from tme_sim.protocol.tables import DrugTreatment, Given, Procedure, Tace
 
@@ -14,6 +15,8 @@ REPAIRS = {
     "scan": 'give scans: [[scan]] with start = "day 0" and every = "8 weeks"',
     "blood": "give a [[scan]], or a [[visit]] that takes blood",
 }
+JUDGED_FROM = 28  # days after a session, as in the settings of `tme_sim.criteria`, which is compiled and imported late
+FOLLOWED = 12  # sessions on demand without a maximum that are thought through
 
 
 def check_rules(dating: Dating, phases: Sequence[Stretch], warnings: list[str]) -> None:
@@ -31,6 +34,8 @@ def check_rules(dating: Dating, phases: Sequence[Stretch], warnings: list[str]) 
                 warnings.append(f'{item.name}: its levels are never used; add a rule with then = "reduce"')
         if isinstance(item, Procedure):
             _limited(dating, item, key)
+        if isinstance(item, Tace):
+            _judged(dating, number, item, warnings)
     for phase, stretch, key in zip(dating.phases, phases, dating.phase_keys, strict=True):
         if not any(item.in_phase.lower() == phase.name.lower() for item in dating.items):
             warnings.append(f"phase {stretch.name}: nothing belongs to it")
@@ -134,20 +139,52 @@ def _limited(dating: Dating, item: Procedure, key: Key) -> None:
         )
 
 
+def _judged(dating: Dating, number: int, item: Tace, warnings: list[str]) -> None:
+    """Refractoriness that no scan can read, because the next session always comes before the one before is judged."""
+    dates = dating.done.get(number)
+    refractory = [c for c in _ends_of(dating, item) if c.what == "refractory" and not c.negated]
+    looks = {i: d.ticks for i, d in dating.done.items() if d is not None and dating.items[i].kind == "scan"}
+    scans = sorted(t for ticks in looks.values() for t in ticks)
+    read = [t for i, ticks in looks.items() for t in ticks if not dating.items[i].planning]
+    if dates is None or dates.base >= 0 or not refractory or not read:
+        return
+    sessions, demand = list(dates.ticks), item.on_demand
+    ended = demand.maximum is not None if demand else not dates.open
+    if demand is not None:
+        delay, apart = to_ticks(demand.delay, "delay"), to_ticks(demand.minimum_interval, "minimum_interval")
+        for _ in range((demand.maximum or FOLLOWED) - 1):
+            asked = next((t for t in scans if t > sessions[-1]), None)
+            if asked is not None:
+                sessions.append(max(asked + delay, sessions[-1] + apart))
+    until = [*sessions[1:], *([scans[-1]] if ended else [])]
+    wait = JUDGED_FROM * TICKS_PER_DAY
+    judged = [any(a + wait <= t <= b for t in read) for a, b in zip(sessions, until, strict=False)]
+    seen = {"jsh": sum(judged) >= 2, "easl": any(judged[1:])}  # two in a row; no response to any after the first
+    longer = '"minimum_interval"' if demand is not None else '"every"'
+    warnings += [
+        f"{item.name}: {quoted(condition.text)} can hardly be seen: a session is judged from {JUDGED_FROM} days on, "
+        f"and the next one comes before such a scan; lengthen {longer}, or move the scans"
+        for condition in refractory if not seen[condition.criterion] and len(sessions) > 1
+    ]  # fmt: skip
+
+
+def _ends_of(dating: Dating, item: Given) -> list[Condition]:
+    """Conditions that end a treatment for good: its own, those of its rules and those of its phase."""
+    found = list(item.until) if isinstance(item.until, tuple) else []
+    found += [c for rule in item.rule if rule.then == "discontinue" for c in rule.when]
+    phase = next((p for p in dating.phases if p.name.lower() == item.in_phase.lower()), None)
+    return [*found, *((phase.until or ()) if phase else ())]
+
+
 def _contradicting(dating: Dating, item: Given, key: Key) -> None:
     """One and the same condition that asks for and forbids, or asks twice."""
-    ends = {str(c).lower() for c in item.until} if isinstance(item.until, tuple) else set()
+    ends = {str(c).lower() for c in _ends_of(dating, item)}
     for i, rule in enumerate(item.rule):
-        if rule.then == "discontinue":
-            ends |= {str(c).lower() for c in rule.when}
         if rule.then == "skip" and isinstance(item, DrugTreatment) and dating.route(item) == "oral":
             dating.problems.add(
                 (*key, "rule", i, "then"),
                 'a drug taken every day is not left out dose by dose; write then = "interrupt"',
             )
-    if item.in_phase:
-        phase = next((p for p in dating.phases if p.name.lower() == item.in_phase.lower()), None)
-        ends |= {str(c).lower() for c in (phase.until or ())} if phase else set()
     demanded = getattr(item, "on_demand", None)
     for condition in demanded.when if demanded else ():
         if str(condition).lower() in ends:
