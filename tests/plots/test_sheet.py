@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from plots.plotted import a_run, every_text
 from tme_sim.plots import comparison_figure, run_figures
-from tme_sim.plots.sheet import spread
+from tme_sim.plots.sheet import between_powers, spread
 
 CASES = {
     "treated": lambda: run_figures(a_run()), "untreated": lambda: run_figures(a_run(tace=(), drugs=False)),
@@ -56,3 +56,8 @@ def test_labels_are_spread_in_order_apart_and_inside(places):
 
 def test_labels_that_do_not_fit_stick_out_on_both_sides():
     assert spread([0.0, 0.0, 0.0], 2.0, 2.0) == pytest.approx([-1.0, 1.0, 3.0])
+
+
+@pytest.mark.parametrize(("low", "high", "many"), [(12.0, 900.0, True), (8.0, 150.0, True), (1e-3, 1e3, False)])
+def test_a_logarithmic_axis_never_has_a_single_number(low, high, many):
+    assert (len(between_powers(low, high)) > 1) is many

@@ -132,6 +132,12 @@ def _draw_row(sheet: _Sheet, panel: Panel, top: float, tracks: Sequence[Track], 
     _label(axes, panel, log, whole, width)
 
 
+def between_powers(low: float, high: float) -> tuple[float, ...]:
+    """Multiples of powers of ten that a logarithmic axis labels: more where it holds few decades, or a single power."""
+    powers = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1
+    return (1.0, 2.0, 5.0) if powers < 2 or math.log10(high / low) < 1.6 else (1.0,)
+
+
 def _dress(axes, scale: TimeScale, log: bool, limits, *, labelled: bool, last: bool, levels: bool) -> None:
     """Limits, ticks and spines."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
@@ -151,8 +157,7 @@ def _dress(axes, scale: TimeScale, log: bool, limits, *, labelled: bool, last: b
     if not levels:
         axes.yaxis.set_major_locator(NullLocator())
     elif log:
-        decades = math.log10(limits[1] / limits[0])
-        axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 1.6 else (1.0,), numticks=5))
+        axes.yaxis.set_major_locator(LogLocator(subs=between_powers(*limits), numticks=5))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_minor_formatter(NullFormatter())
     else:
