@@ -10,7 +10,7 @@ PYTEST := $(RUN) pytest --durations=15 -q
 SPREAD := -n auto --maxprocesses 4 --dist loadfile
 SCENARIO ?= configs/emerald1.toml
 
-.PHONY: help run test verify soak bench evidence docs bill setup lock clean
+.PHONY: help run test verify soak bench evidence docs pictures bill setup lock clean
 
 help:
 	@echo "make run       set up, then tme-sim run $(SCENARIO)"
@@ -20,6 +20,7 @@ help:
 	@echo "make bench     work-precision comparison with other integrators"
 	@echo "make evidence  the board of published observations"
 	@echo "make docs      the documentation site"
+	@echo "make pictures  every picture of the gallery again, by the model of today (needs Chromium)"
 	@echo "make bill      what the core installs: versions, hashes, licences (CycloneDX)"
 	@echo "make lock      renew the hash locks (needs uv)"
 
@@ -56,6 +57,10 @@ docs:
 	@$(SETUP) docs
 	$(RUN) sphinx -W -b html docs docs/_build/html
 	$(VENV)/bin/python docs/check_site.py docs/_build/html
+
+pictures:
+	@$(SETUP) test
+	$(VENV)/bin/python docs/pictures
 
 bill:
 	@$(SETUP) run

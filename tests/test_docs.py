@@ -10,6 +10,7 @@ numbers apart (`test_numbers_shown_are_todays` compares those, in the slower pac
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -495,6 +496,39 @@ def test_paths_named_in_tables_exist():
 def test_pictures_are_small():
     for picture in (ROOT / "docs/images").iterdir():
         assert picture.suffix == ".png" and picture.stat().st_size < 300_000, picture
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    """docs/pictures, which makes the pictures of the gallery."""
+    spec = importlib.util.spec_from_file_location("pictures", ROOT / "docs/pictures/__main__.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # a dataclass looks its module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_one_command_makes_every_picture_of_the_gallery_again(pictures):
+    page = (ROOT / "docs/gallery.md").read_text()
+    made = [name for step in pictures.STEPS.values() for name in step.shown]
+    assert sorted(made) == sorted(set(re.findall(r"\]\(images/(\w+)\.png\)", page)))
+    for name in made:
+        width = int.from_bytes((ROOT / f"docs/images/{name}.png").read_bytes()[16:20], "big")
+        assert width == pictures.NARROWER.get(name, pictures.WIDE) or name == "trial_conversion", name
+    for step in pictures.STEPS.values():
+        for word in (word for command in step.commands for word in command if word.startswith(str(ROOT))):
+            assert Path(word).exists(), word
+    for line in re.findall(r"^tme-sim (.*)$", page, re.M):
+        alike = [c for s in pictures.STEPS.values() for c in s.commands if c[0] == line.split()[0]]
+        assert alike or line.split()[0] in ("explore", "surface"), line
+
+
+@pytest.mark.slow
+def test_a_picture_is_made_again_within_its_size(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(pictures, "IMAGES", tmp_path)
+    pictures.make("calendar", tmp_path / "work")
+    one = (tmp_path / "calendar.png").read_bytes()
+    assert int.from_bytes(one[16:20], "big") == 1200 and len(one) < pictures.LARGEST
 
 
 def test_all_seven_tutorials_are_executed():
