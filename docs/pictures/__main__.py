@@ -176,15 +176,24 @@ def explore(folder: Path) -> None:
             )
             page.goto(address)
 
+            def until(
+                condition: str, seconds: int = 60
+            ) -> None:  # the policy of the page forbids what Playwright has for it
+                for _ in range(20 * seconds):
+                    if page.evaluate(condition):
+                        return
+                    page.wait_for_timeout(50)
+                raise SystemExit(f"explore: {condition} did not come within {seconds} s")
+
             def calm() -> None:
-                page.wait_for_function("window.explorer && window.explorer.frames > 0", timeout=300_000)
                 page.wait_for_timeout(400)
-                page.wait_for_function("!window.explorer.busy()", timeout=60_000)
+                until("!window.explorer.busy()")
                 page.wait_for_timeout(400)
 
+            until("window.explorer && window.explorer.frames > 0", 300)
             calm()
             page.locator("#pin").click()
-            page.wait_for_function("window.explorer.frame.pins.length == 1")
+            until("window.explorer.frame.pins.length == 1")
             calm()
             bar = page.locator('#bars [data-role="bar"]').last.bounding_box()
             x, y = bar["x"] + bar["width"] / 2, bar["y"] + bar["height"] / 2
