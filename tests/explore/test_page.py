@@ -299,6 +299,30 @@ def test_it_is_used_by_keys_alone(browser, explorer):
         one.until("window.explorer.explained && window.explorer.explained.processes.length", "an explanation")
 
 
+# How many pixels of each figure have a colour; grey is of lines that every figure has.
+COLOURED = """Array.from(document.querySelectorAll('.card canvas.curves'), c => {
+  const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; let n = 0;
+  for (let i = 0; i < d.length; i += 4) n += d[i + 3] > 200 && Math.max(d[i], d[i + 1], d[i + 2]) - Math.min(d[i], d[i + 1], d[i + 2]) > 40;
+  return n; })"""
+
+
+@pytest.mark.slow
+def test_every_figure_shows_its_run_beside_a_pin_with_another_axis(browser, explorer):
+    """A course that ends early is drawn on a logarithmic axis; the pinned one, on its own, began at 0, where there is none."""
+    with tab(browser, explorer) as one:
+        page = one.page
+        page.locator('[data-view="drugs"]').click()
+        one.until("window.explorer.frame.view === 'drugs' && !window.explorer.busy()")
+        page.locator("#pin").click()
+        one.until("window.explorer.frame.pins.length == 1 && !window.explorer.busy()")
+        assert [p["log"] for p in page.evaluate("window.explorer.frame.panels")][0] is False
+        page.locator('#bars [data-role="bar"]').last.click()
+        one.after(lambda: (page.locator("[name=until]").fill("day 300"), page.locator("[name=until]").press("Enter")))
+        assert [p["log"] for p in page.evaluate("window.explorer.frame.panels")][0] is True
+        page.wait_for_timeout(500)
+        assert min(page.evaluate(COLOURED)) > 100
+
+
 @pytest.mark.slow
 def test_a_band_of_draws_is_shown_at_one_click(browser, explorer):
     with tab(browser, explorer) as one:

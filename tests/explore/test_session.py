@@ -389,12 +389,25 @@ def test_a_tab_answers_moves_pins_explains_and_downloads():
     played(play)
 
 
+def test_a_pinned_run_finds_its_figures_when_the_first_scan_moves():
+    """The title of the diameters says since which day they count; a pin of another calendar belongs into it all the same."""
+    before = emerald().changed({"protocol.treatment.bevacizumab.start": "day -60"})
+    runs = [frames.compute(one, models())[1] for one in (emerald(), before)]
+    titles = [{p.title for p in frames.panels_of(run, "calendar_and_lesion")} for run in runs]
+    assert titles[0] != titles[1]
+    for view in frames.VIEWS:
+        keys = [[p["key"] for p in frames.shown(frames.panels_of(run, view))] for run in runs]
+        assert keys[0] == keys[1]
+        assert len(set(keys[0])) == len(keys[0])
+
+
 def test_a_timing_surface_holds_what_single_runs_give():
     async def play(tab, wait):
         tab.take({"type": "timing", "x": 3, "y": 1, "outcome": "viable_fraction_d90"})
         for _ in timing.OFFSETS:
             told = await wait("timing")
         assert told["done"] == told["total"] == len(timing.OFFSETS) ** 2
+        assert "day 90" in told["about"]
         i, j = 2, 5
         one = Session(tab.session.scenario)
         start = told["x"]["days"][i] - days(one, "bevacizumab")[0]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -50,7 +51,7 @@ VIEWS = {
     "liver_and_markers": "Liver and fate",
 }
 ENDPOINTS = (
-    ("best_response_mrecist", "best response, mRECIST"), ("best_response_recist11", "best response, RECIST 1.1"),
+    ("best_response_mrecist", "best by mRECIST"), ("best_response_recist11", "best by RECIST 1.1"),
     ("depth", "depth of response"), ("pfs", "progression-free"), ("os", "survival"), ("albi_d90", "ALBI on day 90"),
     ("n_tace", "TACE sessions"),
 )  # fmt: skip
@@ -143,12 +144,17 @@ def shown(panels: Sequence[Panel]) -> list[dict[str, Any]]:
                 "y": encoded(line.values),
             })  # fmt: skip
         out.append({
-            "title": panel.title, "unit": panel.unit, "log": bool(log), "limits": [float(v) for v in limits],
-            "curves": curves,
+            "title": panel.title, "key": key_of(panel.title), "unit": panel.unit, "log": bool(log),
+            "limits": [float(v) for v in limits], "curves": curves,
             "references": [{"value": r.value, "label": r.label} for r in panel.references
                            if limits[0] <= r.value <= limits[1]],
         })  # fmt: skip
     return out
+
+
+def key_of(title: str) -> str:
+    """What a title says of every run: not since which day, nor of how many lesions, so that pins find their figure."""
+    return re.split(r", | \(|: all ", title.replace("the targets' ", ""))[0]
 
 
 def encoded(values: Any) -> str:

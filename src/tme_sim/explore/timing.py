@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tme_sim.definitions import definition_of
 from tme_sim.diagnostics import InputError, Problem, quoted
 from tme_sim.explore.edits import apply_edit
 from tme_sim.findings.surface import NEAR, Surface, near_best, surface_of
@@ -97,9 +98,11 @@ def shown(
         i, j = np.unravel_index(np.nanargmax(sense * values), values.shape)
         near = sense * (values[i, j] - values) <= NEAR * abs(values[i, j])
         best = {"x": axes[0]["days"][i], "y": axes[1]["days"][j], "value": float(values[i, j])}
+    found = definition_of(outcome)
+    about = f"{found.text} [{found.unit}]".replace("day N", f"day {_landmark(outcome)}") if found else ""
     cells = [[float(f"{v:.6g}") if math.isfinite(v) else None for v in row] for row in values]
-    return {"type": "timing", "title": title, "outcome": outcome, "sense": sense, "x": axes[0], "y": axes[1],
-            "values": cells, "near": None if near is None else near.tolist(), "best": best, "done": done,
+    return {"type": "timing", "title": title, "outcome": outcome, "about": about, "sense": sense, "x": axes[0],
+            "y": axes[1], "values": cells, "near": None if near is None else near.tolist(), "best": best, "done": done,
             "total": total,
             "orders": [{"name": n, "x": p[0], "y": p[1]} for n, p in (orders or {}).items()]}  # fmt: skip
 

@@ -82,7 +82,10 @@ export class Figures {
     this.range(frame);
     const kept = new Map();
     frame.panels.forEach((panel, i) => {
-      const pins = frame.pins.map((pin) => ({ number: pin.number, curves: (pin.panels.find((p) => p.title === panel.title) || { curves: [] }).curves, limits: (pin.panels.find((p) => p.title === panel.title) || {}).limits }));
+      const pins = frame.pins.map((pin) => {
+        const { curves, limits } = pin.panels.find((p) => p.key === panel.key) || { curves: [] };
+        return { number: pin.number, curves, limits };
+      });
       const shape = JSON.stringify([panel.title, panel.log, panel.unit, this.unit]);
       let card = this.cards.get(panel.title);
       if (card && card.shape !== shape) { card.view.remove(); card.element.remove(); card = null; }
@@ -161,7 +164,8 @@ export class Figures {
     card.data = panel.curves.map(of);
     let [low, high] = panel.limits;
     card.pins = pins.map((pin) => {
-      if (pin.limits) { low = Math.min(low, pin.limits[0]); high = Math.max(high, pin.limits[1]); }
+      if (pin.limits && (!card.log || pin.limits[0] > 0)) low = Math.min(low, pin.limits[0]); // its own axis may begin at 0
+      if (pin.limits) high = Math.max(high, pin.limits[1]);
       return { ...pin, data: pin.curves.map(of) };
     });
     card.limits = this.steady(card, low, high);

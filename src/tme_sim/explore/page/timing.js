@@ -103,15 +103,16 @@ export class Timing {
   }
 
   tell(low, high) {
-    const { best, outcome, title, done, total, orders, sense, near } = this.message;
+    const { best, outcome, about, title, done, total, orders, sense, near, values } = this.message;
     const line = (text, name = "") => Object.assign(document.createElement("p"), { className: name, textContent: text });
-    const parts = [line(`${title}: ${outcome}`, "lead")];
+    const parts = [line(`${title}: ${outcome}`, "lead")], none = values.flat().filter((v) => v === null).length;
+    if (about) parts.push(line(about));
     if (best) {
       parts.push(line(`Best: day ${best.x} across, day ${best.y} upwards (${short(best.value)}).`));
       parts.push(line(`Dots: ${near.flat().filter(Boolean).length} of ${total} are near-best (within 5 % of the best, or within its band).`));
-    } else {
-      parts.push(line(done < total ? `${done} of ${total} runs` : "Grey: dates that cannot be meant together."));
     }
+    if (done < total) parts.push(line(`${done} of ${total} runs`));
+    else if (none) parts.push(line(`Grey: ${none} of ${total} pairs of dates cannot be meant together, or gave no value.`));
     const scale = Object.assign(document.createElement("p"), { id: "scale" });
     const rail = document.createElement("i");
     rail.style.background = `linear-gradient(to right, ${SHADES.join(",")})`;
