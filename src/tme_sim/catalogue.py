@@ -16,7 +16,7 @@ from typing import Any
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.quantities import Parameter
 
-__all__ = ["Catalogue", "catalogue_of", "discover_mechanisms", "load_catalogue"]
+__all__ = ["Catalogue", "catalogue_of", "choices_text", "discover_mechanisms", "load_catalogue"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class Catalogue:
     def under_choices(self, chosen: Iterable[tuple[str, str]]) -> dict[str, Parameter]:
         """Parameters of the body by name, with those that the `chosen` hypotheses (slot, choice) add."""
         return {**self.parameters, **{n: p for way in chosen for n, p in self.under.get(way, {}).items()}}
+
+
+def choices_text(hypotheses: Mapping[str, str]) -> str:
+    """Chosen hypotheses as people write them, ``slot = choice, slot = choice``, in order of the slots."""
+    return ", ".join(f"{slot} = {choice}" for slot, choice in sorted(hypotheses.items()))
 
 
 def _first_line(text: str | None) -> str:

@@ -51,6 +51,7 @@ from tme_sim.thresholds import (
     DETECT,
     FOLLOW,
     HALF,
+    JUDGED_DAYS,
     LIVER_C,
     MEASURABLE,
     PARTIAL,
@@ -112,7 +113,7 @@ def default_settings() -> np.ndarray:
     measure). DETECT_FLOOR 10 mm: a new one is seen from here on.  TARGET_FLOOR 10 mm.  GATE 0.  TARGETS 5, PER_ORGAN 2,
     RECICL_LIVER 3.  RECICL_GROWTH 0.25.  JUDGED_FROM 28 days: a session is judged from one month on.
     """
-    return np.array([FOLLOW, DETECT, MEASURABLE, 0.0, 5.0, 2.0, 3.0, RECICL_GROWN, 28.0])
+    return np.array([FOLLOW, DETECT, MEASURABLE, 0.0, 5.0, 2.0, 3.0, RECICL_GROWN, JUDGED_DAYS])
 
 
 def memory_size(n_lesions: int) -> int:

@@ -13,4 +13,5 @@ PROGRESSIVE_MM = 5.0  # RECIST 1.1: absolute rise besides
 CONFIRMED_MM = 10.0  # mRECIST: growth that makes an atypical nodule a hepatoma
 RECICL_GROWN = 0.25  # RECICL: rise of the area that is progression
 HALF = 0.5  # RECICL: fall of the viable area that is a partial response; viable share that makes a session insufficient
+JUDGED_DAYS = 28.0  # a session is judged from one month on
 LIVER_C = 10.0  # points from which Child-Pugh is C

@@ -13,6 +13,7 @@ from tme_sim.quantities import Quantity, QuantityError, convert, is_dimensionles
 
 __all__ = ["Model", "Problems", "Texts", "check_table", "kind_of", "measured", "refuse_other_kinds"]
 
+NAME_SIGNS = "letters, digits, space and . _ , + / ( ) -"
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._,+/()-]{0,63}$"
 
 
@@ -219,8 +220,8 @@ def explain(item: Mapping[str, Any], allowed: Iterable[str]) -> str:
     if kind == "finite_number":
         return "must be a finite number"
     if kind == "string_pattern_mismatch":
-        signs = "letters, digits, space and . _ , + / ( ) -" if " " in context.get("pattern", " ") else (
-            "letters, digits and . _ -, without spaces")  # fmt: skip
+        spaced = " " in context.get("pattern", " ")
+        signs = NAME_SIGNS if spaced else "letters, digits and . _ -, without spaces"
         return f"{quoted(value)} is not a plain name ({signs}; at most 64 characters)"
     bounds = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
     words = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}

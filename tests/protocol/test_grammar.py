@@ -9,10 +9,10 @@ from tme_sim import criteria
 from tme_sim.criteria import default_settings
 from tme_sim.diagnostics import InputError
 from tme_sim.protocol import parse_condition, parse_when
-from tme_sim.protocol.checks import JUDGED_FROM
 from tme_sim.protocol.dates import END, START
 from tme_sim.protocol.view import calendar_text, draw_calendar
 from tme_sim.quantities import QuantityError
+from tme_sim.thresholds import JUDGED_DAYS
 
 TACE = '[[protocol.treatment]]\nkind = "tace"\nstart = "day 0"\n'
 DEMAND = '[protocol.treatment.on_demand]\nwhen = "viable area above 50 %"\n'
@@ -252,7 +252,7 @@ def test_a_hold_that_begins_before_the_session_is_asked_for_is_a_warning():
 
 
 def test_refractoriness_that_no_scan_can_judge_is_a_warning():
-    assert default_settings()[criteria.JUDGED_FROM] == JUDGED_FROM
+    assert default_settings()[criteria.JUDGED_FROM] == JUDGED_DAYS == 28
 
     def told(scans, delay, apart, by, more=""):
         scan = f'[[protocol.scan]]\nstart = "day 0"\nevery = "{scans} day"\n'

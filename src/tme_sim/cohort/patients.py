@@ -116,6 +116,7 @@ class _Maker:
         return self.drawn[asked]
 
     def patient(self, number: int) -> VirtualPatient:
+        """The patient of a number, drawn again until eligible and able to rest; raises InputError if none is."""
         self.drawn = {}
         if self.rest is not None:
             self.rest.read = {}
@@ -255,6 +256,7 @@ class _Rest:
         }
 
     def possible(self, changes: Mapping[str, Any]) -> bool:
+        """Whether every lesion of a patient (keys of `Scenario.changed`) has an untreated baseline."""
         from tme_sim.compiler.model import BaselineError
 
         body = {key.removeprefix("patient."): value for key, value in changes.items()}

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tme_sim.catalogue import choices_text
 from tme_sim.diagnostics import InputError
 from tme_sim.ensemble import OK, run_rows
 from tme_sim.explore import frames, packing, timing
@@ -88,8 +89,8 @@ class Tab:
         if self._posterior is None:
             return "prior"
         here = self.session.scenario.biology.hypotheses
-        apart = ", ".join(f"{slot} = {choice}" for slot, choice in sorted(self._posterior.hypotheses.items())
-                          if here.get(slot, "default") != choice)  # fmt: skip
+        fitted = self._posterior.hypotheses.items()
+        apart = choices_text({slot: choice for slot, choice in fitted if here.get(slot, "default") != choice})
         return f"posterior {self._posterior.name}".strip() + (f", fitted under {apart}" if apart else "")
 
     def close(self) -> None:

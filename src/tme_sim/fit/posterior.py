@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,10 +42,8 @@ def model_digest(own: Mapping[str, str] | None = None, hypotheses: Mapping[str, 
         h.update(f"\0{mechanism.name}\n".encode())
         for law in _laws(mechanism):
             h.update(inspect.getsource(law).encode())
-        for p in (*mechanism.parameters, *mechanism.lesion_parameters):
-            h.update(f"{p.name} {p.value!r} {p.unit}\n".encode())
-    for p in all_parameters():
-        h.update(f"{p.name} {p.value!r} {p.unit}\n".encode())
+        h.update(_stated((*mechanism.parameters, *mechanism.lesion_parameters)).encode())
+    h.update(_stated(all_parameters()).encode())
     for path in sorted(root.glob(DRUGS)):
         h.update(path.name.encode() + b"\0" + path.read_bytes())
     h.update(json.dumps(dict(sorted((own or {}).items()))).encode())
@@ -53,8 +51,7 @@ def model_digest(own: Mapping[str, str] | None = None, hypotheses: Mapping[str, 
     offered = {(one.slot, one.choice): one for mechanism in all_mechanisms() for one in mechanism.hypotheses}
     for way in sorted(chosen.items()):
         h.update("\0{} = {}\n".format(*way).encode())
-        for part in _followed(offered[way]):
-            h.update(part.encode())
+        h.update(_followed(offered[way]).encode())
     return h.hexdigest()
 
 
@@ -64,12 +61,17 @@ def _laws(mechanism: Any) -> list[Any]:
     return [p.law for p in parts] + [s.initial for s in mechanism.species if callable(s.initial)]
 
 
-def _followed(hypothesis: Any) -> list[str]:
+def _stated(parameters: Iterable[Any]) -> str:
+    """Parameters as the digest knows them: a line each."""
+    return "".join(f"{p.name} {p.value!r} {p.unit}\n" for p in parameters)
+
+
+def _followed(hypothesis: Any) -> str:
     """What a chosen hypothesis says: its laws, and the parameters and laws that it adds."""
     added = hypothesis.adds
     laws = [*hypothesis.laws.values(), *(() if added is None else _laws(added))]
     values = () if added is None else (*added.parameters, *added.lesion_parameters)
-    return [*map(inspect.getsource, laws), *(f"{p.name} {p.value!r} {p.unit}\n" for p in values)]
+    return "".join(map(inspect.getsource, laws)) + _stated(values)
 
 
 @dataclass(frozen=True)

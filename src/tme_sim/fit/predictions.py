@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from tme_sim.catalogue import choices_text
 from tme_sim.definitions import DAYS_PER_MONTH
 from tme_sim.diagnostics import InputError, Problem, nearest, parse_toml, quoted, read_text
 from tme_sim.fit.design import run_redrawn, values_of
@@ -123,20 +124,20 @@ class _Runs:
 
         cohort = load_cohort(self.folder / path, catalogue=self.catalogue)
         if dict(cohort.hypotheses) != self.posterior.hypotheses:
-            ways = [", ".join(f"{s} = {c}" for s, c in sorted(h.items())) or "no hypothesis"
-                    for h in (cohort.hypotheses, self.posterior.hypotheses)]  # fmt: skip
+            ways = [choices_text(h) or "no hypothesis" for h in (cohort.hypotheses, self.posterior.hypotheses)]
             raise InputError(Problem(str(path), "biology", (
                 f"its patients follow {ways[0]}, the posterior was fitted under {ways[1]}; calibrate again, or change "
                 "[hypotheses] of the biology file")))  # fmt: skip
         return cohort
 
-    def rows(self, label: str, cohort_path: str, scenario) -> tuple[list[dict], list[int]]:
-        """Rows of an arm and the member of each."""
+    def rows(self, label: str, trial: TrialOf, text: str) -> tuple[list[dict], list[int]]:
+        """Rows of an arm, given as the text of a scenario, and the member of each."""
         s = self.settings
         members = self.posterior.members(s.draws, s.seed)
         scores = np.repeat(members, s.patients, axis=0)
         at = np.repeat(np.arange(s.draws), s.patients).tolist()
-        cohort = self.cohort(cohort_path)
+        cohort = self.cohort(trial.cohort)
+        scenario = _scenario(text, trial, cohort, self)
         key = {"posterior": self.posterior.digest, "settings": s.model_dump(exclude={"replicates"}),
                "cohort": cohort.digest, "scenario": scenario.digest}  # fmt: skip
         path = None if self.cache is None else self.cache / f"{label}.json"
@@ -217,7 +218,7 @@ def predict(
     for arm in trial.arm:
         label = f"{Path(trial.cohort).stem}-{arm.name}-{trial.criterion}" + ("-gated" if trial.gate != "none" else "")
         text = f"schema = 1\nname = {json.dumps(arm.name)}\n[protocol]\nfile = {json.dumps(arm.protocol)}\n"
-        rows, members = runs.rows(label, trial.cohort, _scenario(text, trial, runs))
+        rows, members = runs.rows(label, trial, text)
         tables[arm.name] = Table(rows, members, trial.criterion)
         _told(arm.name, rows, tables[arm.name], failures)
     sizes = {arm.name: arm.n for arm in trial.arm}
@@ -242,11 +243,11 @@ def _catalogue():
     return load_catalogue()
 
 
-def _scenario(text: str, trial: TrialOf, runs: _Runs):
+def _scenario(text: str, trial: TrialOf, cohort: Any, runs: _Runs):
     from tme_sim.scenario import Scenario
 
     changes = {"run": {"duration": HORIZON}, "outputs": {"figures": False},
-               "biology": runs.cohort(trial.cohort).biology(),
+               "biology": cohort.biology(),
                "imaging": {"criterion": trial.criterion, "gate": trial.gate, "error": 0.061}}  # fmt: skip
     return Scenario.from_text(text, str(runs.folder / "prediction.toml"), changes, catalogue=runs.catalogue)
 
@@ -322,7 +323,7 @@ def predict_sequences(
     found: dict[str, tuple[list[dict], list[int]]] = {}
     for order in ORDERS:
         text = f'schema = 1\nname = "order_{order}"\n' + _order_text(order)
-        found[order] = runs.rows(f"{Path(trial.cohort).stem}-order-{order}", trial.cohort, _scenario(text, trial, runs))
+        found[order] = runs.rows(f"{Path(trial.cohort).stem}-order-{order}", trial, text)
     good = [i for i in range(len(found["TAI"][0])) if all(found[o][0][i]["summary"] for o in ORDERS)]
     if not good:
         raise InputError(Problem(SEQUENCES, "", "no patient could be simulated in all orders"))

@@ -26,7 +26,6 @@ def regressions(
 ) -> dict[str, Any]:
     """Fitted parameters with their priors, and for every fitted target its observation, noise (sd of observation and
     of parameters left out) and regression; last whether a run can be done, expected to be 1."""
-
     priors = problem.priors.chosen(choice.places)
     rows = [
         {"name": t.name, "arm": t.arm, "value": t.value, "sd": float(np.hypot(t.noise, nuisance[i])), "note": t.source,

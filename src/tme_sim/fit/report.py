@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tme_sim.catalogue import choices_text
+
 __all__ = ["report_text"]
 
 ORDERS = {1: "natural history", 2: "TACE kill", 3: "TACE-alone trials", 4: "drugs alone", 5: "VEGF", 6: "liver"}
@@ -29,15 +31,11 @@ def _verdict(d: Mapping[str, Any]) -> str:
     return "**Not converged**: " + "; ".join(told["against"]) + "."
 
 
-def _followed(hypotheses: Mapping[str, str]) -> str:
-    chosen = ", ".join(f"{slot} = {choice}" for slot, choice in sorted(hypotheses.items()))
-    return f" Patients follow {chosen}." if chosen else ""
-
-
 def report_text(data: Mapping[str, Any]) -> str:
     """The report of a posterior file's content."""
     size, d = data["size"], data["diagnostics"]
     fitted = [p for p in data["parameters"] if p["fitted"]]
+    followed = choices_text(data.get("hypotheses", {}))
     lines = [
         f"# Calibration {data['name']}",
         "",
@@ -46,7 +44,7 @@ def report_text(data: Mapping[str, Any]) -> str:
         f"waves; the ensemble has {size['members']} members, each simulated on {size['patients_per_member']} patients "
         "of every arm. "
         f"{len(fitted)} of {len(data['parameters'])} candidates are fitted, the rest keep their priors."
-        + _followed(data.get("hypotheses", {})),
+        + (f" Patients follow {followed}." if followed else ""),
         "",
         _verdict(d),
         "",

@@ -10,12 +10,12 @@ from tme_sim.protocol.conditions import Condition
 from tme_sim.protocol.dates import TICKS_PER_DAY, to_ticks
 from tme_sim.protocol.dating import Dating, Refused
 from tme_sim.protocol.tables import DrugTreatment, Given, Procedure, Tace
+from tme_sim.thresholds import JUDGED_DAYS
 
 REPAIRS = {
     "scan": 'give scans: [[scan]] with start = "day 0" and every = "8 weeks"',
     "blood": "give a [[scan]], or a [[visit]] that takes blood",
 }
-JUDGED_FROM = 28  # days after a session, as in the settings of `tme_sim.criteria`, which is compiled and imported late
 FOLLOWED = 12  # sessions on demand without a maximum that are thought through
 
 
@@ -157,12 +157,12 @@ def _judged(dating: Dating, number: int, item: Tace, warnings: list[str]) -> Non
             if asked is not None:
                 sessions.append(max(asked + delay, sessions[-1] + apart))
     until = [*sessions[1:], *([scans[-1]] if ended else [])]
-    wait = JUDGED_FROM * TICKS_PER_DAY
+    wait = JUDGED_DAYS * TICKS_PER_DAY
     judged = [any(a + wait <= t <= b for t in read) for a, b in zip(sessions, until, strict=False)]
     seen = {"jsh": sum(judged) >= 2, "easl": any(judged[1:])}  # two in a row; no response to any after the first
     longer = '"minimum_interval"' if demand is not None else '"every"'
     warnings += [
-        f"{item.name}: {quoted(condition.text)} can hardly be seen: a session is judged from {JUDGED_FROM} days on, "
+        f"{item.name}: {quoted(condition.text)} can hardly be seen: a session is judged from {JUDGED_DAYS:g} days on, "
         f"and the next one comes before such a scan; lengthen {longer}, or move the scans"
         for condition in refractory if not seen[condition.criterion] and len(sessions) > 1
     ]  # fmt: skip

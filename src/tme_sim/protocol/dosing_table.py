@@ -22,7 +22,7 @@ from tme_sim.protocol.calendar import LOOKS, ORDER, Calendar, Entry
 from tme_sim.protocol.dates import TICKS_PER_DAY
 from tme_sim.protocol.giving import not_by, procedure_data
 from tme_sim.protocol.tables import KINDS, Scan, Timed, Visit
-from tme_sim.validation import NAME_PATTERN, Problems, check_table, shortest
+from tme_sim.validation import NAME_PATTERN, NAME_SIGNS, Problems, check_table, shortest
 
 COLUMNS = (
     "ID", "TIME", "AMT", "RATE", "II", "ADDL", "EVID", "CMT", "COND", "DRUG", "ROUTE",
@@ -172,7 +172,7 @@ class _Reader:
             return []
         name = (self.row.get("TREATMENT") or "").strip() or data.get("drug") or kind
         if not re.fullmatch(NAME_PATTERN, name):
-            self.wrong("TREATMENT", f"{quoted(name)} is not a plain name (letters, digits, space and . _ , + / ( ) -)")
+            self.wrong("TREATMENT", f"{quoted(name)} is not a plain name ({NAME_SIGNS})")
             return []
         return [Entry(start + k * every, ORDER[kind], kind, name, number + k, data) for k in range(more + 1)]
 

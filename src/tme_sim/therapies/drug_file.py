@@ -123,6 +123,12 @@ class DrugFileError(ValueError):
         return f"{self.file}:{self.line}" if self.line else self.file
 
 
+def line_of(place: str) -> int:
+    """The line of a place ``file:line``; 0 where none is known."""
+    line = place.rpartition(":")[2]
+    return int(line) if line.isdigit() else 0
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return a repair that names the nearest of `known` to `word`, or all of them when none is near."""
     known = sorted(known)
@@ -146,8 +152,7 @@ class Reader:
         parts = tuple(int(p) if p.isdigit() else p for p in re.findall(r"[^.\[\]]+", key))
         if self.places and (*parts, 0) in self.places.lines:
             parts = (*parts, 0)  # a list of tables stands where its first one does
-        line = self.places.place(parts).rpartition(":")[2] if self.places else ""
-        return DrugFileError(self.file, key, problem, repair, int(line) if line.isdigit() else 0)
+        return DrugFileError(self.file, key, problem, repair, line_of(self.places.place(parts)) if self.places else 0)
 
     def table(self, raw: Any, key: str, allowed: Iterable[str], required: Iterable[str] = ()) -> dict[str, Any]:
         """Return `raw` as a table after checking its keys; raises on a non-table, an unknown or a missing key."""

@@ -294,11 +294,9 @@ def read_drug(path: Path | str) -> Drug:
     except UnicodeDecodeError as error:
         raise read.fail("file", "is not UTF-8 text", "save the file as UTF-8") from error
     except InputError as error:
-        line = error.problems[0].place.rpartition(":")[2]
-        said = error.problems[0].message.removeprefix("not valid TOML: ")
-        raise DrugFileError(
-            path.name, "file", f"is not TOML: {said}", "correct this line", int(line) if line.isdigit() else 0
-        ) from error
+        wrong = error.problems[0]
+        said, line = wrong.message.removeprefix("not valid TOML: "), rules.line_of(wrong.place)
+        raise DrugFileError(path.name, "file", f"is not TOML: {said}", "correct this line", line) from error
     read.table(
         raw,
         "",
