@@ -110,13 +110,13 @@ def given_of(scenarios: Mapping[str, Any]) -> dict[str, Any]:
     from tme_sim.network import compose
     from tme_sim.quantities import GRADES
 
-    rows: dict[str, dict[str, Any]] = {}
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}  # a name has a row for each value: arms may give different drugs
     for scenario in scenarios.values():
         plan = plan_of(scenario)
         network = compose(plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses)
         kinds = {entry.kind for entry in scenario.calendar.all}
         for row in source_rows(declared_parameters(plan, network), kinds, plan.piece is not None):
-            rows.setdefault(row["name"], row)
+            rows.setdefault(tuple(row.values()), row)
     return {
         "arms": {name: scenario.to_toml(origins=False) for name, scenario in scenarios.items()},
         "sources": sorted(rows.values(), key=lambda r: (GRADES.index(r["grade"]), r["name"])),

@@ -105,6 +105,50 @@ def test_a_run_without_sources_warnings_or_events_is_reported(tmp_path):
     assert "gave no warning" in text
 
 
+def test_values_of_slots_without_a_drug_are_left_out_and_values_of_one_source_share_a_row():
+    from tme_sim.mechanisms.kinetics import EMPTY
+    from tme_sim.report.sources import source_tables, sources_used
+
+    def row(name, source="a paper", grade="high", value=1.0):
+        return {"name": name, "value": value, "unit": "1/day", "grade": grade, "source": source}
+
+    given = [row("trap_V1"), row("trap_Vmax", EMPTY), row("trap_V1", EMPTY), row("Bmax_trap", "none", "assumed"),
+             row("tki_V1", EMPTY), row("Bmax_tki", "none", "assumed"), row("k_on", "none", "assumed", 2.0)]  # fmt: skip
+    assert [r["name"] for r in sources_used(given)] == ["trap_V1", "Bmax_trap", "k_on"], "tki holds no drug, trap does"
+    prose, table = source_tables(given)
+    assert "3 values decided the result: 2 assumed, 1 high" in prose.text
+    assert "4 values of drugs that are not given here are left out" in prose.text
+    nbsp = "\N{NO-BREAK SPACE}"
+    assert table.rows == [
+        ("assumed", f"Bmax_trap{nbsp}1{nbsp}1/day; k_on{nbsp}2{nbsp}1/day", "none"),
+        ("high", f"trap_V1{nbsp}1{nbsp}1/day", "a paper"),
+    ]
+
+
+def test_endpoints_stand_by_criterion_and_by_landmark_day():
+    from tme_sim.report.run import endpoint_tables
+
+    found = endpoint_tables({"ttp": 56.0, "albi_d90": -2.5, "albi_d7": -2.4, "burden_d7": 3.0,
+                             "orr_recist11": 0, "orr_mrecist": 1, "resectable_day": None})  # fmt: skip
+    single, criteria, days = found
+    assert [r[:3] for r in single.rows] == [("ttp", "56", "day"), ("resectable_day", "none", "day")]
+    assert (criteria.heads[1:3], criteria.rows[0][:3]) == (("RECIST 1.1", "mRECIST"), ("orr", "0", "1"))
+    assert [r[:4] for r in days.rows] == [("albi", "−2.4", "−2.5", ""), ("burden", "3", "", "mL")]
+    assert all(row[-1] for table in found for row in table.rows), "every endpoint has its definition"
+
+
+def test_arms_of_different_drugs_all_show_their_sources():
+    from tme_sim.mechanisms.kinetics import EMPTY
+    from tme_sim.record import given_of
+    from tme_sim.report.sources import sources_used
+    from tme_sim.scenario import Scenario
+
+    arms = {name: Scenario.load(ROOT / f"configs/{name}.toml") for name in ("tace_only", "emerald1")}
+    used = [row for row in sources_used(given_of(arms)["sources"]) if row["name"] == "trap_V1"]
+    assert len(used) == 1, "the first arm gives no antibody; the second does"
+    assert used[0]["source"] != EMPTY
+
+
 def test_bad_input_is_told_and_nothing_is_written(tmp_path):
     from tme_sim.cli import cli
 

@@ -24,7 +24,8 @@ class Prose:
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under `heads`; `numeric` are the columns set flush right, `graded` the one with evidence grades."""
+    """Rows of text under `heads`; `numeric` are the columns set flush right, `graded` the one with evidence
+    grades, `widths` the columns in percent (as wide as their text if empty)."""
 
     heads: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -32,6 +33,7 @@ class Table:
     numeric: Sequence[int] = ()
     graded: int | None = None
     small: bool = False
+    widths: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

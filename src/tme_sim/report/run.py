@@ -13,11 +13,11 @@ from tme_sim.plots.record import lesion_names, lesion_volumes, title_of
 from tme_sim.plots.run import run_figures
 from tme_sim.plots.style import COLOURS, DPI, unit_text
 from tme_sim.plots.treatments import PROCEDURES, Treatments, treatments_of
-from tme_sim.quantities import GRADES
 from tme_sim.report.page import Calendar, CalendarRow, Code, Page, Picture, Prose, Section, Table
+from tme_sim.report.sources import source_tables
 from tme_sim.report.words import captions_of_panels, course, day_text, days_text, value_text
 
-__all__ = ["calendar_of", "endpoint_rows", "run_page", "source_tables"]
+__all__ = ["calendar_of", "endpoint_tables", "run_page"]
 
 INK_OF_PAGE = "var(--ink)"  # of embolisation, which is drawn in ink everywhere: readable on a dark page as well
 HEADLINE = ("n_tace", "best_response_recist11", "best_response_mrecist", "depth", "ttp", "pfs", "os", "albi_d90")
@@ -43,7 +43,7 @@ def run_page(run) -> Page:
         *_figure_sections(run, treatments),
         Section("endpoints", "Endpoints", [
             Prose("Times are days from day 0; names and definitions are the same in every part of tme_sim.", "note"),
-            Table(("endpoint", "value", "unit", "definition"), endpoint_rows(run.summary), numeric=(1,))]),
+            *endpoint_tables(run.summary)]),
         Section("warnings", "Warnings", _warnings(manifest)),
         Section("sources", "Sources and grades, weakest first", source_tables(manifest.get("sources", ())), "Sources"),
         Section("reproduce", "How to reproduce", _reproduce(run)),
@@ -173,49 +173,51 @@ def _figure_sections(run, treatments: Treatments) -> list[Section]:
 # --- tables -----------------------------------------------------------------------------------------------------
 
 
-def endpoint_rows(summary: dict[str, Any]) -> list[tuple[str, str, str, str]]:
-    """(name, value, unit, definition): the headline first, then the rest by name and landmark day."""
+def endpoint_tables(summary: dict[str, Any]) -> list[Table]:
+    """Endpoints with unit and definition: those of one number, the headline first; by criterion; by landmark day."""
     order = {name: i for i, name in enumerate(HEADLINE)}
+    single: list[tuple[str, ...]] = []
+    criteria: dict[str, dict[str, str]] = {}
+    landmarks: dict[str, dict[int, str]] = {}
+    for name in sorted((n for n, v in summary.items() if not isinstance(v, dict)), key=lambda n: (order.get(n, 99), n)):
+        stem, _, end = name.rpartition("_")
+        if end in CRITERIA and stem:
+            criteria.setdefault(stem, {})[end] = _told(summary[name])
+        elif end[:1] == "d" and end[1:].isdigit() and stem:
+            landmarks.setdefault(stem, {})[int(end[1:])] = _told(summary[name])
+        else:
+            single.append((name, _told(summary[name]), *_unit_and_words(name)))
+    tables = [Table(("endpoint", "value", "unit", "definition"), single, numeric=(1,))] if single else []
+    if criteria:
+        ends = [c for c in CRITERIA if any(c in values for values in criteria.values())]
+        rows = [(stem, *(values.get(c, "") for c in ends), _unit_and_words(f"{stem}_{next(iter(values))}")[1])
+                for stem, values in criteria.items()]  # fmt: skip
+        caption = f"By criterion; in the files the name ends in {', '.join(f'_{c}' for c in ends)}"
+        tables.append(Table(("endpoint", *(CRITERIA[c] for c in ends), "definition"), rows, caption))
+    if landmarks:
+        days = sorted({day for values in landmarks.values() for day in values})
+        rows = [(stem, *(values.get(day, "") for day in days), *_unit_and_words(f"{stem}_d{next(iter(values))}"))
+                for stem, values in sorted(landmarks.items())]  # fmt: skip
+        heads = ("endpoint", *(f"day\N{NO-BREAK SPACE}{day}" for day in days), "unit", "definition")
+        caption = f"On landmark days N; in the files the name ends in _dN, like {rows[0][0]}_d{days[0]}"
+        tables.append(Table(heads, rows, caption, numeric=tuple(range(1, len(days) + 1))))
+    return tables
 
-    def key(name: str):
-        """The headline first, then by stem and landmark day."""
-        stem, _, day = name.rpartition("_d")
-        return (order.get(name, len(order)), stem if day.isdigit() else name, int(day) if day.isdigit() else 0)
 
-    out = []
-    for name in sorted((n for n, v in summary.items() if not isinstance(v, dict)), key=key):
-        value, known = summary[name], definition_of(name)
-        text = "none" if value in (None, "") else value_text(value) if isinstance(value, (int, float)) else str(value)
-        unit, words = (known.unit, known.text.replace("`", "")) if known else ("", "")
-        if name.endswith("_event") or unit in ("text", "1", "0 or 1"):
-            unit = ""
-        out.append((name, text, unit, words))
-    return out
+def _told(value: object) -> str:
+    return "none" if value in (None, "") else value_text(value) if isinstance(value, (int, float)) else str(value)
 
 
-def source_tables(sources) -> list:
-    """How many values stand on which grade, and every value with its source, weakest grade first."""
-    rows = sorted(sources, key=lambda s: (_rank(s.get("grade", "")), str(s.get("name", ""))))
-    if not rows:
-        return [Prose("The sources are not stored.")]
-    counts = [(g, sum(s.get("grade") == g for s in rows)) for g in GRADES]
-    told = ", ".join(f"{n} {grade}" for grade, n in counts if n)
-    return [
-        Prose(f"{len(rows)} values decided the result: {told}. Assumed means: no source was read for the value; "
-              "high means: measured in this setting and read in the source."),
-        Table(("grade", "name", "value", "unit", "source"), [
-            (str(s.get("grade", "")), str(s.get("name", "")), value_text(s["value"]) if _is_number(s.get("value"))
-             else str(s.get("value", "")), unit_text(str(s.get("unit", "1"))),
-             str(s.get("source", ""))) for s in rows], numeric=(2,), graded=0, small=True),
-    ]  # fmt: skip
+def _unit_and_words(name: str) -> tuple[str, str]:
+    """Unit, nothing for plain numbers and words, and definition of an endpoint."""
+    known = definition_of(name)
+    if known is None:
+        return "", ""
+    return "" if known.unit in ("text", "1", "0 or 1") else unit_text(known.unit), known.text.replace("`", "")
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _rank(grade: str) -> int:
-    return GRADES.index(grade) if grade in GRADES else -1
 
 
 def _warnings(manifest: dict) -> list:

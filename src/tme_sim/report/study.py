@@ -23,7 +23,7 @@ from tme_sim.report.given import (
     warning_blocks,
 )
 from tme_sim.report.page import Code, Page, Picture, Prose, Section, Table
-from tme_sim.report.run import source_tables
+from tme_sim.report.sources import source_tables
 from tme_sim.report.words import value_text
 from tme_sim.study.keys import model_digest
 from tme_sim.study.plan_table import PlanTable

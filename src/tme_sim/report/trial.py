@@ -14,7 +14,7 @@ from tme_sim.diagnostics import InputError, Problem
 from tme_sim.plots.style import unit_text
 from tme_sim.report.given import calendar_blocks, scenario_codes, text_of, unit_told, warning_blocks
 from tme_sim.report.page import Code, Page, Picture, Prose, Section, Table
-from tme_sim.report.run import source_tables
+from tme_sim.report.sources import rank_of, source_tables
 from tme_sim.report.words import value_text
 
 __all__ = ["trial_page"]
@@ -320,7 +320,7 @@ def _drawn(values: Sequence[str]) -> str:
         numbers = np.array([float(v) for v in values])
     except ValueError:
         numbers = np.empty(0)
-    if numbers.size and np.unique(numbers).size > 5:
+    if numbers.size and (np.unique(numbers).size > 5 or np.any(numbers % 1)):
         low, middle, high = np.percentile(numbers, (25, 50, 75))
         return f"{value_text(middle)} ({value_text(low)} to {value_text(high)})"
     counts = {v: values.count(v) for v in dict.fromkeys(values)}
@@ -352,11 +352,12 @@ def _sources(about: Mapping) -> list:
     blocks: list = [Prose(str(text)) for text in about.get("source", ())]
     draws = [
         (str(d["grade"]), str(d["name"]), str(d["value"]), unit_text(str(d["unit"])), str(d["source"]))
-        for d in about.get("draws", ())
+        for d in sorted(about.get("draws", ()), key=lambda d: rank_of(d["grade"]))
     ]
     if draws:
         heads = ("grade", "drawn for each patient", "from", "unit", "source")
-        blocks.append(Table(heads, draws, "Draws of the cohort", graded=0, small=True))
+        blocks.append(Table(heads, draws, "Draws of the cohort", graded=0, small=True,
+                            widths=(9, 17, 28, 8, 38)))  # fmt: skip
     return [*blocks, *source_tables(about.get("sources", ()))]
 
 
