@@ -22,7 +22,7 @@ from tme_sim.engine.machine import lane_body, scalar_body
 from tme_sim.engine.signatures import JIT_OPTIONS
 from tme_sim.engine.tape import Tape
 from tme_sim.engine.tape_linear import record_factor, record_solve
-from tme_sim.engine.vector_kernels import factor_body, solve_body
+from tme_sim.engine.vector_kernels import factor_body, pivot_check, solve_body
 
 LONGEST = 6000  # operations of an elimination that is written out
 
@@ -122,8 +122,13 @@ def lanes(path: str, module: str) -> Lanes:
         return tape, what(tape)
 
     bodies = {"start": lane_body(lambda: recorded(lambda tape: rates(tape) | slopes(tape)), where),
-              "rate": lane_body(lambda: recorded(rates), where),
-              "factor": factor_body(program, where), "solve": solve_body(program, where)}
+              "rate": lane_body(lambda: recorded(rates), where)}
+    if int(program[4]) > LONGEST:
+        bodies |= {"factor": factor_body(program, where), "solve": solve_body(program, where)}
+    else:
+        eliminate, substitute = partial(record_factor, program), partial(record_solve, program, solution="x")
+        bodies["factor"] = lane_body(lambda: recorded(eliminate), where, pivot_check(program, where))
+        bodies["solve"] = lane_body(lambda: recorded(substitute), where)
     made = {name: _dispatcher(_one, body, LANE_SIGNATURE, name, path, line, module)
             for line, (name, body) in enumerate(bodies.items(), start=1)}
     return Lanes(**made, places=np.array(list(where.values()), dtype=np.int64))

@@ -15,18 +15,18 @@ STAGES = 8  # of the method (`rodas`)
 LANE_SIGNATURE = types.void(types.float64[::1])
 LANE = types.FunctionType(LANE_SIGNATURE)
 # arrays of a lane array, in this order: evaluation point, held inputs, parameters, its rates, Jacobian and shift,
-# factors, systems of the stages and their solutions, the same over h, 1 / h, number of the stage in the first lane,
-# 1.0 where all pivots are of use
-ARRAYS = ("y", "u", "th", "dy", "jv", "lu", "k", "s", "rate", "stage", "holds")
-Y, U, TH, DY, JV, LU, K, S, RATE, STAGE, HOLDS, END = range(len(ARRAYS) + 1)
+# factors, a linear system and its solution, solutions of the stages, the same over h, 1 / h, 1.0 where all pivots are
+# of use
+ARRAYS = ("y", "u", "th", "dy", "jv", "lu", "b", "x", "k", "s", "rate", "holds")
+Y, U, TH, DY, JV, LU, B, X, K, S, RATE, HOLDS, END = range(len(ARRAYS) + 1)
 
 
 @dataclass(frozen=True)
 class Lanes:
     """Functions of one model on lane arrays (`machine`, `vector_kernels`); they read and write the arrays in ARRAYS.
 
-    start: dy and jv from y, u, th. rate: dy. factor: lu and holds from jv and the shift after it. solve: row `stage`
-    of k in place, and the same row of s = k rate.
+    start: dy and jv from y, u, th. rate: dy. factor: lu and holds from jv and the shift after it. solve: x from
+    b, which it may overwrite.
     """
 
     start: object
@@ -38,7 +38,7 @@ class Lanes:
 
 def slots(n, m, n_th, nnz, n_lu):
     """Return {array: first slot} of a lane array for n states, m held inputs and so on; "" is the number of slots."""
-    sizes = (n, m, n_th, n, nnz + 1, n_lu, STAGES * n, STAGES * n, 1, 1, 1)
+    sizes = (n, m, n_th, n, nnz + 1, n_lu, n, n, STAGES * n, STAGES * n, 1, 1)
     ends = np.cumsum([0, *sizes])
     return {name: int(end) for name, end in zip((*ARRAYS, ""), ends, strict=True)}
 

@@ -10,7 +10,7 @@ from numba import njit, types
 
 from tme_sim.engine import codes as c
 from tme_sim.engine import queue as q
-from tme_sim.engine.lane_arrays import DY, HOLDS, JV, LANE, LANES, LU, RATE, STAGE, STAGES, TH, K, S, U, Y
+from tme_sim.engine.lane_arrays import DY, HOLDS, JV, LANE, LANES, LU, RATE, STAGES, TH, B, K, S, U, X, Y
 from tme_sim.engine.linear import PROGRAM
 from tme_sim.engine.pieces import begin, copy, first_size
 from tme_sim.engine.rodas import GAMMA, OPTIONS, add_to, approach, approach_last, combine, hold
@@ -27,7 +27,7 @@ from tme_sim.engine.steps import (
     size_next,
     size_step,
 )
-from tme_sim.engine.vector_kernels import multiply_lanes, sizes, take_lanes
+from tme_sim.engine.vector_kernels import keep_lanes, multiply_lanes, sizes, take_lanes
 
 VECTOR = types.float64[::1]
 MATRIX = types.float64[:, ::1]
@@ -69,9 +69,12 @@ def lane_stages(rate, solve, w, places, y, lower, k, s, y_new):
     n = y.size
     point = w[places[Y] * LANES : places[Y] * LANES + n]
     rates = w[places[DY] * LANES : places[DY] * LANES + n]
+    system = w[places[B] * LANES : places[B] * LANES + n]
+    solution = w[places[X] * LANES : places[X] * LANES + n]
+    per_step = w[places[RATE] * LANES : (places[RATE] + 1) * LANES]
     for stage in range(STAGES):
         if stage == 0:
-            copy(rates, k[stage])
+            copy(rates, system)
         else:
             if stage < 5:
                 approach(stage, y, k, lower, point)
@@ -82,9 +85,9 @@ def lane_stages(rate, solve, w, places, y, lower, k, s, y_new):
                     add_to(y_new, k[stage - 1])
                 hold(y_new, lower, point)
             rate(w)
-            combine(stage, s, rates, k[stage])
-        w[places[STAGE] * LANES] = stage
+            combine(stage, s, rates, system)
         solve(w)
+        keep_lanes(solution, per_step, k[stage], s[stage])
     add_to(y_new, k[7])
 
 

@@ -13,6 +13,7 @@ from numba.extending import intrinsic
 from tme_sim.engine import tape as t
 from tme_sim.engine.elementary import exp, log, power
 from tme_sim.engine.lane_arrays import LANES
+from tme_sim.engine.registers import wide
 from tme_sim.engine.vector_elementary import vector_function
 from tme_sim.engine.vector_kernels import array_data, of_lanes
 
@@ -76,6 +77,8 @@ class Emitter:
         function = ir.Function(module, ir.FunctionType(ir.VoidType(), [a.type for a in arguments]), name)
         function.linkage = "internal"
         function.attributes.add("noinline")
+        if self.kind is NUMBERS:
+            wide(function)
         self.caller.call(function, arguments)
         self.builder = ir.IRBuilder(function.append_basic_block("entry"))
         *self.arrays, self.scratch = function.args
@@ -225,10 +228,10 @@ def scalar_body(record, arrays):
     return body
 
 
-def lane_body(record, slots):
+def lane_body(record, slots, *then):
     """Return a numba intrinsic (w) that carries out what record() returns, (tape, outputs), on a lane array.
 
-    slots: {array: first slot}.
+    slots: {array: first slot}; then: emitters of what follows (`vector_kernels.of_lanes`).
     """
 
     def emit(context, builder, signature, values):
@@ -250,4 +253,4 @@ def lane_body(record, slots):
         Emitter(context, builder, tape, outputs, NUMBERS, values, address).write(units, elementary)
         return context.get_dummy_value()
 
-    return of_lanes(emit)
+    return of_lanes(emit, *then)

@@ -14,6 +14,7 @@ functions on whole arrays do not care how long they are: lanes pass n * LANES nu
 from numba import njit, types
 
 from tme_sim.engine.linear import PROGRAM, SOLVE
+from tme_sim.engine.registers import wide_registers
 from tme_sim.engine.signatures import RHS
 
 STAGES = 8
@@ -109,6 +110,7 @@ OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 @njit(types.void(VECTOR, VECTOR, VECTOR), **OPTIONS)
 def hold(y, lower, out):
     """Write y held at or above `lower` (NaN becomes `lower`) into out."""
+    wide_registers()
     for i in range(y.size):
         out[i] = y[i] if y[i] > lower[i] else lower[i]
 
@@ -116,6 +118,7 @@ def hold(y, lower, out):
 @njit(types.void(INT, VECTOR, MATRIX, VECTOR, VECTOR), **OPTIONS)
 def approach(stage, y, k, lower, held):
     """Write the state at which stages 1 to 4 look at the right-hand side (held at or above `lower`) into held."""
+    wide_registers()
     n = y.size
     if stage == 1:
         for i in range(n):
@@ -138,6 +141,7 @@ def approach(stage, y, k, lower, held):
 @njit(types.void(VECTOR, MATRIX, VECTOR), **OPTIONS)
 def approach_last(y, k, y_new):
     """Write the state of stage 5, not held, into y_new; stages 6 and 7 and the new state add k_6, k_7 and k_8 to it."""
+    wide_registers()
     for i in range(y.size):
         y_new[i] = y[i] + A61 * k[0, i] + A62 * k[1, i] + A63 * k[2, i] + A64 * k[3, i] + A65 * k[4, i]
 
@@ -145,6 +149,7 @@ def approach_last(y, k, y_new):
 @njit(types.void(VECTOR, VECTOR), **OPTIONS)
 def add_to(y, k):
     """Add k to y."""
+    wide_registers()
     for i in range(y.size):
         y[i] = y[i] + k[i]
 
@@ -152,6 +157,7 @@ def add_to(y, k):
 @njit(types.void(INT, MATRIX, VECTOR, VECTOR), **OPTIONS)
 def combine(stage, s, f, b):
     """Write f + sum_j C_stage,j s_j, the right side of the linear system of stages 1 to 7, into b; s_j = k_j / h."""
+    wide_registers()
     n = f.size
     if stage == 1:
         for i in range(n):

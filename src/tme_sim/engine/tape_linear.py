@@ -14,7 +14,8 @@ def _heads(program):
 def record_factor(program, tape):
     """Record the elimination of `linear.factor`; return {("lu", index): value}.
 
-    Reads jv, in which the shift stands after the nonzeros.
+    Reads jv, in which the shift stands after the nonzeros. All that is taken from an entry is taken at once, when the
+    entry is needed, so that it need not go to memory in between; the order for each entry is that of `linear.factor`.
     """
     n, nnz, n_lu, _, _, _, diag, place, row_end, order, pairs, ops, *_ = _heads(program)
     lu = [tape.constant(0.0)] * n_lu
@@ -22,24 +23,32 @@ def record_factor(program, tape):
         lu[program[place + i]] = tape.record(NEGATE, tape.input("jv", i))
     for i in range(n):
         lu[program[diag + i]] = tape.record(ADD, lu[program[diag + i]], tape.input("jv", nnz))
+    due = {}  # place: the products (left, right) to be taken from it
+
+    def take(at):
+        for left, right in due.pop(at, ()):
+            lu[at] = tape.record(SUBTRACT, lu[at], tape.record(MULTIPLY, lu[left], lu[right]))
+
     first, first_operation = 0, 0
     for r in range(n):
         row, last = int(program[order + r]), int(program[row_end + r])
         for pair in range(first, last):
             left, pivot, stop = (int(x) for x in program[pairs + 3 * pair : pairs + 3 * pair + 3])
+            take(left)
             lu[left] = tape.record(MULTIPLY, lu[left], lu[pivot])
             for o in range(first_operation, stop):
-                product = tape.record(MULTIPLY, lu[left], lu[pivot + 1 + o - first_operation])
-                lu[program[ops + o]] = tape.record(SUBTRACT, lu[program[ops + o]], product)
+                due.setdefault(int(program[ops + o]), []).append((left, pivot + 1 + o - first_operation))
             first_operation = stop
+        for at in sorted(due):
+            take(at)
         first = last
         d = program[diag + row]
         lu[d] = tape.record(DIVIDE, tape.constant(1.0), lu[d])
     return {("lu", i): value for i, value in enumerate(lu)}
 
 
-def record_solve(program, tape):
-    """Record `linear.solve` for an elimination program: reads lu and b, returns {("b", index): value}."""
+def record_solve(program, tape, solution="b"):
+    """Record `linear.solve` for an elimination program: reads lu and b, returns {(solution, index): value}."""
     n, rows, diag = (_heads(program)[i] for i in (0, 5, 6))
     fwd, fwd_ops, bwd, bwd_ops = _heads(program)[12:16]
     b = [tape.input("b", i) for i in range(n)]
@@ -60,4 +69,4 @@ def record_solve(program, tape):
         row, stop = (int(x) for x in program[bwd + 2 * r : bwd + 2 * r + 2])
         q = substitute(row, bwd_ops, q, stop)
         b[row] = tape.record(MULTIPLY, b[row], tape.input("lu", program[diag + row]))
-    return {("b", i): value for i, value in enumerate(b)}
+    return {(solution, i): value for i, value in enumerate(b)}

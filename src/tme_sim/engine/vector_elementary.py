@@ -20,6 +20,7 @@ from numba.core.cgutils import get_or_insert_function
 
 from tme_sim.engine import elementary
 from tme_sim.engine.lane_arrays import LANES
+from tme_sim.engine.registers import wide
 
 NUMBER, WHOLE, SHORT, BIT = ir.DoubleType(), ir.IntType(64), ir.IntType(32), ir.IntType(1)
 NUMBERS, WHOLES, SHORTS, BITS = (ir.VectorType(kind, LANES) for kind in (NUMBER, WHOLE, SHORT, BIT))
@@ -36,6 +37,7 @@ def vector_function(module, name: str, arguments: int):
     function = ir.Function(module, ir.FunctionType(NUMBERS, [NUMBERS] * arguments), full)
     function.linkage = "internal"
     function.attributes.add("noinline")
+    wide(function)
     builder = ir.IRBuilder(function.append_basic_block("entry"))
     builder.ret(_Translator(builder).run(getattr(elementary, name), function.args))
     return function

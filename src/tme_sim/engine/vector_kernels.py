@@ -1,8 +1,8 @@
 """Loops over slots of LANES numbers as vector instructions: elimination and solution of the lanes, sizes of errors.
 
 numba makes no vector code of a loop over lanes inside a loop over states, so these loops are written as LLVM
-instructions. Unlike the right-hand side, the elimination is not written out: the list of its operations (`linear`) is a
-table beside a small loop. Written out for lanes it was so long that reading the instructions took most of its time.
+instructions. The elimination here is a small loop beside a table of its operations (`linear`): for models so long that
+written out (`tape_linear`) it would take half a minute to compile.
 Operations and their order are those of `linear` and `pieces`, so a lane has the bits of a run alone.
 """
 
@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 
 from tme_sim.engine.lane_arrays import LANES
 from tme_sim.engine.linear import HEADER, LOST
+from tme_sim.engine.registers import wide
 
 NUMBER, WHOLE, PLACE, BYTE = ir.DoubleType(), ir.IntType(64), ir.IntType(32), ir.IntType(8)
 NUMBERS, BITS = ir.VectorType(NUMBER, LANES), ir.VectorType(ir.IntType(1), LANES)
@@ -113,14 +114,13 @@ def factor_body(program, where):
     def emit(context, b, signature, values):
         """Write the instructions of the body."""
         n, nnz, n_lu = (int(x) for x in program[:3])
-        diag, place, row_end, order, pairs, ops, _, _, _, _, own, *_ = _sections(program)
+        diag, place, row_end, order, pairs, ops, *_ = _sections(program)
         triples = pairs[: 3 * int(program[3])].reshape(-1, 3)
         data = array_data(context, b, VECTOR, values[0])
-        jv, lu, holds = (Slots(b, data, where[name]) for name in ("jv", "lu", "holds"))
+        jv, lu = (Slots(b, data, where[name]) for name in ("jv", "lu"))
         shift = jv.load(whole(nnz * LINE))
         places = table(b, place[:nnz] * LINE, "place")
         diagonals = table(b, diag[:n] * LINE, "diagonal")
-        owned = table(b, own[:n] * LINE, "own")
         rows = table(b, np.stack([row_end[:n], diag[order[:n]] * LINE], 1).ravel(), "row")
         pair = table(b, (triples * [LINE, LINE, 1]).ravel(), "pair")
         target = table(b, ops[: int(program[4])] * LINE, "target")
@@ -164,27 +164,18 @@ def factor_body(program, where):
             lu.store(b.fdiv(numbers(1.0), lu.load(pivot)), pivot)
             return [end, operation]
 
-        def check(i, state):
-            inverse = _absolute(b, lu.load(diagonals(i)))
-            diagonal = _absolute(b, b.fadd(b.fneg(jv.load(owned(i))), shift))
-            good = b.and_(b.fcmp_ordered("<", b.fmul(diagonal, inverse), numbers(LOST)),
-                          b.fcmp_ordered(">", inverse, numbers(0.0)))
-            return [b.select(good, state[0], numbers(0.0))]
-
         repeat(b, whole(0), whole(n_lu), [], clear)
         repeat(b, whole(0), whole(nnz), [], enter)
         repeat(b, whole(0), whole(n), [], move)
         repeat(b, whole(0), whole(n), [whole(0), whole(0)], eliminate)
-        (good,) = repeat(b, whole(0), whole(n), [numbers(1.0)], check)
-        holds.store(good, whole(0))
         return context.get_dummy_value()
 
-    return of_lanes(emit)
+    return of_lanes(emit, pivot_check(program, where))
 
 
 def solve_body(program, where):
-    """Return a numba intrinsic (w) that solves as `linear.solve` does: the system stands in the row of "k" whose number
-    is the first of "stage"; its solution takes that place, and times "rate" it goes to the same row of "s".
+    """Return a numba intrinsic (w) that solves as `linear.solve` does: the system stands in "b" and is overwritten, its
+    solution goes to "x".
     """
 
     def emit(context, b, signature, values):
@@ -193,11 +184,7 @@ def solve_body(program, where):
         *_, fwd, fwd_ops, bwd, bwd_ops, _, _, _, _ = _sections(program)
         forward, backward = fwd[: 2 * n_rows].reshape(-1, 2), bwd[: 2 * n].reshape(-1, 2)
         data = array_data(context, b, VECTOR, values[0])
-        lu = Slots(b, data, where["lu"])
-        stage = b.fptosi(b.load(b.gep(data, [whole(where["stage"] * LANES)])), WHOLE)
-        row = b.mul(stage, whole(n * LANES))
-        k, s = (Slots(b, b.gep(data, [b.add(row, whole(where[name] * LANES))])) for name in ("k", "s"))
-        rate = Slots(b, data, where["rate"]).load(whole(0))
+        lu, right, x = (Slots(b, data, where[name]) for name in ("lu", "b", "x"))
         steps = table(b, (forward * [LINE, 1]).ravel(), "forward")
         back = table(b, (backward * [LINE, 1]).ravel(), "backward")
         # factors stand in the order in which they are needed (`build_program`), so only the columns are looked up
@@ -206,18 +193,18 @@ def solve_body(program, where):
                    "up": bwd_ops[: 2 * int(backward[-1, 1])].reshape(-1, 2)[:, 1]}
         lists = {name: table(b, places * LINE, name) for name, places in columns.items()}
 
-        def substitute(column, at, before, first, stop):
+        def substitute(known, column, at, before, first, stop):
             """The slot `at` less its terms first .. stop - 1, whose factors stand `before` places further on."""
             def subtract(q, value):
-                product = b.fmul(lu.load(line(b, b.add(q, before))), k.load(column(q)))
+                product = b.fmul(lu.load(line(b, b.add(q, before))), known.load(column(q)))
                 return [b.fsub(value[0], product)]
 
-            return repeat(b, first, stop, [k.load(at)], subtract)[0]
+            return repeat(b, first, stop, [right.load(at)], subtract)[0]
 
         def down(r, first):
             r2 = b.mul(r, whole(2))
             at, stop = steps(r2), steps(b.add(r2, whole(1)))
-            k.store(substitute(lists["down"], at, whole(0), first[0], stop), at)
+            right.store(substitute(right, lists["down"], at, whole(0), first[0], stop), at)
             return [stop]
 
         def up(r, first):
@@ -225,9 +212,8 @@ def solve_body(program, where):
             at, stop = back(r2), back(b.add(r2, whole(1)))
             before = b.add(r, whole(multipliers))
             pivot = lu.load(line(b, b.add(before, first[0])))
-            value = b.fmul(substitute(lists["up"], at, b.add(before, whole(1)), first[0], stop), pivot)
-            k.store(value, at)
-            s.store(b.fmul(value, rate), at)
+            value = substitute(x, lists["up"], at, b.add(before, whole(1)), first[0], stop)
+            x.store(b.fmul(value, pivot), at)
             return [stop]
 
         repeat(b, whole(0), whole(n_rows), [whole(0)], down)
@@ -237,8 +223,42 @@ def solve_body(program, where):
     return of_lanes(emit)
 
 
-def of_lanes(emit):
-    """A numba intrinsic of one lane array (w) that writes what `emit` does."""
+def pivot_check(program, where):
+    """Return what writes instructions that say in "holds" which lanes' pivots are of use (1.0), as
+    `linear.bad_pivot`.
+    """
+
+    def emit(context, b, signature, values):
+        """Write the instructions."""
+        n, nnz = int(program[0]), int(program[1])
+        diag, *_, own, _, _, _ = _sections(program)
+        data = array_data(context, b, VECTOR, values[0])
+        jv, lu, holds = (Slots(b, data, where[name]) for name in ("jv", "lu", "holds"))
+        shift = jv.load(whole(nnz * LINE))
+        diagonals, owned = table(b, diag[:n] * LINE, "diagonal"), table(b, own[:n] * LINE, "own")
+
+        def check(i, state):
+            inverse = _absolute(b, lu.load(diagonals(i)))
+            diagonal = _absolute(b, b.fadd(b.fneg(jv.load(owned(i))), shift))
+            good = b.and_(b.fcmp_ordered("<", b.fmul(diagonal, inverse), numbers(LOST)),
+                          b.fcmp_ordered(">", inverse, numbers(0.0)))
+            return [b.select(good, state[0], numbers(0.0))]
+
+        (good,) = repeat(b, whole(0), whole(n), [numbers(1.0)], check)
+        holds.store(good, whole(0))
+        return context.get_dummy_value()
+
+    return emit
+
+
+def of_lanes(*emitters):
+    """A numba intrinsic of one lane array (w) that writes what `emitters` do, one after the other."""
+
+    def emit(context, b, signature, values):
+        wide(b.function)
+        for emitter in emitters:
+            made = emitter(context, b, signature, values)
+        return made
 
     @intrinsic
     def body(typing_context, w):
@@ -251,6 +271,7 @@ def of_lanes(emit):
 def _sizes(typing_context, error, y, y_new, atol, floor, upper, rtol, out):
     def emit(context, b, signature, values):
         """Write the instructions of the body."""
+        wide(b.function)
         arrays = [context.make_array(kind)(context, b, value)
                   for kind, value in zip(signature.args, values, strict=True) if kind == VECTOR]
         error, y, y_new, atol, floor, upper, out = (Slots(b, array.data) for array in arrays)
@@ -291,6 +312,7 @@ def sizes(error, y, y_new, atol, floor, upper, rtol, out):
 def _multiply(typing_context, program, jv, x, out):
     def emit(context, b, signature, values):
         """Write the instructions of the body."""
+        wide(b.function)
         arrays = zip(signature.args, values, strict=True)
         heads, *vectors = (array_data(context, b, kind, value) for kind, value in arrays)
         jv, x, out = (Slots(b, data) for data in vectors)
@@ -326,6 +348,7 @@ def multiply_lanes(program, jv, x, out):
 def _take(typing_context, which, x, out):
     def emit(context, b, signature, values):
         """Write the instructions of the body."""
+        wide(b.function)
         arrays = zip(signature.args, values, strict=True)
         which, x, out = (array_data(context, b, kind, value) for kind, value in arrays)
         chosen = b.fcmp_ordered(">", Slots(b, which).load(whole(0)), numbers(0.0))
@@ -347,3 +370,32 @@ def _take(typing_context, which, x, out):
 def take_lanes(which, x, out):
     """Copy the lanes of x (n LANES) for which `which` (LANES) is above 0 into out."""
     _take(which, x, out)
+
+
+@intrinsic
+def _keep(typing_context, x, rate, k, s):
+    def emit(context, b, signature, values):
+        """Write the instructions of the body."""
+        wide(b.function)
+        size = b.extract_value(context.make_array(signature.args[0])(context, b, values[0]).shape, 0)
+        arrays = zip(signature.args, values, strict=True)
+        x, rate, k, s = (Slots(b, array_data(context, b, kind, value)) for kind, value in arrays)
+        scale = rate.load(whole(0))
+
+        def one(i, _):
+            at = line(b, i)
+            value = x.load(at)
+            k.store(value, at)
+            s.store(b.fmul(value, scale), at)
+            return []
+
+        repeat(b, whole(0), b.sdiv(size, whole(LANES)), [], one)
+        return context.get_dummy_value()
+
+    return types.void(x, rate, k, s), emit
+
+
+@njit(types.void(VECTOR, VECTOR, VECTOR, VECTOR), **OPTIONS)
+def keep_lanes(x, rate, k, s):
+    """Copy x (n LANES) into k, and times rate (LANES) into s."""
+    _keep(x, rate, k, s)
