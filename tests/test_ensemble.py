@@ -61,6 +61,23 @@ def test_draws_belong_to_the_patient():
     assert died == pytest.approx(1 - 2.718281828 ** -1.0, abs=4 * (0.63 * 0.37 / 60) ** 0.5)  # four standard errors
 
 
+def test_a_run_until_death_knows_the_same_of_the_patient_but_for_landmarks_after_it():
+    plans = [replace(one, chance="drawn", patient=p, values={"death_other": 0.02})
+             for p, one in enumerate(PLANS[:4] * 20)]  # enough for lanes
+    to_the_end, until = (run_rows(plans, until_death=until) for until in (False, True))
+    assert 20 < sum(row.summary["os_event"] for row in until) < 80
+    for whole, short in zip(to_the_end, until, strict=True):
+        assert short.status == OK and short.message == ""
+        for name, value in whole.summary.items():
+            _, _, day = name.partition("_d")
+            if day.isdigit() and short.summary["os"] + 7 <= int(day):
+                assert short.summary[name] != short.summary[name], name
+            elif not day.isdigit() or short.summary["os"] >= int(day):
+                assert repr(short.summary[name]) == repr(value), name
+    few = [row.summary for row in run_rows(plans[:4], until_death=True)]  # one by one
+    assert all(same(a, b.summary) for a, b in zip(few, until, strict=False))
+
+
 def test_an_integration_that_fails_after_death_still_tells_of_the_patient():
     steps = run_plan(plan(tace(0))).stats["steps"]
     short = {"max_steps": int(0.8 * steps)}

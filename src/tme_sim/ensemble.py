@@ -22,7 +22,8 @@ from tme_sim.compiler.model import BaselineError, CompiledModel
 from tme_sim.diagnostics import InputError
 from tme_sim.engine import codes
 from tme_sim.engine import queue as q
-from tme_sim.engine.batch import run_batch
+from tme_sim.engine.batch import ENOUGH_FOR_LANES, run_batch
+from tme_sim.engine.lane_arrays import LANES
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.engine.run import Options
 from tme_sim.engine.signatures import no_decision
@@ -65,6 +66,7 @@ def run_rows(
     announce: Callable[[str], None] | None = None,
     set_up: Callable[[Plan], SetUp] | None = None,
     series: Series | None = None,
+    until_death: bool = False,
 ) -> list[Row]:
     """Endpoints of every plan, in order.
 
@@ -73,6 +75,8 @@ def run_rows(
         announce: told when a model has to be compiled, and after each batch how many rows are done.
         set_up: :func:`tme_sim.simulation.structures`, where a caller asks many times and keeps what is compiled.
         series: values kept besides the endpoints.
+        until_death: end each run with the week of the patient's death, which spares the years of a tumour that nobody
+            carries; landmarks after it are NaN.
     """
     rows: list[Row | None] = [None] * len(plans)
     ready: dict[tuple, list[tuple[int, SetUp]]] = {}
@@ -91,7 +95,7 @@ def run_rows(
     for group in ready.values():
         for begin in range(0, len(group), BATCH):
             part = group[begin : begin + BATCH]
-            for (i, _), row in zip(part, _run(plans, part, threads, series), strict=True):
+            for (i, _), row in zip(part, _run(plans, part, threads, series, until_death), strict=True):
                 rows[i] = row
             done += len(part)
             if announce is not None:
@@ -118,7 +122,8 @@ def _alike(plan: Plan, model: CompiledModel) -> tuple:
 
 
 def _run(
-    plans: Sequence[Plan], part: Sequence[tuple[int, SetUp]], threads: int | None, series: Series | None = None
+    plans: Sequence[Plan], part: Sequence[tuple[int, SetUp]], threads: int | None, series: Series | None,
+    until_death: bool,
 ) -> list[Row]:
     chosen = [plans[i] for i, _ in part]
     plan, model = chosen[0], part[0][1].model
@@ -128,6 +133,7 @@ def _run(
     ticks = seen if series is None else np.union1d(seen, _ticks_of(series, plan))
     at = np.searchsorted(ticks, seen)
     th = np.stack([one.th for _, one in part])
+    mortal = until_death and "death_hazard" in model.state_names
     result = run_batch(
         replace(model.functions, decide=decide),
         np.stack([one.y0 for _, one in part]),
@@ -144,7 +150,9 @@ def _run(
         start_tick=plan.start,
         keep_y=True,
         threads=threads,
+        lanes=len(part) >= (2 * LANES if model.has_lanes else ENOUGH_FOR_LANES),
         wall_seconds=plan.wall_seconds,
+        ends_at=(model.index("states", "death_hazard"), observe.thresholds(chosen, "death")) if mortal else None,
     )
     whole = len(seen) == len(ticks)
     y, nodes = (x if whole else x[:, at] for x in (result.out_y, result.out_obs))
@@ -161,7 +169,8 @@ def _run(
         summaries |= zip(these.tolist(), observe.rows_of(columns), strict=True)
     rows = []
     for r in range(len(part)):
-        told = "" if result.code[r] == codes.OK else _ended(model, result, r)
+        ended = result.code[r] == codes.OK or (mortal and result.code[r] == codes.STOPPED)
+        told = "" if ended else _ended(model, result, r)
         status = OK if r in summaries else FAILED
         rows.append(Row(status, f"after death, {told}" if told and status == OK else told, summaries.get(r, {})))
     return rows

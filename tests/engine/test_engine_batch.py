@@ -92,6 +92,21 @@ def test_a_batch_member_equals_its_lone_run(case):
         assert np.array_equal(base.out_obs[p, :, 0], out[:, 0] + out[:, 1]) and base.out_obs[p, 0, 1] == th[p, 0]
 
 
+@pytest.mark.parametrize("lanes", [False, True])
+def test_a_run_ends_with_the_output_at_which_its_ending_state_is_high(case, lanes):
+    whole = go(case, lanes=lanes)
+    state = int(np.argmax(whole.out_y[:, -1].min(axis=0)))
+    levels = whole.out_y[:, 4, state].copy()
+    levels[0] = np.inf
+    ended = go(case, lanes=lanes, ends_at=(state, levels))
+    assert ended.code[0] == codes.OK and np.array_equal(ended.out_y[0], whole.out_y[0])
+    for p in range(1, len(levels)):
+        first = int(np.argmax(whole.out_y[p, :, state] >= levels[p]))
+        assert ended.code[p] == (codes.STOPPED if first < 12 else codes.OK), p
+        assert np.array_equal(ended.out_y[p, : first + 1], whole.out_y[p, : first + 1])
+        assert np.isnan(ended.out_y[p, first + 1 :]).all()
+
+
 def test_limits_and_mistakes(case):
     late = go(case, wall_seconds=-1.0)
     assert np.all(late.code == codes.WALL_LIMIT)

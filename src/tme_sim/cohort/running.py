@@ -218,7 +218,7 @@ def _rows(arm: Arm, patients: Sequence[VirtualPatient], jobs: int | None, set_up
             plans.append(plan_of(arm.scenario.changed(patient.changes)))
         except InputError as error:
             bad[i] = {"status": BAD_INPUT, "message": str(error), "summary": {}}
-    done = iter(run_rows(plans, threads=jobs, set_up=set_up))
+    done = iter(run_rows(plans, threads=jobs, set_up=set_up, until_death=True))
     out = []
     for i in range(len(patients)):
         if i in bad:

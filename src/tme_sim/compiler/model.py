@@ -16,7 +16,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -50,6 +51,7 @@ class CompiledModel:
     rhs: object
     jac: object
     observe: object
+    announce: Callable[[str], None] | None = None  # told before lanes are compiled
 
     @cached_property
     def state_names(self) -> list[str]:
@@ -102,9 +104,22 @@ class CompiledModel:
         part = load_part(self.folder, self.digest, "elimination")
         return Functions(self.rhs, self.jac, self.elimination, factor=part.factor, solve=part.solve, lanes=self.lanes)
 
+    @property
+    def has_lanes(self) -> bool:
+        """Whether :meth:`lanes` has been compiled before (a sign beside numba's cache, which may have lost it)."""
+        return (self.folder / "lanes.made").exists()
+
     def lanes(self):
-        """The model for many patients side by side; compiled when first asked for (a few seconds, then cached)."""
-        return load_part(self.folder, self.digest, "lanes").lanes
+        """The model for many patients side by side; compiled when first asked for, which `announce` is told before,
+        then cached.
+        """
+        if self.announce and not self.has_lanes:
+            seconds = 4 + self.layout.n_lesions  # of a quiet core
+            self.announce(f"compiling the model for many runs at once (once per structure, about {seconds} seconds)")
+        found = load_part(self.folder, self.digest, "lanes").lanes
+        with suppress(OSError):
+            (self.folder / "lanes.made").touch()
+        return found
 
     def defaults(self) -> np.ndarray:
         """Parameter vector with every parameter at its declared value, internal units."""
@@ -289,7 +304,7 @@ def compile_model(network: Network, n_lesions: int = 1, announce=None) -> Compil
     digest = model_digest(network, n_lesions)
     folder = cache_root() / "models" / digest
     try:
-        return _load(network, digest, folder)
+        return _load(network, digest, folder, announce)
     except FileNotFoundError:
         pass
     except Exception:  # a damaged cache entry is rebuilt once, whatever is wrong with it
@@ -299,7 +314,7 @@ def compile_model(network: Network, n_lesions: int = 1, announce=None) -> Compil
         announce(f"writing and compiling the model (once per structure, about {seconds} seconds)")
     with _engine_beside():
         _write(network, n_lesions, folder)
-        return _load(network, digest, folder)
+        return _load(network, digest, folder, announce)
 
 
 def _write(network: Network, n_lesions: int, folder: Path) -> None:
@@ -342,10 +357,10 @@ def load_part(folder: str | Path, digest: str, part: str):
     return _import(Path(folder) / f"{part}.py", f"tme_sim_model_{digest}_{part}")
 
 
-def _load(network: Network, digest: str, folder: Path) -> CompiledModel:
+def _load(network: Network, digest: str, folder: Path, announce) -> CompiledModel:
     layout = Layout(**json.loads((folder / "layout.json").read_text(encoding="utf-8")))
     parts = {part: getattr(load_part(folder, digest, part), part) for part in PARTS}
-    return CompiledModel(network, layout, digest, folder, **parts)
+    return CompiledModel(network, layout, digest, folder, **parts, announce=announce)
 
 
 def _import(path: Path, name: str):

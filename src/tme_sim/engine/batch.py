@@ -187,6 +187,7 @@ def run_batch(
     wall_seconds=None,
     chunk=None,
     lanes=None,
+    ends_at=None,
 ):
     """Run N patients and return a BatchResult; bits do not depend on threads, chunk, lanes, order or other patients.
 
@@ -194,7 +195,8 @@ def run_batch(
     or its arrays; jump_values (N, rows, 2) replaces their values per patient. memory (N, n_memory). observe with
     n_obs: out_obs is filled at out_ticks. wall_seconds: patients not begun by then get WALL_LIMIT. lanes: whether to
     run patients side by side, if the model can (default: when there are enough of them). chunk: patients that a
-    thread takes at a time.
+    thread takes at a time. ends_at: (state, levels (N)): a run ends (STOPPED) with the first output at which this state
+    has reached its level.
     """
     y = np.array(y0, dtype=np.float64, ndmin=2)
     number, n = y.shape
@@ -214,6 +216,10 @@ def run_batch(
     carry_i[:, c.NOW] = start_tick
     carry_i[:, c.RESTART] = 1
     carry_i[:, c.CODE] = c.WALL_LIMIT
+    carry_f = np.zeros((number, c.CARRY_F))
+    if ends_at is not None:
+        carry_i[:, c.ENDING_STATE] = 1 + ends_at[0]
+        carry_f[:, c.ENDING_LEVEL] = ends_at[1]
     result = BatchResult(
         y=y,
         u=u,
@@ -222,7 +228,7 @@ def run_batch(
         out_obs=np.empty((number if observe is not None else 0, ticks.size, n_obs)),
         queue=np.empty((number if keep_queue else 0, *queues.shape[1:]), dtype=np.int64),
         carry_i=carry_i,
-        carry_f=np.zeros((number, c.CARRY_F)),
+        carry_f=carry_f,
         ledger=np.zeros((number, n)),
         events=np.zeros((number, max_events, c.EVENT_COLUMNS)),
     )

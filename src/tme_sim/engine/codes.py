@@ -38,8 +38,9 @@ BUDGET = 4
 # limits (float64, rows of length n)
 ATOL, LOWER, UPPER = range(3)
 
-# carry_i (int64): where the run stands and what it has cost; the last five describe the step that is being tried: tick
-# it heads for, whether it ends there, is shorter than the error asks for, was tried longer before, tries below bounds
+# carry_i (int64): where the run stands and what it has cost; five describe the step that is being tried: tick it heads
+# for, whether it ends there, is shorter than the error asks for, was tried longer before, tries below bounds; the last
+# is 1 + the state that ends the run once it has reached its level (`steps.reached_end`), 0 for none
 (
     PHASE,
     NOW,
@@ -66,14 +67,16 @@ ATOL, LOWER, UPPER = range(3)
     SHORTENED,
     REJECTED,
     NEGATIVES,
-) = range(25)
+    ENDING_STATE,
+) = range(26)
 CARRY_I = 28
 AT_TICK, RUNNING, ENDED = 0, 1, 2  # phases
 ACCEPT, RETRY, LIFT, GO_ON = -1, -2, -3, -4  # verdicts of `steps` beside the codes
 
 # carry_f (float64): days since tick NOW, next step, last accepted step and log error, value of the state
-# that ended the run; of the step that is being tried: its length, the day of its target since NOW, its log error
-S, H_NEXT, H_ACCEPTED, LOG_ERROR, BAD_VALUE, H, END, LOG_NOW = range(8)
+# that ended the run; of the step that is being tried: its length, the day of its target since NOW, its log error; level
+# at which the ending state ends the run
+S, H_NEXT, H_ACCEPTED, LOG_ERROR, BAD_VALUE, H, END, LOG_NOW, ENDING_LEVEL = range(9)
 CARRY_F = 10
 
 # guard_table (int64, one row per guard): direction (+1 rising, -1 falling, 0 both), action, reference

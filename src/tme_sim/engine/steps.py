@@ -38,6 +38,13 @@ SMALLEST_LOG = -23.025850929940457  # log 1e-10: what the control makes of an er
 FLOOR_LOG = -4.605170185988091  # log 0.01: what it remembers at least
 
 
+@njit(types.boolean(VECTOR, INTS, VECTOR), forceinline=True, **OPTIONS)
+def reached_end(y, carry_i, carry_f):
+    """Return whether an output y shows that the run is over: the ending state has reached its level (death, say)."""
+    place = carry_i[c.ENDING_STATE] - 1
+    return place >= 0 and y[place] >= carry_f[c.ENDING_LEVEL]
+
+
 @njit(
     INT(DECIDE, VECTOR, VECTOR, VECTOR, VECTOR, MATRIX, INTS, TABLE, INTS, TABLE, MATRIX, INTS, MATRIX, MATRIX, INTS,
         VECTOR, VECTOR),
@@ -75,6 +82,8 @@ def at_tick(decide, y, u, th, memory, limits, budget, queue, jump_end, jump_plac
             if out_ticks[carry_i[c.OUT_NEXT]] == now:
                 put_row(out_y, carry_i[c.OUT_NEXT], y)
                 put_row(out_u, carry_i[c.OUT_NEXT], u)
+                if reached_end(y, carry_i, carry_f):
+                    stopped = 1
             carry_i[c.OUT_NEXT] += 1
         if stopped == 0 and now < budget[c.STOP_TICK]:
             carry_i[c.PHASE] = c.RUNNING
@@ -310,6 +319,10 @@ def finish_step(guards, decide, y, y_new, u, th, memory, k, d, limits, queue, ju
         put_row(out_y, row, keep)
         put_row(out_u, row, u)
         carry_i[c.OUT_NEXT] += 1
+        if reached_end(keep, carry_i, carry_f):
+            carry_i[c.PHASE] = c.ENDED
+            carry_i[c.CODE] = c.STOPPED
+            return c.STOPPED
     if recording:
         r = carry_i[c.N_RECORDS]
         rec_t[r, 0] = now

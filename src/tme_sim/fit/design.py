@@ -130,7 +130,7 @@ def run_redrawn(cohort, scenario, vectors, patients, settings, *, threads: int |
             plans.append(plan)
             drawn.append((i, patient))
         failed = {i for i in open_ if out[i]["message"]}
-        for (i, patient), row in zip(drawn, run_rows(plans, threads=threads), strict=True):
+        for (i, patient), row in zip(drawn, run_rows(plans, threads=threads, until_death=True), strict=True):
             out[i] |= {"message": row.message, "summary": dict(row.summary), "values": dict(patient.values)}
             if row.status == BAD_INPUT:
                 failed.add(i)
