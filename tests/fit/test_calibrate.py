@@ -90,6 +90,7 @@ def on_disk(monkeypatch) -> FitProblem:
 
 def test_a_fit_that_is_killed_goes_on_and_ends_the_same(tmp_path, monkeypatch):
     """From first run to posterior without a step by hand; SIGKILL in the prior's wave and among the members."""
+    monkeypatch.setattr("tme_sim.fit.design.CHUNK", 32)
     problem = on_disk(monkeypatch)
     whole = calibrate(problem, tmp_path / "whole")
     for at in ("prior arm: 64", "members arm: 32"):

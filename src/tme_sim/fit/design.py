@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from tme_sim.fit.targets import FitProblem, patient_value, session_numbers
 
 __all__ = ["CHUNK", "Rows", "changed_cohort", "plan_with", "run_redrawn", "simulate_pairs", "values_of"]  # fmt: skip
 
-CHUNK = 32
+CHUNK = 256  # runs between commits; many on one structure run side by side
 REDRAWN = 4  # times that a patient who cannot exist is drawn again
 AGAIN = 20_000_000  # distance of patient numbers between draws
 
@@ -104,6 +105,14 @@ def _of(target: Any, row: Mapping[str, Any]) -> float:
     return float("nan") if not row["summary"] else patient_value(target, row["summary"], row["values"])
 
 
+@cache
+def _structures():
+    """One set-up for all runs of a process, so that each structure is made ready once."""
+    from tme_sim.simulation import structures
+
+    return structures()
+
+
 def run_redrawn(cohort, scenario, vectors, patients, settings, *, threads: int | None = 1) -> list[dict]:
     """Rows (message, summary, values, number) of runs with parameter vectors on patients by number.
 
@@ -130,7 +139,8 @@ def run_redrawn(cohort, scenario, vectors, patients, settings, *, threads: int |
             plans.append(plan)
             drawn.append((i, patient))
         failed = {i for i in open_ if out[i]["message"]}
-        for (i, patient), row in zip(drawn, run_rows(plans, threads=threads, until_death=True), strict=True):
+        rows = run_rows(plans, threads=threads, set_up=_structures(), until_death=True)
+        for (i, patient), row in zip(drawn, rows, strict=True):
             out[i] |= {"message": row.message, "summary": dict(row.summary), "values": dict(patient.values)}
             if row.status == BAD_INPUT:
                 failed.add(i)
