@@ -10,7 +10,7 @@ PYTEST := $(RUN) pytest --durations=15 -q
 SPREAD := -n auto --maxprocesses 4 --dist loadfile
 SCENARIO ?= configs/emerald1.toml
 
-.PHONY: help run test verify soak bench evidence docs pictures bill setup lock clean
+.PHONY: help run test verify soak bench evidence docs pictures bill audit setup lock clean
 
 help:
 	@echo "make run       set up, then tme-sim run $(SCENARIO)"
@@ -22,6 +22,7 @@ help:
 	@echo "make docs      the documentation site"
 	@echo "make pictures  every picture of the gallery again, by the model of today (needs Chromium)"
 	@echo "make bill      what the core installs: versions, hashes, licences (CycloneDX)"
+	@echo "make audit     known weaknesses of every package that the locks install (needs the network)"
 	@echo "make lock      renew the hash locks (needs uv)"
 
 setup:
@@ -65,6 +66,10 @@ pictures:
 bill:
 	@$(SETUP) run
 	@$(VENV)/bin/python requirements/bill.py build/bill.json
+
+audit:
+	@$(SETUP) audit
+	@$(VENV)/bin/python requirements/audit.py
 
 lock:
 	./requirements/lock.sh

@@ -14,3 +14,4 @@ lock test.txt ../pyproject.toml build.in test.in --constraint run.txt
 lock bench.txt ../pyproject.toml build.in bench.in --constraint run.txt
 lock docs.txt ../pyproject.toml build.in docs.in --constraint run.txt
 lock bench-source.txt build.in bench-source.in --constraint run.txt
+lock audit.txt build.in audit.in --constraint run.txt --constraint test.txt --constraint docs.txt

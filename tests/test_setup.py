@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "requirements"))
 import bill  # noqa: E402
 
-LAYERS = ("run", "test", "bench", "docs", "bench-source")
+LAYERS = ("run", "test", "bench", "docs", "bench-source", "audit")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -75,6 +75,46 @@ def test_the_bill_names_every_locked_package_with_its_hashes_and_is_the_same_twi
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     with pytest.raises(ValueError, match="no entry of a lock"):
         bill.bill("numpy\n")
+
+
+ADVISOR = """
+import json, sys
+names = [line.split("==") for line in open(sys.argv[sys.argv.index("-r") + 1]).read().split()]
+assert len({n for n, _ in names}) == len(names), "one version of each at a time"
+open("ASKED", "a").write("".join(f"{n}=={v}\\n" for n, v in names))
+answers = [{"name": n, "version": v, "vulns": []} for n, v in names]
+if any(n == "numba" for n, _ in names):
+    ANSWERS
+print(json.dumps({"dependencies": answers, "fixes": []}))
+"""
+WEAK = "answers[0]['vulns'] = [{'id': 'PYSEC-1', 'fix_versions': ['9.9']}]"
+
+
+@pytest.mark.parametrize(
+    ("answers", "code", "told"),
+    [
+        ("pass", 0, "audit: 0 advisories for the"),
+        (WEAK, 1, "PYSEC-1, mended in 9.9"),
+        ("answers[1] = {'name': names[1][0], 'skip_reason': 'not found'}", 2, "could not ask about 1 of"),
+        ("answers.pop()", 2, "could not ask about 1 of"),
+        (WEAK + "; answers.pop()", 2, "PYSEC-1, mended in 9.9"),
+        ("sys.exit('Failed to resolve host')", 2, "Failed to resolve host"),
+    ],
+    ids=["none known", "one known", "not found there", "left out", "both", "no network"],
+)
+def test_the_audit_asks_about_every_locked_package_and_silence_is_no_answer(tmp_path, answers, code, told):
+    text = ADVISOR.replace("ASKED", str(tmp_path / "asked")).replace("ANSWERS", answers)
+    (tmp_path / "pip_audit.py").write_text(text)
+    command = [sys.executable, str(ROOT / "requirements" / "audit.py")]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == code and told in done.stdout, done.stdout + done.stderr
+    everything = {f"{name}=={version}" for layer in LAYERS for name, version, *_ in locked(layer)}
+    assert everything == set((tmp_path / "asked").read_text().split())
+
+
+def test_every_night_asks_for_advisories_and_tests_whatever_they_say():
+    text = (ROOT / ".ci" / "nightly").read_text()
+    assert os.access(ROOT / ".ci" / "nightly", os.X_OK) and text.index("make audit") < text.index("make verify")
 
 
 def test_every_extra_is_in_all_and_known_to_the_doctor():
@@ -172,7 +212,7 @@ def test_an_old_python_is_refused_with_the_repair(tmp_path):
 
 def test_make_has_the_promised_targets_and_ci_runs_make_test():
     text = (ROOT / "Makefile").read_text()
-    for target in ("run", "test", "verify", "soak", "bench", "evidence", "docs"):
+    for target in ("run", "test", "verify", "soak", "bench", "evidence", "docs", "audit"):
         assert re.search(rf"^{target}:", text, re.M)
     assert "make test" in (ROOT / ".ci" / "run").read_text() and os.access(ROOT / ".ci" / "run", os.X_OK)
 
