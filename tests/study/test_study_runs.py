@@ -258,7 +258,7 @@ def test_bad_input_is_refused_and_nothing_is_written(toy, tmp_path):
         (("sweep", tmp_path / "stud.toml", "--out", tmp_path / "s"), 'did you mean "study.toml"?'),
         (("store", "status", tmp_path / "s"), "holds no store"),
         (("store", "verify", tmp_path / "s"), "holds no store"),
-        (("merge", tmp_path / "s", tmp_path / "nothing"), "holds no store"),
+        (("merge", tmp_path / "nothing", "--out", tmp_path / "s"), "holds no store"),
         (("export", "csv", tmp_path / "s", "--out", tmp_path / "t.csv"), "no such run folder"),
     ]
     for arguments, expected in cases:
@@ -280,6 +280,34 @@ def test_a_store_of_another_model_is_refused_by_sweep(toy, tmp_path):
     open_store(tmp_path / "s", create=True, digest="b" * 32).close()
     done = call("sweep", toy, "--out", tmp_path / "s")
     assert done.exit_code == 2 and "choose another --out" in done.output
+
+
+def test_a_second_driver_of_a_store_is_refused_with_the_repair(toy, tmp_path):
+    with open_store(tmp_path / "s", create=True, digest=study().model_digest):
+        for arguments in (("sweep", toy, "--out", tmp_path / "s"), ("sensitivity", toy, "--store", tmp_path / "s", "--outcome", "pfs")):
+            done = call(*arguments)
+            assert done.exit_code == 2, done.output
+            assert f"is being written by process {os.getpid()} on " in done.output and "wait until it is" in done.output
+
+
+def test_shards_are_joined_by_the_command(toy, tmp_path):
+    for i in (1, 2):
+        assert call("sweep", toy, "--out", tmp_path / f"part{i}", "--jobs", 0, "--shard", f"{i}/2").exit_code == 0
+    done = call("merge", tmp_path / "part2", tmp_path / "part1", "--out", tmp_path / "whole")
+    assert done.exit_code == 0 and f"2 rows in {tmp_path / 'whole'}" in done.output, done.output
+    assert (tmp_path / "whole" / "table.csv").is_file()
+
+
+def test_progress_of_findings_ends_with_all_runs_and_few_runs_say_nothing(tmp_path):
+    from types import SimpleNamespace
+
+    from tme_sim.findings.runs import Runs
+
+    told = []
+    runs = Runs(study(), progress=told.append)
+    for done in ((4, 4), (1, 9), (3, 9), (9, 9), (9, 9)):
+        runs._told(SimpleNamespace(done=done[0], total=done[1]))
+    assert told == ["1 of 9 runs done", "9 of 9 runs done"]
 
 
 LONG = '[[factor]]\nname = "k"\nkey = "parameters.k_MDSC_death"\nlow = "0.02 1/day"\nhigh = "0.06 1/day"\nlevels = 1500\n'

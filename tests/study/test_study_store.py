@@ -302,8 +302,9 @@ def test_a_killed_writer_loses_and_doubles_nothing(tmp_path):
 
 
 @pytest.mark.slow
-def test_ten_killed_writers_lose_and_double_nothing(tmp_path):
-    _killed_while_writing(tmp_path / "s", 10)
+@pytest.mark.timeout(1200)
+def test_fifty_killed_writers_lose_and_double_nothing(tmp_path):
+    _killed_while_writing(tmp_path / "s", 50)
 
 
 def test_a_write_that_fails_anywhere_leaves_a_store_that_goes_on(tmp_path, monkeypatch):

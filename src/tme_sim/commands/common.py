@@ -48,7 +48,7 @@ def guarded(command: Callable) -> Callable:
 
 def _told(error: Exception) -> Failure:
     names = {c.__name__ for c in type(error).__mro__}
-    if names & {"InputError", "NetworkError", "BaselineError", "QuantityError", "DrugFileError"}:
+    if names & {"InputError", "NetworkError", "BaselineError", "QuantityError", "DrugFileError", "StoreBusyError"}:
         return Failure(str(error), BAD_INPUT)
     if names & {"Interrupted"}:
         return Failure(str(error), INTERRUPTED)

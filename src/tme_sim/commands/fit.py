@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, FAILED, INTERRUPTED, Failure, announce, guarded
+from tme_sim.commands.common import BAD_INPUT, INTERRUPTED, Failure, announce, guarded
 
 
 @click.command()
@@ -42,14 +42,11 @@ def calibrate(file: str, out: str, jobs: int, dry: bool) -> None:
     from tme_sim.fit.calibrate import calibrate as fit
     from tme_sim.fit.report import report_text
     from tme_sim.results import write_file
-    from tme_sim.study.store import StoreError
 
     try:
         result = fit(problem, out, announce=announce, threads=jobs)
     except KeyboardInterrupt:
         raise Failure(f"interrupted; the same command goes on with what stands in {out}", INTERRUPTED) from None
-    except StoreError as error:
-        raise Failure(str(error), FAILED) from error
     write_file(Path(out) / "report.md", report_text(result.data).encode())
     missed = [t["name"] for t in result.data["targets"] if t["role"] == "fit" and not t["within_2"]]
     names = ", ".join(problem.priors.names[i] for i in result.choice.places)

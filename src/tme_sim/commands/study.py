@@ -155,14 +155,14 @@ def _finish(store: Any, plan: Any, ordinals: Any) -> None:
 
 
 @click.command()
-@click.argument("out", metavar="OUT")
 @click.argument("parts", nargs=-1, required=True, metavar="STORE ...")
+@click.option("--out", required=True, metavar="STORE", help="Folder of the joined store; made, or added to.")
 @guarded
-def merge(out: str, parts: tuple[str, ...]) -> None:
-    """Join the stores of shards into the store OUT, in any order.
+def merge(parts: tuple[str, ...], out: str) -> None:
+    """Join the stores of shards into one, in any order; the parts stay as they are.
 
     \b
-    tme-sim merge stores/whole stores/part1 stores/part2
+    tme-sim merge stores/part1 stores/part2 --out stores/whole
     """
     from tme_sim.study.mend import merge_stores
     from tme_sim.study.store import open_store

@@ -53,7 +53,7 @@ class Runs:
         self.study, self.progress, self.store = replace(study, outputs=outputs), progress, store
         self.jobs, self.yes = jobs, yes
         self._runner: Any = None
-        self._last = 0.0
+        self._last, self._open = 0.0, False  # when a word of progress was told, and whether it told of runs to come
 
     def table(self, points: Sequence[tuple]) -> dict[str, np.ndarray]:
         """Factors, arm, replicate, status, message, endpoints and trajectories of points (values by factor name, arm,
@@ -84,11 +84,12 @@ class Runs:
             return dict(kept.table(asked))
 
     def _told(self, progress: Any) -> None:
-        """A word of progress, at most every few seconds."""
+        """A word of progress, at most every few seconds; the last one says that all are done."""
         from time import monotonic
 
-        if self.progress is not None and progress.done < progress.total and monotonic() - self._last > EVERY:
-            self._last = monotonic()
+        more = progress.done < progress.total
+        if self.progress is not None and (monotonic() - self._last > EVERY if more else self._open):
+            self._last, self._open = monotonic(), more
             self.progress(f"{progress.done} of {progress.total} runs done")
 
     @property

@@ -8,11 +8,15 @@ import platform
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["Lock", "StoreError"]
+__all__ = ["Lock", "StoreBusyError", "StoreError"]
 
 
 class StoreError(RuntimeError):
     """A store that cannot go on: a full disk, damage, another writer.  What was committed stays readable."""
+
+
+class StoreBusyError(StoreError):
+    """Another process writes the store; nothing has been done."""
 
 
 class Lock:
@@ -26,7 +30,7 @@ class Lock:
         """Take the lock, or say at once who has it.
 
         Raises:
-            StoreError: another process holds it.
+            StoreBusyError: another process holds it.
         """
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -34,7 +38,7 @@ class Lock:
         except OSError as error:
             owner = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
             os.close(handle)
-            raise StoreError(
+            raise StoreBusyError(
                 f"{self.path.parent}: is being written by {owner}; wait until it is done, or stop it (kill PID)"
             ) from error
         os.ftruncate(handle, 0)
