@@ -105,6 +105,8 @@ def test_a_new_card_is_a_card(folder):
         (("hypothesis", "run", "study.toml"), "use tme-sim sweep"),
         (("surface", "study.toml", "--outcome", "burden_d9"), 'did you mean "burden_d90"?'),
         (("surface", "study.toml", "--outcome", "burden_d730"), "is no number that its runs give"),
+        (("surface", "study.toml", "--outcome", "zeal"), "there are n_tace, "),
+        (("surface", "study.toml", "--outcome", "zeal"), "burden_dN, viable_fraction_dN, "),
         (("optimise", "study.toml", "--outcome", "best_response_mrecist"), "is no number"),
     ],
 )
@@ -165,6 +167,94 @@ def test_what_is_stopped_keeps_its_runs_and_the_same_command_goes_on(folder, mon
         assert len(kept) == whole  # none was made twice
     call(*asked)
     assert sum(n for n in made if n != "stop") == whole
+
+
+DOSE = """[[factor]]
+name = "dose"
+key = "protocol.treatment.bevacizumab.dose"
+low = "5 mg/kg"
+high = "30 mg/kg"
+[[factor]]
+name = "start"
+key = "protocol.treatment.durvalumab.start"
+relative_to = "first bevacizumab"
+low = "-20 day"
+high = "60 day"
+[[factor]]
+name = "doses"
+key = "protocol.treatment.durvalumab.times"
+low = 1
+high = 3
+[outputs]
+"""
+
+
+def test_local_derivatives_are_taken_at_the_values_of_the_scenario_dates_too(folder):
+    text = (folder / "arms.toml").read_text()
+    (folder / "one.toml").write_text(text[: text.index("[[arm]]")] + DOSE + 'endpoints = ["burden_d90"]\n')
+    (folder / "base.toml").write_text((folder / "base.toml").read_text().replace(
+        'dose = "1500 mg"\nstart = "day 0"', 'dose = "1500 mg"\nstart = "day 14"'))  # fmt: skip
+    told = call("sensitivity", "one.toml", "--method", "local", "--out", "found")
+    assert "at 15 mg/kg  (as used)" in told and "at 14 day  (as used)" in told
+    assert "warning: left out, doses: too few steps for a derivative" in told
+    found = {r["factor"]: r for r in rows(folder / "found" / "local.csv")}
+    table = rows(folder / "found" / "runs.csv")
+    near = {float(r["dose"]): float(r["burden_d90"]) for r in table if 14.4 < r["dose"] < 15.6}
+    assert sorted(near) == pytest.approx([14.5, 15.5])  # 2 % of the range on both sides of the dose as it is
+    assert found["dose"]["slope"] == pytest.approx((near[15.5] - near[14.5]) * 25)
+    (folder / "base.toml").write_text((folder / "base.toml").read_text().replace('"15 mg/kg"', '"1000 mg"'))
+    told = call("sensitivity", "one.toml", "--method", "local")
+    assert "at 17.5 mg/kg  (middle of the range, as the value used is not in it or not known)" in told
+
+
+def test_what_several_arms_differ_in_has_no_value_of_its_own(folder):
+    from tme_sim.findings.runs import nominal_of
+    from tme_sim.study import load_study
+
+    both = load_study("arms.toml")
+    starts = load_study("study.toml")
+    vegf = starts.factor("vegf")
+    assert nominal_of(starts, vegf) == 0.0 and nominal_of(both, vegf) is None
+
+
+BIOLOGY = '[[factor]]\nname = "k"\nkey = "parameters.k_MDSC_death"\n[replicates]'
+
+
+def test_the_optimiser_refuses_to_choose_what_a_protocol_file_cannot_hold(folder):
+    study = (folder / "study.toml").read_text()
+    (folder / "study.toml").write_text(study.replace("[replicates]", BIOLOGY))
+    told = call("optimise", "study.toml", code=2)
+    assert "factor k: sets parameters.k_MDSC_death, which is no part of a protocol" in told
+    arms = '[[arm]]\nname = "slow"\nset = { "parameters.k_MDSC_death" = "0.01 1/day" }\n[[arm]]\nname = "usual"\n'
+    (folder / "study.toml").write_text(study.replace("[replicates]", arms + "[replicates]"))
+    assert "take one of them with --arm slow" in call("optimise", "study.toml", code=2)
+    assert not list(folder.glob("*_best.toml")) and not list(folder.glob("runs/*"))
+    said = "found with parameters.k_MDSC_death = 0.01 1/day of arm slow, which this file does not hold"
+    assert said in call("optimise", "study.toml", "--arm", "slow")
+    assert said in (folder / "quick_best.toml").read_text()
+
+
+@pytest.mark.parametrize("name", ["dose", "an_uncommonly_long_name_of_a_parameter_48_letters"])
+def test_names_of_parameters_stay_on_the_paper_and_clear_of_each_other(name):
+    from itertools import combinations
+
+    from tme_sim.findings import draw, drive
+    from tme_sim.findings.sensitivity import Index, Morris
+
+    names = (name, "k_T_exh", "p_v", "Bmax_trap", f"{name[:40]}_too", "nothing")
+    size = np.array([28.0, 27.9, 0.2, 0.25, 14.0, 0.0])
+    bars = [Index(v, v - 1, v + 1) for v in size]
+    words = {"title": "What decides it?", "subtitle": "", "label": "burden"}
+    found = Morris(names, tuple(bars), size, 0.4 * size, 10, 0)
+    tornado = drive.Tornado(names, 3.0, 3.0 - size, 3.0 + size, 0)
+    for figure in (draw.morris_figure(found, **words), draw.tornado_figure(tornado, **words),
+                   draw.bars_figure(names, {"slope": bars}, **words)):  # fmt: skip
+        figure.canvas.draw()
+        (axes,) = figure.axes
+        boxes = [t.get_window_extent() for t in (*axes.texts, *axes.get_yticklabels()) if t.get_text()]
+        assert all(b.x0 >= 0 and b.x1 <= figure.bbox.x1 for b in boxes)
+        boxes = [t.get_window_extent() for t in axes.texts]
+        assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
 
 
 def test_a_large_number_of_runs_asks_for_yes(folder, monkeypatch):

@@ -298,6 +298,14 @@ def test_shards_are_joined_by_the_command(toy, tmp_path):
     assert (tmp_path / "whole" / "table.csv").is_file()
 
 
+def test_durations_of_a_calendar_are_written_in_whole_minutes():
+    made = study('[[factor]]\nname = "every"\nkey = "protocol.treatment.bevacizumab.every"\nlow = "2 week"\n'
+                 'high = "6 week"\n[design]\nkind = "latin_hypercube"\nn = 5\n')  # fmt: skip
+    for point in made.points():
+        assert made.scenario(point).calendar.entries
+    assert made.factor("every").written(3.0) == "3 week"
+
+
 def test_progress_of_findings_ends_with_all_runs_and_few_runs_say_nothing(tmp_path):
     from types import SimpleNamespace
 

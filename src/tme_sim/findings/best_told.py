@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tme_sim.findings.optimise import Candidate, Constraint, Optimum
-from tme_sim.findings.protocols import ARM, protocol_text
+from tme_sim.findings.protocols import ARM, beside_protocol, protocol_text
 from tme_sim.findings.told import label_of, number
 
 if TYPE_CHECKING:
@@ -42,8 +42,14 @@ def optimum_lines(
         lines.append(f"{word}: {chosen_text(study, names, one)}")
         lines.append(f"  {label}: mean {number(float(np.mean(one.outcomes)))} in the {one.outcomes.size} patients that "
                      f"chose, {number(float(np.nanmean(fresh)))} in {fresh.size} others")  # fmt: skip
-    lines.append(gap_text(found, label))
-    return lines
+    return [*lines, gap_text(found, label), *not_held(study)]
+
+
+def not_held(study: Study) -> list[str]:
+    """What the runs had beside the protocol and its file does not hold, as one sentence; nothing if that is nothing."""
+    (arm,) = study.arms if len(study.arms) == 1 else (None,)
+    held = [] if arm is None else [f"{key} = {arm.changes[key]}" for key in beside_protocol(arm)]
+    return [f"found with {', '.join(held)} of arm {arm.name}, which this file does not hold"] if held else []
 
 
 def gap_text(found: Optimum, label: str) -> str:
@@ -65,7 +71,7 @@ def protocol_texts(study: Study, names: Sequence[str], found: Optimum, outcome: 
         if one is not None:
             title = f"{word} of study {study.name} by {outcome} ({aim}): {chosen_text(study, names, one)}"
             source = [f"searched over the factors of study {study.name}, {found.tried} protocols tried",
-                      gap_text(found, label_of(outcome))]  # fmt: skip
+                      gap_text(found, label_of(outcome)), *not_held(study)]  # fmt: skip
             name = f"{study.name[:50]}_{word.replace('-', '_')}"
             out.append(protocol_text(study, names, one, name, title[:300], source))
     return out

@@ -28,6 +28,7 @@ from tme_sim.diagnostics import InputError, nearest, parse_toml, quoted, read_te
 from tme_sim.findings.paired import Difference, difference
 from tme_sim.findings.table import Missing, Table, cube, sense_of
 from tme_sim.kinds import refuse_another_kind
+from tme_sim.study.outcomes import known_text
 from tme_sim.validation import Model, Problems, check_table
 
 __all__ = ["VERDICTS", "Card", "Judged", "Prediction", "Refute", "judge", "load_card", "verdict_of"]
@@ -160,8 +161,8 @@ def check_names(card: Card, arms: Sequence[str], outcomes: Sequence[str]) -> Non
     problems = Problems(parse_toml(card.text, str(card.path))[1])
     for i, one in enumerate(card.predictions):
         if one.outcome not in outcomes:
-            near = nearest(one.outcome, outcomes)
-            said = f"{quoted(one.outcome)} is no number that the runs of the study give{near}"
+            told = known_text(one.outcome, outcomes)
+            said = f"{quoted(one.outcome)} is no number that the runs of the study give{told}"
             problems.add(("prediction", i, "outcome"), said)
         for name in one.arms:
             if name not in arms:

@@ -27,7 +27,9 @@ __all__ = [
     "scan_figure", "surface_figure", "tornado_figure",
 ]  # fmt: skip
 
-LEFT = 46.0  # mm of names before bars
+LEFT = 46.0  # mm of names before bars, at least
+NAME_HIGH = 0.042  # of a name in the figure of Morris, as a share of the axes
+LETTER = 1.5  # mm that a letter of a name takes
 ROW = 5.0  # mm a bar takes
 HEAD = 13.0  # mm of title and subtitle
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#9A9A9A"
@@ -66,6 +68,11 @@ class _Paper:
             spine.set_color(INK)
         axes.tick_params(labelsize=TEXT, width=0.6, length=2.2, pad=1.5, color=INK, labelcolor=INK)
         return axes
+
+
+def _left(names: Sequence[str], least: float) -> float:
+    """Room before bars (mm) for the longest of their names."""
+    return max(least, 6.0 + LETTER * max((len(name) for name in names), default=0))
 
 
 def _lines(text: str, width: int) -> list[str]:
@@ -168,7 +175,8 @@ def bars_figure(
     each = ROW if len(series) == 1 else ROW + 1.6
     top = HEAD + (4 if len(series) == 1 else 8)  # room for the names of the series
     paper = _Paper(top + 2 + each * len(order) + 12, title, subtitle)
-    axes = paper.axes(LEFT + 10, top, WIDTH_MM - LEFT - 18, each * len(order))
+    left = _left([names[k] for k in order], LEFT + 10)
+    axes = paper.axes(left, top, WIDTH_MM - left - 8, each * len(order))
     thick = 0.72 / len(series)
     for s, (name, row) in enumerate(series.items()):
         y = np.arange(len(order)) - 0.36 + thick * (s + 0.5)
@@ -183,7 +191,7 @@ def bars_figure(
     _numbers(axes, y=False)
     _name(axes, label)
     if len(series) > 1:
-        _legend(paper, axes, LEFT + 10)
+        _legend(paper, axes, left)
     return paper.figure
 
 
@@ -198,7 +206,8 @@ def tornado_figure(found, *, title: str, subtitle: str, label: str, most: int = 
     width = np.nan_to_num(np.maximum(np.abs(found.low - found.at), np.abs(found.high - found.at)))
     order = np.argsort(-width, kind="stable")[:most]
     paper = _Paper(HEAD + 8 + ROW * len(order) + 12, title, subtitle)
-    axes = paper.axes(LEFT, HEAD + 8, WIDTH_MM - LEFT - 10, ROW * len(order))
+    left = _left([found.names[k] for k in order], LEFT)
+    axes = paper.axes(left, HEAD + 8, WIDTH_MM - left - 10, ROW * len(order))
     for ends, colour, name in ((found.low, BLUE, "low end of the range"), (found.high, RED, "high end of the range")):
         axes.barh(range(len(order)), ends[order] - found.at, 0.66, left=found.at, color=colour, alpha=0.85, label=name)
     axes.axvline(found.at, color=INK, linewidth=0.6)
@@ -206,7 +215,7 @@ def tornado_figure(found, *, title: str, subtitle: str, label: str, most: int = 
     axes.set_yticks(range(len(order)), [found.names[k] for k in order])
     _numbers(axes, y=False)
     _name(axes, label)
-    _legend(paper, axes, LEFT)
+    _legend(paper, axes, left)
     return paper.figure
 
 
@@ -219,19 +228,45 @@ def morris_figure(found, *, title: str, subtitle: str, label: str, most: int = 1
     high = min(top, 1.5 * found.sigma.max(initial=0.0)) or top  # a strong effect may have no spread
     axes.plot([0, high], [0, high], "-", color=FAINT, linewidth=0.8)
     axes.plot(stars, found.sigma, "o", color=BLUE, markersize=3.6, clip_on=False)
-    placed: list[tuple[float, float]] = []
-    for k in np.argsort(-stars, kind="stable")[:most]:
-        x, y = stars[k] / top, found.sigma[k] / high
-        while any(abs(x - a) < 0.16 and abs(y - b) < 0.035 for a, b in placed):
-            y += 0.036
-        placed.append((x, y))
-        by, side = (-0.011, "right") if x > 0.8 else (0.011, "left")  # a name stays on the paper
-        place = stars[k] + by * top, y * high
-        axes.text(*place, found.names[k], fontsize=TEXT, color=INK, va="center_baseline", ha=side)
+    named = [k for k in np.argsort(-stars, kind="stable")[:most] if stars[k] > 0.002 * top]
+    points = np.column_stack([stars / top, found.sigma / high])
+    width = LETTER / (WIDTH_MM - 30) * np.array([len(found.names[k]) for k in named])
+    for k, (x, y), wide in zip(named, _free_places(points, points[named], width), width, strict=True):
+        at = points[k]
+        if abs(y - at[1]) > NAME_HIGH:  # a stroke to a name that stands off its point
+            axes.plot([at[0] * top, np.clip(at[0], x, x + wide) * top], [at[1] * high, y * high], "-", color=MUTED,
+                      linewidth=0.4, zorder=1)  # fmt: skip
+        axes.text(x * top, y * high, found.names[k], fontsize=TEXT, color=INK, va="center", zorder=3,
+                  bbox={"pad": 0.3, "fc": "white", "ec": "none", "alpha": 0.8})  # fmt: skip
     axes.set_xlim(0, top), axes.set_ylim(0, high)
     _numbers(axes)
     _name(axes, f"mean size of the effect, μ* ({label})", "spread of the effect, σ")
+    others = len(found.names) - len(named)
+    if others:
+        said = f"without a name: {others} of less or no effect"
+        paper.text(20, HEAD + 91, said, fontsize=TEXT, color=MUTED, va="top")
     return paper.figure
+
+
+def _free_places(points: np.ndarray, named: np.ndarray, width: np.ndarray) -> list[tuple[float, float]]:
+    """Where names of some points begin (left, middle; shares of the axes), each near its point and clear of the rest.
+
+    Beside the point if there is room, else above it, ever higher; never beyond the axes.
+    """
+    gap, placed = 0.011, []
+    for (x, y), wide in zip(named, width, strict=True):
+        sides = [x + gap, x - gap - wide]
+        heights = [max(y, 0.6 * NAME_HIGH), *np.arange(0.6, 24.0, 0.25) * NAME_HIGH]
+        heights.sort(key=lambda h, y=y: abs(h - y))
+        inside = [(s, h) for h in heights for s in sides if s >= 0 and s + wide <= 1.04]
+        free = [
+            (s, h) for s, h in inside
+            if not any(s < a + w and a < s + wide and abs(h - b) < NAME_HIGH for a, b, w in placed)
+            and not ((points[:, 0] > s) & (points[:, 0] < s + wide) & (abs(points[:, 1] - h) < 0.6 * NAME_HIGH)).any()
+        ]  # fmt: skip
+        best = (free or inside or [(max(0.0, 1.0 - wide), y)])[0]
+        placed.append((*best, wide))
+    return [(a, b) for a, b, _ in placed]
 
 
 def scan_figure(scans: Sequence[Any], *, title: str, subtitle: str, label: str, most: int = 12):

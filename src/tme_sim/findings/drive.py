@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tme_sim.diagnostics import InputError, Problem, nearest, quoted
+from tme_sim.diagnostics import InputError, Problem, quoted
 from tme_sim.findings import sensitivity as methods
 from tme_sim.findings.flips import TIE, Flip, Scan, flips_of, scan_points
 from tme_sim.findings.knockouts import Knockouts, knockouts_of
@@ -22,7 +22,7 @@ from tme_sim.findings.runs import (
     plain_study,
 )
 from tme_sim.findings.table import Missing, missing_of, outcome_of, sense_of
-from tme_sim.study.outcomes import better_of, outcomes_of
+from tme_sim.study.outcomes import better_of, known_text, outcomes_of
 
 if TYPE_CHECKING:
     from tme_sim.study import Study
@@ -104,7 +104,7 @@ def outcome_name(study: Study, outcome: str | None) -> str:
     name = outcome or study.outputs.endpoints[0]
     known = outcomes_of(study)
     if name not in known:
-        raise InputError(Problem(study.path, quoted(name), f"is no number that its runs give{nearest(name, known)}"))
+        raise InputError(Problem(study.path, quoted(name), f"is no number that its runs give{known_text(name, known)}"))
     return name
 
 
@@ -179,10 +179,13 @@ def sensitivity(
     better = better or better_of(study, outcome)
     sense = sense_of(outcome, better) if len(study.arms) > 1 or better else 1
     study, factors = chosen_factors(study, parameters)
+    if method == "local":
+        factors = _smooth(factors, progress)
     names = tuple(f.name for f in factors)
-    centre = [nominal_of(study, f) for f in factors]
-    middle = np.array([_share(f, v) for f, v in zip(factors, centre, strict=True)])
-    cube = _design(method, middle, n, seed)
+    shares = [_share(f, nominal_of(study, f)) for f in factors]
+    middle = np.array([0.5 if share is None else share for share in shares])
+    steps = np.array([max(methods.STEP, _step(f)) for f in factors])
+    cube = _design(method, middle, n, seed, steps)
     values = [{f.name: f.at(float(u)) for f, u in zip(factors, row, strict=True)} for row in cube] + [{}]
     if method in ("local", "tornado"):  # one factor at a time; the others stay exactly as the base has them
         for row, one in zip(cube, values, strict=False):
@@ -194,8 +197,17 @@ def sensitivity(
     targets = _targets(study, outcomes[:-1], outcomes[-1], sense)
     at = {name: float(v[0]) for name, v in _targets(study, outcomes[-1:], outcomes[-1], sense).items()}
     missing = missing_of(table, outcome_of(table, outcome))
+
+    def analysed(y: np.ndarray, there: float) -> Any:
+        if method != "local":
+            return _analysed(method, cube, y, names, there, seed)
+        slopes, error = methods.local_derivatives(lambda _points: y, middle, step=steps)
+        taken = np.array([f.at(u) for f, u in zip(factors, middle, strict=True)])
+        used = tuple(share is not None for share in shares)
+        return methods.Local(names, slopes, error, int((~np.isfinite(slopes)).sum()), taken, used)
+
     try:
-        found = {name: _analysed(method, cube, y, names, middle, at[name], seed) for name, y in targets.items()}
+        found = {name: analysed(y, at[name]) for name, y in targets.items()}
     except InputError as error:
         if not missing.failed:
             raise
@@ -203,16 +215,36 @@ def sensitivity(
     return Sensitivity(method, outcome, tuple(factors), found, missing, table)
 
 
-def _share(factor: Factor, value: float | None) -> float:
-    """Where a value lies in the range of a factor, 0 to 1; the middle if it is unknown."""
+def _smooth(factors: Sequence[Factor], progress: Told) -> list[Factor]:
+    """The factors that can be changed by little, as a derivative needs; the others are told.
+
+    Raises:
+        InputError: none of them can.
+    """
+    coarse = [f.name for f in factors if 4 * _step(f) > 1]
+    said = f"{', '.join(coarse)}: too few steps for a derivative; --method tornado compares the ends of the range"
+    if len(coarse) == len(factors):
+        raise InputError(Problem("--method", "local", said))
+    if coarse and progress is not None:
+        progress(f"warning: left out, {said}")
+    return [f for f in factors if f.name not in coarse]
+
+
+def _step(factor: Factor) -> float:
+    """The smallest change of a factor, as a share of its range."""
+    return max(factor.step, float(factor.whole)) / (factor.high - factor.low)
+
+
+def _share(factor: Factor, value: float | None) -> float | None:
+    """Where a value lies in the range of a factor, 0 to 1; None if it is unknown or lies outside."""
     if value is None or not factor.low <= value <= factor.high:
-        return 0.5
+        return None
     if factor.scale == "log":
         return float(np.log(value / factor.low) / np.log(factor.high / factor.low))
     return float((value - factor.low) / (factor.high - factor.low))
 
 
-def _design(method: str, middle: np.ndarray, n: int, seed: int) -> np.ndarray:
+def _design(method: str, middle: np.ndarray, n: int, seed: int, steps: np.ndarray) -> np.ndarray:
     count = middle.size
     if method == "morris":
         return methods.morris_design(count, n or 10, seed)
@@ -227,22 +259,19 @@ def _design(method: str, middle: np.ndarray, n: int, seed: int) -> np.ndarray:
         cube[np.arange(2 * count), np.repeat(np.arange(count), 2)] = np.tile([0.0, 1.0], count)
         return cube
     rows: list[np.ndarray] = []
-    methods.local_derivatives(lambda points: (rows.append(points), np.zeros(len(points)))[1], middle)
+    methods.local_derivatives(lambda points: (rows.append(points), np.zeros(len(points)))[1], middle, step=steps)
     return rows[0]
 
 
-def _analysed(method: str, cube: np.ndarray, y: np.ndarray, names, middle: np.ndarray, at: float, seed: int):
+def _analysed(method: str, cube: np.ndarray, y: np.ndarray, names, at: float, seed: int):
     if method == "morris":
         return methods.morris(cube, y, names, seed=seed)
     if method == "sobol":
         return methods.sobol(y, names, seed=seed)
     if method == "prcc":
         return methods.prcc(cube, y, names)
-    if method == "tornado":
-        low, high = y.reshape(-1, 2).T
-        return Tornado(tuple(names), at, low, high, int((~np.isfinite(y)).sum()))
-    slopes, error = methods.local_derivatives(lambda _points: y, middle)
-    return methods.Local(tuple(names), slopes, error, int((~np.isfinite(slopes)).sum()))
+    low, high = y.reshape(-1, 2).T
+    return Tornado(tuple(names), at, low, high, int((~np.isfinite(y)).sum()))
 
 
 # --- flips ----------------------------------------------------------------------------------

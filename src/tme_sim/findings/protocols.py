@@ -16,9 +16,9 @@ from tme_sim.findings.table import outcome_of, sense_of
 from tme_sim.study.outcomes import better_of
 
 if TYPE_CHECKING:
-    from tme_sim.study import Study
+    from tme_sim.study import Arm, Study
 
-__all__ = ["best_protocol", "protocol_text", "values_of"]
+__all__ = ["beside_protocol", "best_protocol", "protocol_text", "values_of"]
 
 ARM = "arm"
 
@@ -45,8 +45,10 @@ def best_protocol(
     sure the gap is.
 
     Raises:
-        InputError: nothing to choose, an unknown endpoint, or no protocol that keeps the constraints.
+        InputError: nothing to choose, or what no protocol holds, an unknown endpoint, or no protocol that keeps the
+            constraints.
     """
+    _refuse_biology(study)
     outcome = outcome_name(study, outcome)
     sense = sense_of(outcome, better or better_of(study, outcome))
     variables: list[Any] = [f for f in study.factors if f.values or f.high > f.low]
@@ -72,6 +74,33 @@ def best_protocol(
     found = optimise(variables, evaluate, outcome, sense, aim=aim, constraints=constraints, budget=budget, seed=seed,
                      progress=progress)  # fmt: skip
     return found, names
+
+
+def _refuse_biology(study: Study) -> None:
+    """Refuse to choose what a protocol file cannot hold: nobody chooses the biology of a patient."""
+    problems = []
+    for factor in (*study.factors, *(link.factor for link in study.links)):
+        for key in factor.keys:
+            if not _of_protocol(key):
+                problems.append(Problem(study.path, f"factor {factor.name}", (
+                    f"sets {key}, which is no part of a protocol and cannot be chosen; draw it for each patient in "
+                    "[[replicates.draw]], set it in [set], or leave it out")))
+    for arm in study.arms if len(study.arms) > 1 else ():
+        for key in beside_protocol(arm):
+            problems.append(Problem(study.path, f"arm {arm.name}", (
+                f"sets {key}, which is no part of a protocol, so that the arms are no choice between protocols; take "
+                f"one of them with --arm {arm.name}")))
+    if problems:
+        raise InputError(problems)
+
+
+def _of_protocol(key: str) -> bool:
+    return key.partition(".")[0].strip("\"' ") == "protocol"
+
+
+def beside_protocol(arm: Arm) -> list[str]:
+    """Keys that an arm sets and that a protocol file does not hold."""
+    return [key for key in arm.changes if not _of_protocol(key)]
 
 
 def values_of(study: Study, names: Sequence[str], candidate: Sequence[Any]) -> tuple[dict[str, Any], str]:

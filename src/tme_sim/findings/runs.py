@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tme_sim.diagnostics import InputError, Problem, nearest, quoted
+from tme_sim.diagnostics import InputError, Places, Problem, nearest, quoted
+from tme_sim.quantities import QuantityError, convert, parse_number_or_quantity
+from tme_sim.validation import Problems
 
 if TYPE_CHECKING:
+    from tme_sim.protocol import When
+    from tme_sim.scenario import Scenario
     from tme_sim.study import Study
     from tme_sim.study.factors import Factor
 
@@ -148,18 +152,66 @@ def evidence_factors(study: Study, patterns: Iterable[str] = ("*",)) -> tuple[St
 
 
 def nominal_of(study: Study, factor: Factor) -> float | None:
-    """The value that the base scenario has for a factor's first key, in the unit of the factor; None if unknown."""
-    from tme_sim.quantities import convert
+    """The value that every arm has for a factor's first key, in the unit of the factor; None if unknown or not one."""
+    found = {_nominal(study.scenario_of_arm(arm.name), factor) for arm in study.arms}
+    return found.pop() if len(found) == 1 else None
 
-    name = factor.keys[0].rpartition(".")[2]
-    known = study.base.catalogue.names()
+
+def _nominal(scenario: Scenario, factor: Factor) -> float | None:
+    from tme_sim.overrides import locate
+
+    key = factor.keys[0]
+    value: Any = scenario._raw
+    for part in locate(scenario._raw, key, Problems(Places(""))):
+        value = value[part] if isinstance(value, list) else value.get(part) if isinstance(value, dict) else None
+    try:
+        if factor.date:
+            return None if value is None else _date_of(scenario, factor, value)
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
+            quantity = parse_number_or_quantity(value, factor.unit, key)
+            return float(convert(quantity.value, quantity.unit, factor.unit))
+    except QuantityError:  # in another kind of unit, mg and not mg/kg say, or no date
+        return None
+    name = key.rpartition(".")[2]
+    if key.startswith("biology.gains."):
+        return float(scenario.biology.gains.get(name, 1.0))
+    known = scenario.catalogue.names()
     if name not in known:
         return None
-    patient = study.base.patient
-    own = patient.lesion[0].parameters if patient.lesion else {}
-    given = {**study.base.parameters, **patient.parameters, **own}
+    given = {**scenario.parameters, **scenario.patient.parameters}
     value, unit = given[name] if name in given else (known[name].value, known[name].unit)
     return float(convert(value, unit, factor.unit))
+
+
+def _date_of(scenario: Scenario, factor: Factor, value: Any) -> float | None:
+    """A date as a factor counts it, in its unit from what it is relative to; None if only a run dates one of the two.
+
+    Raises:
+        QuantityError: not a date.
+    """
+    from tme_sim.protocol import TICKS_PER_DAY, parse_when
+
+    own, origin = parse_when(value), parse_when(factor.written(0.0))
+    if (own.anchor.lower(), own.which, own.phase) == (origin.anchor.lower(), origin.which, origin.phase):
+        ticks = own.offset - origin.offset
+    else:
+        both = [_tick_of(scenario, when) for when in (own, origin)]
+        if None in both:
+            return None
+        ticks = both[0] - both[1]
+    return float(convert(ticks / TICKS_PER_DAY, "day", factor.unit))
+
+
+def _tick_of(scenario: Scenario, when: When) -> int | None:
+    """The minute from day 0 of a date, None where the calendar does not have what it counts from."""
+    if not when.anchor:
+        return when.offset
+    name = when.anchor.lower()
+    dated = [
+        e.tick for e in scenario.calendar.entries if name in (e.treatment.lower(), e.data.get("drug"), e.kind)
+    ]
+    place = len(dated) if when.which == -1 else when.which
+    return dated[place - 1] + when.offset if not when.phase and 1 <= place <= len(dated) else None
 
 
 def cut_arms(study: Study, arrows: Sequence[str]) -> tuple[Study, dict[str, tuple[str, str]]]:
@@ -174,7 +226,7 @@ def cut_arms(study: Study, arrows: Sequence[str]) -> tuple[Study, dict[str, tupl
     known = study.base.catalogue.arrows
     for arrow in arrows:
         if arrow not in known:
-            raise InputError(Problem("--arrows", quoted(arrow), f"is no arrow of the network{nearest(arrow, known)}"))
+            raise InputError(Problem("--arrow", quoted(arrow), f"is no arrow of the network{nearest(arrow, known)}"))
     arms, meaning = [], {}
     for arrow in (WHOLE, *arrows):
         for arm in study.arms:

@@ -25,6 +25,7 @@ __all__ = [
 
 MOST_LEFT_OUT = 0.1
 LEVELS = 4  # of the grid of Morris
+STEP = 0.02  # of a local derivative, as a share of the range
 RESAMPLES = 500  # of the bootstrap
 CONFIDENCE = 0.95
 
@@ -75,12 +76,17 @@ class Prcc:
 
 @dataclass(frozen=True)
 class Local:
-    """Derivatives at the values used, per whole range of each factor, and how far those of a double step differ."""
+    """Derivatives `at` some values, per whole range of each factor, and how far those of a double step differ.
+
+    `as_used` says of each value whether it is the one that the scenario has, and not the middle of the range.
+    """
 
     names: tuple[str, ...]
     slopes: np.ndarray
     error: np.ndarray
     left_out: int
+    at: np.ndarray
+    as_used: tuple[bool, ...]
 
 
 # --- Morris ----------------------------------------------------------------------------------
@@ -222,17 +228,17 @@ def prcc(points: np.ndarray, values: np.ndarray, names: Sequence[str]) -> Prcc:
 
 
 def local_derivatives(
-    run: Callable[[np.ndarray], np.ndarray], at: np.ndarray, *, step: float = 0.02
+    run: Callable[[np.ndarray], np.ndarray], at: np.ndarray, *, step: float | np.ndarray = STEP
 ) -> tuple[np.ndarray, np.ndarray]:
     """Central differences per unit cube at a point, and how far those of the double step differ (their error).
 
     `run` maps points [n, factor] to values; at an edge of the cube the difference is taken inwards (second order).
-    A derivative of which a run gave no value is NaN.
+    `step` is one of all factors or one for each.  A derivative of which a run gave no value is NaN.
     """
     at = np.asarray(at, dtype=float)
     points, weights = [], []
-    for k, x in enumerate(at):
-        for h in (step, 2 * step):
+    for k, (x, one) in enumerate(zip(at, np.broadcast_to(step, at.shape), strict=True)):
+        for h in (one, 2 * one):
             if x - h < 0:
                 offsets, w = (0, h, 2 * h), np.array([-1.5, 2.0, -0.5]) / h
             elif x + h > 1:

@@ -112,8 +112,12 @@ def missing_of(table: Table, values: np.ndarray, left_out: int = 0, members: int
     if bad.any() and "message" in table:
         told, counts = np.unique(np.asarray(table["message"]).astype(str)[bad], return_counts=True)
         order = np.argsort(-counts, kind="stable")[:3]
-        messages = tuple(f"{counts[i]} times: {_short(told[i])}" for i in order if told[i])
+        messages = tuple(f"{_times(counts[i])}: {_short(told[i])}" for i in order if told[i])
     return Missing(int(bad.sum()), len(values), left_out, members, messages)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def cube(

@@ -24,6 +24,7 @@ __all__ = [
 ]  # fmt: skip
 
 Files = dict[str, bytes]
+AS_USED, MIDDLE = "as used", "middle of the range, as the value used is not in it or not known"
 SHOWN = 12  # rows told on the terminal; the file holds all
 
 
@@ -91,11 +92,19 @@ def sensitivity_told(found: Sensitivity, study: Study) -> tuple[Files, list[str]
         rows += [{"target": target, "unit": units[r["factor"]], **r} for r in these]
         shown = sorted(these, key=lambda r: -abs(r[head]))[:SHOWN]
         lines.append(f"{target}, {found.outcome}: {_counted(one)}")
-        lines += [f"  {r['factor']:<22}" + "  ".join(f"{k} {number(v)}" for k, v in r.items() if k != "factor")
-                  for r in shown]  # fmt: skip
+        wide = max([22, *(len(r["factor"]) + 2 for r in shown)])
+        lines += [f"  {r['factor']:<{wide}}" + "  ".join(_shown(k, v, units[r["factor"]]) for k, v in r.items()
+                                                         if k != "factor") for r in shown]  # fmt: skip
     files[f"{found.method}.csv"] = csv_bytes(rows)
     files["runs.csv"] = table_bytes(found.table)
     return files, lines
+
+
+def _shown(column: str, value: Any, unit: str) -> str:
+    """A cell of a row as the terminal tells it."""
+    if column == "at":
+        return f"at {number(value)}" + (f" {unit}" if unit != "1" else "")
+    return f"({value})" if isinstance(value, str) else f"{column} {number(value)}"
 
 
 def _counted(one: Any) -> str:
@@ -107,7 +116,7 @@ def _counted(one: Any) -> str:
 
 def _one(found: Sensitivity, target: str, one: Any, study: Study, label: str) -> tuple[Any, list[dict], str]:
     """Figure, rows, and the column to order by."""
-    ask = f"What decides {label} ({target})?"
+    ask = f"What decides {label} ({target})?" if len(found.found) > 1 else f"What decides {label}?"
     if target == LEAD:
         ask, label = f"What decides how far the best order leads by {label}?", f"lead in {label}"
     about = f"{study.title or study.name}. {_counted(one)[:1].upper()}{_counted(one)[1:]}."
@@ -145,12 +154,15 @@ def _one(found: Sensitivity, target: str, one: Any, study: Study, label: str) ->
     from tme_sim.findings.sensitivity import Index
 
     rows = [
-        {"factor": n, "slope": s, "error": e} for n, s, e in zip(one.names, one.slopes, one.error, strict=True)
+        {"factor": n, "slope": s, "error": e, "at": at, "which_is": AS_USED if used else MIDDLE}
+        for n, s, e, at, used in zip(one.names, one.slopes, one.error, one.at, one.as_used, strict=True)
     ]
+    elsewhere = [n for n, used in zip(one.names, one.as_used, strict=True) if not used]
+    where = f"; of {', '.join(elsewhere)} in the {MIDDLE}" if elsewhere else ""
     bars = [Index(v, v - e, v + e) if np.isfinite(v) else Index(0.0, 0.0, 0.0)
             for v, e in zip(one.slopes, one.error, strict=True)]  # fmt: skip
     figure = draw.bars_figure(one.names, {"slope": bars}, title=ask,
-                              subtitle=f"{about} Derivative at the values used, per whole range of the factor.",
+                              subtitle=f"{about} Derivative at the values used{where}, per whole range of the factor.",
                               label=f"change of {label} per range")  # fmt: skip
     return figure, [r for r in rows if np.isfinite(r["slope"])], "slope"
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tme_sim.quantities import convert, same_dimension
 from tme_sim.validation import shortest
 
 __all__ = ["Factor", "Value"]
@@ -82,11 +83,20 @@ class Factor:
             return self._as_date(value)
         if self.whole:
             return int(value)
-        return float(value) if self.unit == "1" else f"{shortest(float(value))} {self.unit}"
+        if self.unit == "1":
+            return float(value)
+        return f"{shortest(self._in_minutes(float(value)))} {self.unit}"
+
+    def _in_minutes(self, value: float) -> float:
+        """A duration of a calendar (time between doses, a hold) to the next whole minute, which it must be."""
+        if not self.keys[0].startswith("protocol.") or not same_dimension(self.unit, "day"):
+            return value
+        minutes = convert(value, self.unit, "day") * 1440
+        if abs(round(minutes) - minutes) <= 1e-6 * max(1.0, abs(minutes)):
+            return value
+        return convert(round(minutes) / 1440, "day", self.unit)
 
     def _as_date(self, value: float) -> str:
-        from tme_sim.quantities import convert
-
         days = convert(float(value), self.unit, "day")
         days = round(days * 1440) / 1440  # dates are whole minutes
         text = f"{days:.9f}".rstrip("0").rstrip(".") if days != int(days) else str(int(days))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from tme_sim.diagnostics import nearest
 
 if TYPE_CHECKING:
     from tme_sim.study.definition import Study
 
-__all__ = ["better_of", "outcomes_of", "texts_of"]
+__all__ = ["better_of", "known_text", "outcomes_of", "texts_of"]
 
 
 def outcomes_of(study: Study) -> list[str]:
@@ -33,3 +37,23 @@ def texts_of() -> list[str]:
 def better_of(study: Study, outcome: str) -> str | None:
     """Which way of a derived column is better, "higher" or "lower", as the study says; None for any other column."""
     return next((d.better or None for d in study.outputs.derived if d.name == outcome), None)
+
+
+def known_text(name: str, known: Iterable[str]) -> str:
+    """A tail for a message about an unknown column: the nearest one or, where none is near, all of them.
+
+    Columns that differ in their day alone are told once, as ``burden_dN (N = 28, 90)``.
+    """
+    known = list(known)
+    tail = nearest(name, known)
+    if tail:
+        return tail
+    days: dict[str, list[str]] = {}
+    for one in known:
+        found = re.fullmatch(r"(\w+_d)(\d+)", one)
+        days.setdefault(f"{found[1]}N" if found else one, []).extend([found[2]] if found else [])
+    groups: dict[str, list[str]] = {}
+    for stem, numbers in days.items():
+        groups.setdefault(", ".join(numbers), []).append(stem)
+    told = [", ".join(stems) + (f" (N = {numbers})" if numbers else "") for numbers, stems in groups.items()]
+    return f"; there are {'; '.join(told)}"

@@ -23,7 +23,7 @@ from tme_sim.study.designs import RANDOM, design_points
 from tme_sim.study.expressions import ExpressionError, parse_expression
 from tme_sim.study.factor_tables import PLAIN, RESERVED, FactorTable, passed_on, try_links, with_factors
 from tme_sim.study.factors import Value
-from tme_sim.study.outcomes import outcomes_of, texts_of
+from tme_sim.study.outcomes import known_text, outcomes_of, texts_of
 from tme_sim.study.points_file import read_points
 from tme_sim.validation import Model, Problems, check_table
 
@@ -284,7 +284,8 @@ def _with_derived(study: Study, tables: list[tuple[Key, DerivedTable]], problems
     known = [*outcomes, *texts, *(d.name for d in made)]
     for name in study.outputs.endpoints:
         if name not in known:
-            problems.add(("outputs", "endpoints"), f"{quoted(name)} is no endpoint of this study{nearest(name, known)}")
+            told = known_text(name, known)
+            problems.add(("outputs", "endpoints"), f"{quoted(name)} is no endpoint of this study{told}")
     return replace(study, outputs=replace(study.outputs, derived=tuple(made)))
 
 
