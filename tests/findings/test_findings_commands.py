@@ -207,6 +207,33 @@ def test_local_derivatives_are_taken_at_the_values_of_the_scenario_dates_too(fol
     assert "at 17.5 mg/kg  (middle of the range, as the value used is not in it or not known)" in told
 
 
+def test_sobol_points_are_brought_up_to_a_power_of_two(folder, recwarn):
+    told = call("sensitivity", "arms.toml", "--method", "sobol", "--parameters", "k_T_exh", "--arm", "before", "-n", "3")
+    assert "warning: 4 base samples are run, as Sobol' points are balanced by powers of 2, not 3" in told
+    assert "before, burden_d90: 4 base samples used" in told and not [w for w in recwarn if "power of 2" in str(w.message)]
+
+
+def test_numbers_of_a_threshold_map_keep_clear_of_the_value_used():
+    from tme_sim.findings import draw
+    from tme_sim.findings.flips import Scan, flips_of
+
+    place = np.linspace(0.0, 1.0, 13)
+    scans = [Scan(f"p{k}", "1", ("a", "b"), place, np.array([np.zeros(13), place - at]), 1, 0.0)
+             for k, at in enumerate((0.02, 0.5, 0.97))]  # fmt: skip
+    flips = {scan.parameter: tuple(flips_of(scan)) for scan in scans}
+    figure = draw.flips_figure(scans, flips, {"p0": 0.04, "p1": 0.52, "p2": 0.6}, title="", subtitle="")
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    numbers = [t for t in axes.texts if " to " not in t.get_text()]
+    assert len(numbers) == 3
+    inside = axes.get_window_extent()
+    used = [axes.transData.transform((line.get_xdata()[0], 0))[0] for line in axes.lines if line.get_marker() == "D"]
+    for k, text in enumerate(numbers):
+        box = text.get_window_extent()
+        assert inside.x0 <= box.x0 and box.x1 <= inside.x1
+        assert k == 0 or not box.x0 <= used[k] <= box.x1  # there is no room on either side of the first
+
+
 def test_what_several_arms_differ_in_has_no_value_of_its_own(folder):
     from tme_sim.findings.runs import nominal_of
     from tme_sim.study import load_study

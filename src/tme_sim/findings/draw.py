@@ -32,6 +32,7 @@ NAME_HIGH = 0.042  # of a name in the figure of Morris, as a share of the axes
 LETTER = 1.5  # mm that a letter of a name takes
 ROW = 5.0  # mm a bar takes
 HEAD = 13.0  # mm of title and subtitle
+ARM_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#7A4A00", "#0072B2")  # of arms, wherever orders are flipped
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#9A9A9A"
 
 
@@ -276,7 +277,7 @@ def scan_figure(scans: Sequence[Any], *, title: str, subtitle: str, label: str, 
     rows = -(-len(shown) // columns)
     paper = _Paper(HEAD + 10 + 40 * rows, title, subtitle)
     arms = shown[0].arms
-    colours = dict(zip(arms, RUN_COLOURS, strict=False))
+    colours = dict(zip(arms, ARM_COLOURS, strict=False))
     x = 4.0
     for arm in arms:
         paper.text(x, HEAD + 2.6, "—", fontsize=TITLE, fontweight="bold", color=colours[arm], va="center")
@@ -314,10 +315,13 @@ def flips_figure(scans: Sequence[Any], flips: Mapping[str, Sequence[Any]], nomin
                  subtitle: str, most: int = 24):  # fmt: skip
     """Per parameter its evidence range as a bar, coloured by the best arm, with the thresholds and the value used."""
     shown = list(scans)[:most]
-    arms = list(dict.fromkeys(arm for scan in shown for arm in scan.best if arm))
-    colours = dict(zip(arms, ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#7A4A00", "#0072B2"), strict=False))
+    best = {arm for scan in shown for arm in scan.best}
+    arms = shown[0].arms if shown else ()
+    colours = {arm: colour for arm, colour in zip(arms, ARM_COLOURS, strict=False) if arm in best}
     paper = _Paper(HEAD + 12 + 6.4 * len(shown) + 8, title, subtitle)
-    axes = paper.axes(LEFT, HEAD + 8, WIDTH_MM - LEFT - 38, 6.4 * max(len(shown), 1))
+    left = _left([scan.parameter for scan in shown], LEFT)
+    wide = WIDTH_MM - left - 38
+    axes = paper.axes(left, HEAD + 8, wide, 6.4 * max(len(shown), 1))
     for row, scan in enumerate(shown):
         place = _shares(scan.values)
         edges = np.concatenate([[0.0], 0.5 * (place[1:] + place[:-1]), [1.0]])
@@ -329,8 +333,10 @@ def flips_figure(scans: Sequence[Any], flips: Mapping[str, Sequence[Any]], nomin
         for flip in cuts.values():
             at = float(np.interp(flip.threshold, scan.values, place))
             axes.plot([at, at], [row - 0.42, row + 0.42], "-", color=INK, linewidth=1.0)
-            right = at < 0.85
             said = number_text(float(f"{flip.threshold:.3g}"))
+            room = LETTER * (len(said) + 1.5) / wide  # of the number, which keeps clear of the diamond
+            used = np.interp(nominal[scan.parameter], scan.values, place) - at if scan.parameter in nominal else -1.0
+            right = at + room < 1 and (not 0 <= used < room or at < room)
             axes.text(at + (0.006 if right else -0.006), row, said, fontsize=TEXT, color=INK, va="center_baseline",
                       ha="left" if right else "right")  # fmt: skip
         if scan.parameter in nominal:

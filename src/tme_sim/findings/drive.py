@@ -168,7 +168,8 @@ def sensitivity(
 ) -> Sensitivity:
     """Sensitivity of an outcome in every arm, and of the lead of the best order.
 
-    `n` are trajectories (morris, 10), base samples (sobol, 64), or runs (prcc, ten per factor, at least 100).
+    `n` are trajectories (morris, 10), base samples (sobol, 64; brought up to a power of 2), or runs (prcc, ten per
+    factor, at least 100).
 
     Raises:
         InputError: an unknown method, outcome or parameter, or too many failed runs.
@@ -179,6 +180,12 @@ def sensitivity(
     better = better or better_of(study, outcome)
     sense = sense_of(outcome, better) if len(study.arms) > 1 or better else 1
     study, factors = chosen_factors(study, parameters)
+    if method == "sobol":
+        n = n or 64
+        whole = 1 << (n - 1).bit_length()
+        if whole != n and progress is not None:
+            progress(f"warning: {whole} base samples are run, as Sobol' points are balanced by powers of 2, not {n}")
+        n = whole
     if method == "local":
         factors = _smooth(factors, progress)
     names = tuple(f.name for f in factors)
@@ -249,7 +256,7 @@ def _design(method: str, middle: np.ndarray, n: int, seed: int, steps: np.ndarra
     if method == "morris":
         return methods.morris_design(count, n or 10, seed)
     if method == "sobol":
-        return methods.sobol_design(count, n or 64, seed)
+        return methods.sobol_design(count, n, seed)
     if method == "prcc":
         from tme_sim.study.designs import unit_points
 
