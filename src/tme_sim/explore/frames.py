@@ -30,6 +30,7 @@ from tme_sim.simulation import run_plan
 
 __all__ = ["OVERVIEW", "VIEWS", "calendar_of", "compute", "endpoints_of", "panels_of", "plan_for", "run_of"]
 
+LONG = 40  # characters of a title from which it takes two lines
 POINTS = 400  # of a curve on the page; a laptop's panel is narrower than that
 
 # What a first look needs: title of a panel, and the name of its figure.
@@ -144,7 +145,8 @@ def shown(panels: Sequence[Panel]) -> list[dict[str, Any]]:
                 "y": encoded(line.values),
             })  # fmt: skip
         out.append({
-            "title": panel.title, "key": key_of(panel.title), "unit": panel.unit, "log": bool(log),
+            "title": panel.title, "key": key_of(panel.title), **heading(panel.title),
+            "unit": panel.unit, "log": bool(log),
             "limits": [float(v) for v in limits], "curves": curves,
             "references": [{"value": r.value, "label": r.label} for r in panel.references
                            if limits[0] <= r.value <= limits[1]],
@@ -155,6 +157,13 @@ def shown(panels: Sequence[Panel]) -> list[dict[str, Any]]:
 def key_of(title: str) -> str:
     """What a title says of every run: not since which day, nor of how many lesions, so that pins find their figure."""
     return re.split(r", | \(|: all ", title.replace("the targets' ", ""))[0]
+
+
+def heading(title: str) -> dict[str, str]:
+    """A title as a card says it: what it is, and in a second line, if the title is long, what to know of it."""
+    head, *more = re.split(r": |, | \((?=[^()]*\)$)", title, maxsplit=1) if len(title) > LONG else [title]
+    told = more[0] if more else ""
+    return {"head": head, "more": told[:-1] if told.count(")") > told.count("(") else told}
 
 
 def encoded(values: Any) -> str:

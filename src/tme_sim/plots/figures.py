@@ -35,10 +35,10 @@ def oxygen_hif_vegf_vessels(run, _treatments) -> list[Panel]:
     return [
         Panel("Oxygen, mean of viable tissue", unit_of(run, "oxygen_mean"),
               curve(run, "oxygen_mean", "mean oxygen", "oxygen")),
-        Panel("Share of viable tissue that is hypoxic (below 12 mmHg) or anoxic (below 2.5 mmHg)", "%", [
+        Panel("Hypoxia: share of viable tissue below 12 mmHg, and anoxia, below 2.5 mmHg", "%", [
             *curve(run, "hypoxic_share", "hypoxic", "hypoxic", factor=PERCENT),
             *curve(run, "anoxic_viable", "anoxic", "anoxic", factor=PERCENT)], limits=(0, 100)),
-        Panel("HIF-1α (fast, then braked) and HIF-2α (slow, lasting)", "level", [
+        Panel("HIF: HIF-1α is fast, then braked; HIF-2α slow and lasting", "level", [
             *curve(run, "HIF1", "HIF-1α", "HIF1"), *curve(run, "HIF2", "HIF-2α", "HIF2")]),
         Panel("VEGF in the tumour, all of it and what still reaches its receptors", "× untreated", [
             *curve(run, "VEGF", "all", "VEGF"), *curve(run, "vegf_fold", "reaches receptors", "VEGF_free")]),

@@ -8,6 +8,15 @@ function make(tag, props = {}, parent = null) {
   return made;
 }
 
+// A key as people read it, which may break after a dot.
+function spoken(name) {
+  return name.replaceAll("_", " ").replace("child pugh", "Child-Pugh").replace("ecog", "ECOG").replaceAll(".", ".\u200b");
+}
+
+function unitText(unit) {
+  return unit === "1" ? "" : unit.replace("cell/mm^3", "/mm³").replace("^2", "²").replace("^3", "³").replace(/^u/, "µ");
+}
+
 export function plain(value) {
   if (!Number.isFinite(value)) return "";
   const rounded = Number(value.toPrecision(4));
@@ -82,7 +91,7 @@ export class Controls {
   row(parent, control) {
     const row = make("div", { className: `control ${control.kind}${control.key[1] === "gains" ? " arrow" : ""}` }, parent);
     const id = `c${Math.random().toString(36).slice(2)}`;
-    make("label", { textContent: control.name.replaceAll("_", " "), title: `${control.name}: ${control.about}`, htmlFor: id }, row);
+    make("label", { textContent: spoken(control.name), title: `${control.name}: ${control.about}`, htmlFor: id }, row);
     const entry = { control, row };
     row.entry = entry;
     if (control.kind === "choice") {
@@ -102,7 +111,7 @@ export class Controls {
     const value = make("span", { className: "value" }, row);
     const back = make("button", { type: "button", textContent: "↺", title: "Back to the default", ariaLabel: `${control.name}: back to the default` }, value);
     const text = make("input", { type: "text", spellcheck: false, title: control.about, ariaLabel: `${control.name} in ${control.unit}` }, value);
-    make("span", { className: "unit", textContent: control.unit === "1" ? "" : control.unit.replace("cell/mm^3", "/mm³"), title: control.unit === "1" ? "" : control.unit }, value);
+    make("span", { className: "unit", textContent: unitText(control.unit), title: control.unit === "1" ? "" : control.unit }, value);
     const range = make("input", { type: "range", id, min: 0, max: STEPS, step: 1, title: control.about }, row);
     Object.assign(entry, { text, range });
     let gesture = null;

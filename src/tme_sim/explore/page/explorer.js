@@ -233,8 +233,10 @@ function tiles(endpoints, pinned) {
     tile.dataset.name = one.name;
     const part = (name, text) => tile.append(Object.assign(document.createElement("div"), { className: name, textContent: text }));
     part("name", one.words);
-    part("text", one.text);
-    const others = pinned.map((pin) => { const same = pin.endpoints.find((e) => e.name === one.name); return `${pin.number}: ${same ? same.text : "–"}`; });
+    const [number, unit] = one.text.split(" months"); // the unit is told once, small: seven tiles share a laptop's width
+    part("text", number);
+    if (unit !== undefined) tile.querySelector(".text").append(Object.assign(document.createElement("small"), { textContent: " months" }));
+    const others = pinned.map((pin) => { const same = pin.endpoints.find((e) => e.name === one.name); return `${pin.number}: ${same ? same.text.replace(" months", "") : "–"}`; });
     part("more", others.join("   "));
     return tile;
   }));
@@ -243,7 +245,7 @@ function tiles(endpoints, pinned) {
 function ranges(message) {
   for (const tile of $("endpoints").children) {
     const text = message.endpoints[tile.dataset.name];
-    if (text) { tile.querySelector(".more").textContent = text; tile.title = `${text} (8 of 10 of ${message.done} runs; ${record.known})`; }
+    if (text) { tile.querySelector(".more").textContent = text.replace(" months", ""); tile.title = `${text} (8 of 10 of ${message.done} runs; ${record.known})`; }
   }
 }
 

@@ -108,14 +108,20 @@ export class Figures {
     const element = document.createElement("article");
     element.className = "card";
     const title = document.createElement("h3");
-    title.textContent = panel.title;
-    title.title = panel.title;
+    title.textContent = panel.head;
     if (panel.unit) { const small = document.createElement("small"); small.textContent = `  ${panel.unit}`; title.append(small); }
+    const more = document.createElement("p");
+    more.className = "more";
+    more.textContent = panel.more;
+    const top = document.createElement("div");
+    top.className = "top";
+    top.title = panel.title;
+    top.append(title, more);
     const key = document.createElement("div");
     key.className = "key";
     const plot = document.createElement("div");
     plot.className = "plot";
-    element.append(title, key, plot);
+    element.append(top, key, plot);
     this.place.append(element);
     const figure = B.Plotting.figure({
       sizing_mode: "stretch_both", toolbar_location: null, tools: [], x_range: new B.Range1d(this.ends), y_axis_type: panel.log ? "log" : "linear",
