@@ -107,6 +107,12 @@ def tab(browser, explorer, **kwargs):
 SESSION = '#bars [data-role="session"][data-number="1"]'
 
 
+# Text that does not fit where it stands.  The title of the scenario may be shortened: it is whole on hover.
+CUT = """Array.from(document.querySelectorAll(".card h3, .card .more, .control > label, .unit, .tile div"))
+  .filter((e) => e.scrollWidth > e.clientWidth + 1 && e.clientWidth && getComputedStyle(e).overflow !== "visible"
+    || e.getBoundingClientRect().right > e.parentElement.getBoundingClientRect().right + 1).map((e) => e.textContent)"""
+
+
 def curve(watched) -> str:
     return watched.page.evaluate("JSON.stringify(window.explorer.frame.panels.map(p => p.curves.map(c => c.y)))")
 
@@ -386,6 +392,7 @@ def test_it_fits_a_laptop_in_light_and_dark(browser, explorer, tmp_path):
             assert one.page.evaluate("document.documentElement.dataset.theme") == scheme
             assert one.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
             assert one.page.evaluate("document.querySelectorAll('.card').length") == 6
+            assert one.page.evaluate(CUT) == [], "titles, names and units stand there whole"
             one.page.screenshot(path=Path(tmp_path) / f"{scheme}.png")
 
 

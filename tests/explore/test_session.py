@@ -285,6 +285,20 @@ def test_every_view_has_panels_and_the_overview_finds_all_of_its_own():
     assert len(frames.panels_of(run, "overview")) == len(frames.OVERVIEW)
 
 
+@pytest.mark.parametrize(
+    ("title", "head", "more"),
+    [
+        ("Sum of diameters, change since day 0 (dots: scans; dotted: above)", "Sum of diameters",
+         "change since day 0 (dots: scans; dotted: above)"),
+        ("VEGF in blood as assays read it (antibody keeps it)", "VEGF in blood as assays read it", "antibody keeps it"),
+        ("PD-L1, and the PD-1:PD-L1 bonds that form", "PD-L1", "the PD-1:PD-L1 bonds that form"),
+        ("Suppressor cells (MDSC) in the tumour", "Suppressor cells (MDSC) in the tumour", ""),
+    ],
+)  # fmt: skip
+def test_a_long_title_becomes_a_heading_and_what_to_know_of_it(title, head, more):
+    assert frames.heading(title) == {"head": head, "more": more}
+
+
 def test_curves_of_the_page_are_those_of_a_run():
     one = short()
     whole = simulate(one.scenario, make=models().set_up)

@@ -162,7 +162,7 @@ def key_of(title: str) -> str:
 def heading(title: str) -> dict[str, str]:
     """A title as a card says it: what it is, and in a second line, if the title is long, what to know of it."""
     head, *more = re.split(r": |, | \((?=[^()]*\)$)", title, maxsplit=1) if len(title) > LONG else [title]
-    told = more[0] if more else ""
+    told = more[0].removeprefix("and ") if more else ""
     return {"head": head, "more": told[:-1] if told.count(")") > told.count("(") else told}
 
 
