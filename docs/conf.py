@@ -87,7 +87,16 @@ def _of_site(text: str) -> str:
     return text
 
 
+def let_names_break(_app, _page, _template, context, _doctree) -> None:
+    """Let a long name in code break after an underscore, not inside a word; what is copied has no break."""
+    if "body" in context:
+        context["body"] = re.sub(
+            r'(?<=<span class="pre">)[^<]*_[^<]*(?=</span>)', lambda m: m[0].replace("_", "_<wbr>"), context["body"]
+        )
+
+
 def setup(app) -> None:
-    """Generate before Sphinx looks for pages."""
+    """Generate before Sphinx looks for pages, and mend them before they are written."""
+    app.connect("html-page-context", let_names_break)
     app.connect("builder-inited", write_model_pages)
     app.connect("builder-inited", copy_front_pages)
