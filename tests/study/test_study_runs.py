@@ -185,7 +185,7 @@ def test_sweep_ends_in_a_table_and_a_picture(toy, tmp_path):
     assert done.exit_code == 0, done.output
     assert (out / "table.csv").read_text().startswith("mdsc_death,arm,replicate,status,message,n_tace")
     assert (out / "figures" / "toy.png").stat().st_size > 5000
-    assert "columns.csv" in os.listdir(out)
+    assert "burden_d28,mL,viable tumour volume of all lesions on day 28\n" in (out / "columns.csv").read_text()
     told = call("store", "status", out)
     assert "complete" in told.output and "(this model)" in told.output
     assert "2 rows, all sound" in call("store", "verify", out).output
@@ -406,6 +406,11 @@ def test_a_study_of_runs_cell_by_cell_has_a_longer_timeout_and_keeps_no_trajecto
     assert study_from_text(text.replace("[set]", 'timeout = "1 h"\n[set]'), "study.toml").timeout == 3600
     with pytest.raises(InputError, match="runs = true"):
         study_from_text(text + '[outputs]\ntrajectories = ["MDSC"]\ndays = [1]\n', "study.toml")
+
+
+def test_patients_of_runs_cell_by_cell_differ_by_their_cells_alone():
+    text = AGENTS.format(root=ROOT) + "[replicates]\ncount = 3\n"
+    assert len(set(study_from_text(text, "study.toml").keys)) == 6
 
 
 @pytest.mark.slow

@@ -327,7 +327,8 @@ def _with_rows(
         problems.found += error.problems
         return study
     whole = replace(study, rows=tuple(rows), patients=patients)
-    if study.replicates > 1 and not patients and not _has_chance(study.base):
+    chance = any(_has_chance(study.scenario_of_arm(arm.name)) for arm in study.arms)
+    if study.replicates > 1 and not patients and not chance:
         problems.add(("replicates",), (
             'makes equal runs: nothing is drawn for a patient of this base; give it [[replicates.draw]], '
             'patient.chance = "drawn", patient.occult or imaging.error'))  # fmt: skip
@@ -353,4 +354,6 @@ def _patients(
 
 
 def _has_chance(base: Scenario) -> bool:
-    return base.patient.chance == "drawn" or base.patient.occult is not None or base.imaging.error > 0
+    """Whether two patients with equal values differ: by what is drawn for them, or by their single cells."""
+    drawn = base.patient.chance == "drawn" or base.patient.occult is not None or base.imaging.error > 0
+    return drawn or base.tissue == "agents"

@@ -93,7 +93,9 @@ def columns_text(plan: PlanTable, table: Mapping[str, Any]) -> str:
     writer.writerow(["column", "unit", "meaning"])
     for name in table:
         found = definition_of(name)
-        meaning = titles.get(name) or fixed.get(name) or (found.text if found else "state or signal at that day")
+        day = f"day {name.rpartition('_d')[2]}"
+        told = found.text.replace("day N", day) if found else "state or signal at that day"
+        meaning = titles.get(name) or fixed.get(name) or told
         writer.writerow([name, unit_of(plan, name), meaning])
     return out.getvalue()
 
