@@ -25,14 +25,22 @@ from tme_sim.toml_writer import write_toml
 __all__ = ["OFFSETS", "OUTCOMES", "columns_of", "of_study", "outcomes_of", "shown"]
 
 OFFSETS = tuple(range(-42, 71, 14))  # days around the dates of the scenario
-OUTCOMES = ("viable_fraction", "survival", "burden", "albi", "depth", "pfs", "os")
+OUTCOMES = {
+    "viable_fraction": "viable tumour over day 0", "survival": "probability to live", "burden": "viable volume",
+    "albi": "ALBI", "depth": "depth of response", "pfs": "progression-free survival", "os": "survival",
+}  # fmt: skip
 
 
-def outcomes_of(summary: dict[str, Any]) -> list[str]:
-    """Endpoints of a run that have a better and a worse side, the latest landmarks first."""
-    numbers = [n for n, v in summary.items() if isinstance(v, (int, float)) and n.startswith(OUTCOMES)
-               and not n.endswith("_event")]  # fmt: skip
-    return sorted(numbers, key=lambda n: (OUTCOMES.index(next(o for o in OUTCOMES if n.startswith(o))), -_landmark(n)))
+def outcomes_of(summary: dict[str, Any]) -> list[dict[str, str]]:
+    """Endpoints of a run that have a better and a worse side, the latest landmarks first: `name`, and in words."""
+    order = list(OUTCOMES)
+    found = [(_stem(n), _landmark(n), n) for n, v in summary.items() if isinstance(v, (int, float))]
+    known = sorted((order.index(stem), -day, name) for stem, day, name in found if stem in OUTCOMES)
+    return [{"name": name, "words": OUTCOMES[order[at]] + (f", day {-day}" if day else "")} for at, day, name in known]
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("_d")[0] if _landmark(name) else name
 
 
 def _landmark(name: str) -> int:
@@ -85,7 +93,7 @@ def _moved(scenario: Scenario, index: int, days: float) -> Scenario | None:
 
 def shown(
     title: str, outcome: str, axes: Sequence[dict[str, Any]], values: np.ndarray, *, done: int, total: int,
-    surface: Surface | None = None, orders: dict[str, tuple[float, float]] | None = None,
+    surface: Surface | None = None, orders: dict[str, tuple[float, float]] | None = None, about: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """A surface as the page draws it: `values` [x, y], NaN where there is none."""
     sense = surface.sense if surface else sense_of(outcome)
@@ -99,7 +107,8 @@ def shown(
         near = sense * (values[i, j] - values) <= NEAR * abs(values[i, j])
         best = {"x": axes[0]["days"][i], "y": axes[1]["days"][j], "value": float(values[i, j])}
     found = definition_of(outcome)
-    about = f"{found.text} [{found.unit}]".replace("day N", f"day {_landmark(outcome)}") if found else ""
+    if found and not about:
+        about = f"{found.text} [{found.unit}]".replace("day N", f"day {_landmark(outcome)}")
     cells = [[float(f"{v:.6g}") if math.isfinite(v) else None for v in row] for row in values]
     return {"type": "timing", "title": title, "outcome": outcome, "about": about, "sense": sense, "x": axes[0],
             "y": axes[1], "values": cells, "near": None if near is None else near.tolist(), "best": best, "done": done,
@@ -150,5 +159,6 @@ def of_study(study: str, store: str, announce: Callable[[str], None]) -> dict[st
         axes.append({"name": parts[2] if len(parts) > 2 else name, "label": f"{factor.title} ({factor.unit})",
                      "days": [float(d) for d in days], "relative_to": factor.relative_to})  # fmt: skip
     total = surface.values[0].size
+    about = next((f"{d.label} [{d.unit}]" for d in made.outputs.derived if d.name == outcome and d.label), "")
     return shown(made.title or made.name, outcome, axes, surface.mean, done=total, total=total, surface=surface,
-                 orders=section.orders)  # fmt: skip
+                 orders=section.orders, about=about)  # fmt: skip

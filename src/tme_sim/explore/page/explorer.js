@@ -115,7 +115,7 @@ const take = {
     if (period) figures.shade(period);
     calendar.show(message.calendar);
     states(message.states);
-    fill($("mapof"), message.outcomes.map((n) => [n, n]));
+    fill($("mapof"), message.outcomes.map((o) => [o.name, o.words]));
     tiles(message.endpoints, message.pins);
     pins(message.pins);
     const begun = asked.get(message.answers);
@@ -154,6 +154,11 @@ const take = {
     $("map").style.opacity = 1;
     status(message.done < message.total ? `Map: ${message.done} of ${message.total} runs` : "");
     timing.show(message);
+    for (const [id, axis] of [["mapx", message.x], ["mapy", message.y]]) { // the choice says what is shown
+      const same = [...$(id).options].find((o) => o.textContent === axis.name);
+      if (same) $(id).value = same.value;
+    }
+    if ([...$("mapof").options].some((o) => o.value === message.outcome)) $("mapof").value = message.outcome;
   },
   cells(message) {
     record.cells = message;
