@@ -284,6 +284,17 @@ def test_names_of_parameters_stay_on_the_paper_and_clear_of_each_other(name):
         assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
 
 
+def test_a_finding_leaves_the_table_and_the_report_of_a_sweep_as_they_were(folder):
+    call("sweep", "study.toml", "--out", "kept", "--jobs", "0")
+    call("sensitivity", "study.toml", "--method", "tornado", "--store", "kept")
+    call("export", "csv", "kept", "--out", "kept.csv")
+    assert (folder / "kept.csv").read_text() == (folder / "kept" / "table.csv").read_text()
+    call("report", "kept", "--out", "kept.html")
+    assert "36 of 36 with a result" in (folder / "kept.html").read_text()
+    call("sensitivity", "study.toml", "--method", "tornado", "--store", "only")
+    call("export", "csv", "only", "--out", "only.csv")  # a store of findings alone gives the last of them
+
+
 def test_a_large_number_of_runs_asks_for_yes(folder, monkeypatch):
     from tme_sim.study import execute
 

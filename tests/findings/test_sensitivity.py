@@ -135,3 +135,12 @@ def test_an_output_that_does_not_vary_is_sensitive_to_nothing():
     found = s.sobol(np.full(5 * 8, 3.0), NAMES)
     assert of(found.first).tolist() == [0, 0, 0]
     assert of(found.total).tolist() == [0, 0, 0]
+
+
+def test_messages_that_differ_in_numbers_alone_are_told_once():
+    from tme_sim.findings.table import missing_of
+
+    told = ["needs 2.5e-05 1/day, below 0. Raise it", "", "needs -3 1/day, below 0. Raise it", "no end after 15 s"]
+    missing = missing_of({"message": np.array(told, dtype=object)}, np.array([np.nan, 1.0, np.nan, np.nan]))
+    assert missing.text == (
+        "3 of 4 runs gave no value (2 times, like: needs 2.5e-05 1/day, below 0; once: no end after 15 s)")

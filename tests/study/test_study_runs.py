@@ -241,6 +241,20 @@ def test_the_scale_of_a_map_lies_within_the_picture():
     assert all(axes.get_tightbbox().x1 <= figure.bbox.x1 for axes in figure.axes)
 
 
+def test_the_count_of_runs_keeps_clear_of_the_axes():
+    from tme_sim.ensemble import Row
+    from tme_sim.plots.study import study_figure
+    from tme_sim.study.store import table_of_rows
+
+    made = study(MDSC + START + '[design]\nkind = "latin_hypercube"\nn = 12\n')
+    rows = [Row("ok", "", {"pfs": float(i)}) for i in range(11)] + [Row("failed", "no")]
+    figure = study_figure(made.plan_table, table_of_rows(made.plan_table, rows))
+    figure.canvas.draw()
+    (foot,) = [t for t in figure.texts if "without a result" in t.get_text()]
+    assert foot.get_window_extent().y0 >= 0
+    assert not any(a.xaxis.label.get_window_extent().overlaps(foot.get_window_extent()) for a in figure.axes)
+
+
 def test_a_second_interrupt_says_where_the_runs_are_as_well(toy, tmp_path, monkeypatch):
     def stopped(*_args, **_more):
         raise KeyboardInterrupt

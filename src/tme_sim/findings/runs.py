@@ -11,6 +11,7 @@ import numpy as np
 
 from tme_sim.diagnostics import InputError, Places, Problem, nearest, quoted
 from tme_sim.quantities import QuantityError, convert, parse_number_or_quantity
+from tme_sim.study.plan_table import FINDING
 from tme_sim.validation import Problems
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Runs:
         """Factors, arm, replicate, status, message, endpoints and trajectories of points (values by factor name, arm,
         replicate), in order.
         """
-        asked = self.study.with_points(points)
+        asked = replace(self.study.with_points(points), design=FINDING)
         if self.store is not None:
             return self._kept(asked)
         from tme_sim.ensemble import Row

@@ -6,6 +6,7 @@ not), ``message`` and endpoints.  A member is what is paired across cells: one v
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ HIGHER = (
     "survival", "os", "pfs", "ttp", "tace_pfs", "untaceable", "orr", "dcr", "cr", "pr", "dor", "resectable",
 )  # fmt: skip
 EVENTS = "_event"
+NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -106,18 +108,24 @@ def outcome_of(table: Table, outcome: str) -> np.ndarray:
 
 
 def missing_of(table: Table, values: np.ndarray, left_out: int = 0, members: int = 0) -> Missing:
-    """What is missing of `values` (one per run), with the three most frequent messages of failed runs."""
+    """What is missing of `values` (one per run), with the three most frequent messages of failed runs.
+
+    Messages that differ in their numbers alone count as one, and the first of them is told.
+    """
     bad = ~np.isfinite(values)
     messages: tuple[str, ...] = ()
     if bad.any() and "message" in table:
-        told, counts = np.unique(np.asarray(table["message"]).astype(str)[bad], return_counts=True)
-        order = np.argsort(-counts, kind="stable")[:3]
-        messages = tuple(f"{_times(counts[i])}: {_short(told[i])}" for i in order if told[i])
+        alike: dict[str, list[str]] = {}
+        for text in np.asarray(table["message"]).astype(str)[bad]:
+            if text:
+                alike.setdefault(NUMBER.sub("", text), []).append(text)
+        often = sorted(alike.values(), key=len, reverse=True)[:3]
+        messages = tuple(f"{_times(len(same))}: {_short(same[0])}" for same in often)
     return Missing(int(bad.sum()), len(values), left_out, members, messages)
 
 
 def _times(count: int) -> str:
-    return "once" if count == 1 else f"{count} times"
+    return "once" if count == 1 else f"{count} times, like"
 
 
 def cube(

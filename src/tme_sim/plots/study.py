@@ -139,7 +139,7 @@ def _sheet(plan: PlanTable, view: _View, height: float):
     figure.text(4 / WIDTH_MM, 1 - 8 / whole, _cut(under, 140), fontsize=TEXT, color=MUTED, va="top")
     left_out = f"; {view.failed} without a result are left out" if view.failed else ""
     foot = f"{len(view.values)} runs{left_out}"
-    figure.text(4 / WIDTH_MM, 3 / whole, foot, fontsize=TEXT, color=MUTED, va="bottom")
+    figure.text(4 / WIDTH_MM, 1 / whole, foot, fontsize=TEXT, color=MUTED, va="bottom")
     figure.subplots_adjust(left=17 / WIDTH_MM, right=1 - 8 / WIDTH_MM, top=1 - (top + 3) / whole, bottom=bottom / whole,
                            wspace=0.28, hspace=0.45)  # fmt: skip
     return figure

@@ -26,7 +26,7 @@ from tme_sim.report.page import Code, Page, Picture, Prose, Section, Table
 from tme_sim.report.sources import source_tables
 from tme_sim.report.words import value_text
 from tme_sim.study.keys import model_digest
-from tme_sim.study.plan_table import PlanTable
+from tme_sim.study.plan_table import FINDING, PlanTable
 from tme_sim.study.store import open_store
 from tme_sim.study.tables import unit_of
 
@@ -262,7 +262,7 @@ def _sensitivity_section(plan: PlanTable, table: Mapping[str, Any], outcome: str
     from tme_sim.findings.told import label_of
 
     names = [n for n, _, _, choice in plan.factors if not choice and np.ptp(_finite(table[n])) > 0]
-    if plan.about.get("design") in ("grid", "one_at_a_time", "list") or len(names) < 2 or not outcome:
+    if plan.about.get("design") in ("grid", "one_at_a_time", "list", FINDING) or len(names) < 2 or not outcome:
         return []
     points = np.column_stack([table[n] for n in names])
     kept = np.isfinite(points).all(axis=1)

@@ -174,7 +174,8 @@ def merge_stores(out: str | Path, parts: Sequence[str | Path]) -> int:
         digests = {store.model_digest for store in opened}
         if len(digests) != 1:
             told = ", ".join(f"{s.folder} ({s.model_digest[:12]})" for s in opened)
-            raise InputError(Problem(str(out), "", f"stores of different models cannot be joined: {told}"))
+            raise InputError(Problem(str(out), "", (
+                f"stores of different models cannot be joined: {told}; run the study again with one version")))
         target = open_store(out, create=True, digest=digests.pop())
         try:
             beaten = _beaten(target, opened)

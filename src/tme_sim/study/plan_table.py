@@ -15,8 +15,9 @@ from typing import Any
 from tme_sim.study.expressions import parse_expression
 from tme_sim.study.keys import short_digest
 
-__all__ = ["PlanTable"]
+__all__ = ["FINDING", "PlanTable"]
 
+FINDING = "points of a finding"  # the design of a plan that an analysis asked for, and not the study itself
 MAX_BYTES = 4_000_000_000
 
 

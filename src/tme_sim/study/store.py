@@ -24,7 +24,7 @@ from tme_sim.diagnostics import InputError, Problem
 from tme_sim.ensemble import OK, Row
 from tme_sim.study.keys import model_digest
 from tme_sim.study.lock import Lock, StoreError
-from tme_sim.study.plan_table import PlanTable
+from tme_sim.study.plan_table import FINDING, PlanTable
 from tme_sim.study.rows import TEXT, WHOLE, DamagedRow, checksum, kinds_of, layout_of, pack, unpack, unpack_many
 
 if TYPE_CHECKING:
@@ -346,7 +346,7 @@ class Store:
             return [_key(k) for (k,) in found]
 
     def plan(self, number: int | None = None) -> PlanTable:
-        """A plan by number; None is the one noted last.
+        """A plan by number; None is the one of a study noted last or, where there are none, that of a finding.
 
         Raises:
             InputError: there is none.
@@ -357,7 +357,8 @@ class Store:
         if not chosen:
             listed = ", ".join(str(told["number"]) for told, _ in known) or "none"
             raise InputError(Problem(str(self.folder), "", f"holds no plan {number or ''}; there are {listed}"))
-        told, plan = chosen[-1]
+        whole = [pair for pair in chosen if pair[1] is None or pair[1].about.get("design") != FINDING]
+        told, plan = (whole or chosen)[-1]
         if plan is None:
             raise StoreError(
                 f"{self.folder}: plan {told['number']} is damaged; run its study again: its whole rows are reused"
