@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tme_sim.cells import no_formula
 from tme_sim.diagnostics import InputError, Problem, near, quoted
 
 if TYPE_CHECKING:
@@ -493,10 +494,7 @@ def _cell(value: Any) -> str:
         return repr(value)
     if isinstance(value, (list, tuple)):
         return _cell("; ".join(map(str, value)))
-    text = str(value)
-    if isinstance(value, str) and text[:1] in "=+-@\t\r" and text:
-        return "'" + text
-    return text
+    return no_formula(value) if isinstance(value, str) else str(value)
 
 
 def _events(text: str) -> list[dict[str, Any]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +41,39 @@ def test_it_listens_on_loopback_alone(explorer):
 
     assert "host" not in {p.name for p in explore.params}
     assert "host" not in inspect.signature(type(explorer)).parameters
+
+
+def test_no_other_address_of_this_machine_answers(explorer):
+    """What the kernel says is listened to: a scan of every address would find no more."""
+    found = []
+    for table in ("tcp", "tcp6"):
+        for row in Path("/proc/net", table).read_text().splitlines()[1:]:
+            local, state = row.split()[1], row.split()[3]
+            address, port = local.split(":")
+            if state == "0A" and int(port, 16) == explorer.port:  # 0A: it listens
+                found.append(address)
+    assert found == ["0100007F"], "127.0.0.1 and nothing else"
+    with pytest.raises(OSError):
+        socket.create_connection(("::1", explorer.port), timeout=5).close()
+
+
+def test_a_message_that_is_too_long_ends_its_tab_alone(explorer):
+    from tme_sim.explore.server import MOST_MESSAGE
+
+    with socket.create_connection(("127.0.0.1", explorer.port), timeout=20) as line:
+        line.sendall(
+            (
+                f"GET /socket HTTP/1.1\r\nHost: 127.0.0.1:{explorer.port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                f"Origin: http://127.0.0.1:{explorer.port}\r\nCookie: {cookie(explorer)}\r\n\r\n"
+            ).encode()
+        )
+        assert b" 101 " in line.recv(4096)
+        line.sendall(b"\x81\xff" + (MOST_MESSAGE + 1).to_bytes(8, "big") + bytes(4))  # the head of it is enough
+        with suppress(ConnectionError):
+            while line.recv(65536):  # what the tab said before, then the end
+                pass
+    assert ask(explorer, Cookie=cookie(explorer))[0] == 200
 
 
 def test_the_token_opens_the_page_once_and_becomes_a_cookie(explorer):
@@ -144,27 +179,33 @@ def test_no_file_of_the_page_names_another_address(explorer):
 
 
 @pytest.mark.slow
-def test_the_command_prints_its_address_and_stops_with_its_terminal(tmp_path):
+@pytest.mark.parametrize("how", ["SIGINT", "SIGHUP"])  # Ctrl-C, and the window of the terminal closed
+def test_the_command_prints_its_address_and_stops_with_its_terminal(tmp_path, how):
     import os
     import signal
     import subprocess
     import sys
-    from pathlib import Path
+
+    def hear() -> None:
+        hear_ctrl_c()
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "tme_sim", "explore", str(root / "configs/untreated.toml"), "--no-browser"]
     environment = os.environ | {"PYTHONPATH": str(root / "src")}
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True, preexec_fn=hear_ctrl_c
+        command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True, preexec_fn=hear
     ) as run:
         address = run.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:")
         assert "?token=" in address
-        run.send_signal(signal.SIGINT)
+        run.send_signal(getattr(signal, how))
         _, said = run.communicate(timeout=30)
-    assert run.returncode == 0
-    assert said.endswith("stopped\n")
+    assert run.returncode == (0 if how == "SIGINT" else -signal.SIGHUP)
+    assert said.endswith("stopped\n") or how == "SIGHUP"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(address.split(":")[2].split("/")[0])), timeout=5).close()
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == []
 

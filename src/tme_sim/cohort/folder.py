@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tme_sim.cells import no_formula
 from tme_sim.cohort.running import TrialResult
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.results import json_text, write_file
@@ -80,7 +81,8 @@ def _about(result: TrialResult) -> dict[str, Any]:
 
 
 def _cells(row: Sequence[Any]) -> list[Any]:
-    return ["" if isinstance(v, float) and not np.isfinite(v) else v for v in row]
+    blank = [isinstance(v, float) and not np.isfinite(v) for v in row]
+    return ["" if b else no_formula(v) if isinstance(v, str) else v for b, v in zip(blank, row, strict=True)]
 
 
 def rows_text(result: TrialResult) -> str:
@@ -92,9 +94,8 @@ def rows_text(result: TrialResult) -> str:
     writer.writerow(["arm", "repeat", "patient", "follow_up", *names])
     for arm, rows in result.rows.items():
         for row, follow in zip(rows, result.follow_up, strict=True):
-            writer.writerow(
-                [arm, row["repeat"], row["patient"], *_cells([float(follow)]), *_cells([row.get(n, "") for n in names])]
-            )
+            told = (arm, row["repeat"], row["patient"], float(follow), *(row.get(n, "") for n in names))
+            writer.writerow(_cells(told))
     return out.getvalue()
 
 
@@ -105,7 +106,7 @@ def patients_text(values: Sequence[Mapping[str, Any]], numbers: Sequence[int]) -
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["patient", *names])
     for number, value in zip(numbers, values, strict=True):
-        writer.writerow([number, *(value.get(n, "") for n in names)])
+        writer.writerow([number, *_cells([value.get(n, "") for n in names])])
     return out.getvalue()
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tme_sim.cells import no_formula
 from tme_sim.findings import draw
 from tme_sim.findings.drive import LEAD, Flips, Sensitivity, Tornado
 from tme_sim.findings.knockouts import Knockouts
@@ -65,7 +66,7 @@ def _cell(value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float):
         return "" if np.isnan(value) else repr(value)
-    return "'" + value if isinstance(value, str) and value[:1] in "=+@\t" else value  # no formula for a spreadsheet
+    return no_formula(value) if isinstance(value, str) else value
 
 
 def _stem(text: str) -> str:

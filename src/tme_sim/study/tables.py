@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tme_sim.cells import no_formula
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.results import write_file
 
@@ -67,7 +68,7 @@ def _number(text: str) -> str:
 
 def _cell(value: Any) -> str:
     if isinstance(value, str):
-        return _quoted("'" + value if value[:1] in ("=", "+", "-", "@", "\t", "\r") else value)
+        return _quoted(no_formula(value))
     return _number(repr(value)) if isinstance(value, float) else str(value)
 
 
@@ -96,7 +97,7 @@ def columns_text(plan: PlanTable, table: Mapping[str, Any]) -> str:
         day = f"day {name.rpartition('_d')[2]}"
         told = found.text.replace("day N", day) if found else "state or signal at that day"
         meaning = titles.get(name) or fixed.get(name) or told
-        writer.writerow([name, unit_of(plan, name), meaning])
+        writer.writerow([name, no_formula(unit_of(plan, name)), no_formula(meaning)])
     return out.getvalue()
 
 
