@@ -139,6 +139,24 @@ def test_pairs_feel_their_parameters_and_are_kept(tmp_path, monkeypatch):
     assert values_of(problem.priors, scores)[1]["reach"] == pytest.approx(0.8)
 
 
+def test_the_model_digest_follows_what_a_session_does(monkeypatch):
+    from tme_sim.therapies import reach, session
+
+    before = model_digest()
+
+    def closed_by(session, diameter, value, anatomy, seed, patient):
+        return 0.0, 0.0
+
+    closed_by.__module__ = reach.__name__
+    with monkeypatch.context() as changed:
+        changed.setattr(reach, "closed_by", closed_by)
+        assert model_digest() != before
+    assert model_digest() == before
+    with monkeypatch.context() as changed:
+        changed.setattr(session, "fill", reach.draws)  # of another module, so no part of this one
+        assert model_digest() != before
+
+
 def test_the_model_digest_follows_numbers_and_own_mechanisms(monkeypatch):
     before = model_digest()
     assert model_digest() == before != model_digest({"mine.py": "abc"})

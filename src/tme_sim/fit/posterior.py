@@ -1,7 +1,8 @@
 """The posterior file: members of an ensemble with the model they belong to, in JSON.
 
-`model_digest` is of what a parameter means: laws, declared parameters and drug data.  The integrator, which keeps its
-error below a tolerance, and the notes beside a law do not count.  A posterior of another model is refused.
+`model_digest` is of what a parameter means: laws, declared parameters, drug data, and what sessions and procedures do.
+The integrator, which keeps its error below a tolerance, and the notes beside a law do not count.  A posterior of
+another model is refused.
 """
 
 from __future__ import annotations
@@ -27,13 +28,15 @@ DRUGS = "therapies/drugs/*.toml"
 
 
 def model_digest(own: Mapping[str, str] | None = None, hypotheses: Mapping[str, str] | None = None) -> str:
-    """Hex digest (64 bit) of laws, parameters and drugs, of the user's mechanism files `own`, and of the `hypotheses`
-    that are followed.
+    """Hex digest (64 bit) of laws, parameters, drugs, sessions and procedures, of the user's mechanism files `own`, and
+    of the `hypotheses` that are followed.
 
     Registered hypotheses that are not chosen do not count, so that offering another one changes nothing.
     """
     import tme_sim
+    from tme_sim import foci, jumps
     from tme_sim.mechanisms.registry import all_mechanisms
+    from tme_sim.therapies import procedures, reach, session
     from tme_sim.therapies.session import all_parameters
 
     root = Path(tme_sim.__file__).parent
@@ -44,6 +47,8 @@ def model_digest(own: Mapping[str, str] | None = None, hypotheses: Mapping[str, 
             h.update(inspect.getsource(law).encode())
         h.update(_stated((*mechanism.parameters, *mechanism.lesion_parameters)).encode())
     h.update(_stated(all_parameters()).encode())
+    for module in (session, reach, procedures, jumps, foci):
+        h.update(_done_by(module).encode())
     for path in sorted(root.glob(DRUGS)):
         h.update(path.name.encode() + b"\0" + path.read_bytes())
     h.update(json.dumps(dict(sorted((own or {}).items()))).encode())
@@ -59,6 +64,13 @@ def _laws(mechanism: Any) -> list[Any]:
     """Functions of a mechanism in the order they stand there, those of hypotheses left out."""
     parts = (*mechanism.processes, *mechanism.signals, *mechanism.totals, *mechanism.modulations)
     return [p.law for p in parts] + [s.initial for s in mechanism.species if callable(s.initial)]
+
+
+def _done_by(module: Any) -> str:
+    """Functions and classes of a module, in the order of their names."""
+    own = [one for one in vars(module).values() if getattr(one, "__module__", None) == module.__name__
+           and (inspect.isfunction(one) or inspect.isclass(one))]  # fmt: skip
+    return "".join(inspect.getsource(one) for one in sorted(own, key=lambda one: one.__name__))
 
 
 def _stated(parameters: Iterable[Any]) -> str:
