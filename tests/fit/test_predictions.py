@@ -137,6 +137,7 @@ def test_a_prediction_tells_that_its_calibration_has_not_converged(posterior):
 EARLIER = {
     "84165bf121ec435f": "451c584e3464e06f92d4df6f257656597a82d5567778c6681c6f54c988fb63a9",
     "6da42c51b40275ab": "923146635afe0994892f808ef9aba873d207807e5b7f82f158e1ec3ec29d5321",
+    "a9385e7dfabb726f": "7277353e7885d64e85be8972bdbe5d4907405ec053958b61648691ec111f068c",
 }
 
 
