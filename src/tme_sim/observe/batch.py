@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import vectorize
 
 from tme_sim import criteria as k
+from tme_sim.engine.elementary import exp
 from tme_sim.engine.rng import PURPOSES, exponential
 from tme_sim.observe.endpoints import LANDMARKS, Columns, crossing_ticks, endpoint_columns, landmark_columns
 from tme_sim.observe.reading import Visits
@@ -22,6 +24,14 @@ WEEK = 7 * TICKS_PER_DAY
 MEDIAN = 0.6931471805599453  # a hazard that adds up to this has struck half of such patients
 HYPERVASCULAR = 0.5  # arterial share of the inflow from which a nodule enhances like a hepatoma
 FAR = 1e300  # later than any tick
+
+
+@vectorize(["float64(float64)"], cache=True)
+def alive(hazard):
+    """Probability to live through a cumulative hazard; by the engine's exponential, since numpy's last bit differs
+    between processors.
+    """
+    return exp(-hazard)
 
 
 def visit_ticks(plan: Plan) -> np.ndarray:
@@ -97,7 +107,7 @@ def endpoints_of_batch(
     levels = {"burden": burden / 1000.0}
     levels |= {name: course.body(name) for name in ("albi", "child_pugh") if course.has(name)}
     if course.has("death_hazard"):
-        levels["survival"] = np.exp(-course.body("death_hazard"))
+        levels["survival"] = alive(course.body("death_hazard"))
     ratios = {"viable_fraction": burden}
     for name, state in (("afp_ratio", "AFP"), ("vegf_ratio", "VEGF_plasma")):
         if course.has(state):
