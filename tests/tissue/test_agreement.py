@@ -9,7 +9,7 @@ from tissue.test_piece import piece
 from tme_sim.engine.rng import PURPOSES
 from tme_sim.tissue import kernels
 from tme_sim.tissue.piece import CELLS, DYING, VIABLE, WALKERS, view
-from tme_sim.tissue.step import DT, chances, live, struck_by, walkers, which
+from tme_sim.tissue.step import DT, live, struck, walkers, which
 
 REPEATS = 40
 NOWHERE = np.empty(0, dtype=np.int64)  # no margin
@@ -122,8 +122,9 @@ def test_lines_of_cells_die_out_as_often_as_they_should():
     alive, line = np.arange(lines), np.arange(lines)
     free, steps = lines, 480
     for i in range(steps):
-        luck = kernels.draws(np.uint64(3), np.uint64(0), alive.astype(np.uint64), np.uint64(i), np.uint64(21), np.uint64(0))
-        hit = struck_by(np.full(alive.size, birth + death), luck, DT)
+        same = np.zeros(alive.size, dtype=np.int64)
+        hit = kernels.struck(np.array([[birth + death]]), same, same, alive.astype(np.uint64), np.uint64(3), np.uint64(0),
+                             np.uint64(i), np.uint64(21), DT)  # fmt: skip
         choice = kernels.draws(np.uint64(3), np.uint64(0), alive[hit].astype(np.uint64), np.uint64(i), np.uint64(21),
                                np.uint64(1))  # fmt: skip
         born = hit[which(np.tile([[birth], [death]], hit.size), choice) == 0]
@@ -138,10 +139,19 @@ def test_lines_of_cells_die_out_as_often_as_they_should():
     assert abs(extinct - expected) <= 4.0 * (expected * (1 - expected) / lines) ** 0.5 + 0.005  # 30-minute steps
 
 
+def fate(frame, hazards, ids, step, what):
+    """Which of `hazards`, the same for all, strikes each of `ids` in a step; -1 none."""
+    out, same = np.full(ids.size, -1), np.zeros(ids.size, dtype=np.int64)
+    hit = struck(frame, np.array([[sum(hazards)]]), same, same, ids, step, what)
+    if hit.size:
+        out[hit] = which(np.tile(np.array(hazards)[:, None], hit.size), frame.draws(ids[hit], step, what, 1))
+    return out
+
+
 def test_what_strikes_nobody_strikes_nobody():
     one = piece()
     ids = np.arange(1000, dtype=np.uint64)
-    assert (chances(one.frame, np.zeros((2, 1000)), ids, 0, "division") == -1).all()
+    assert (fate(one.frame, [0.0, 0.0], ids, 0, "division") == -1).all()
 
 
 @pytest.mark.parametrize("dimension", [2, 3])
@@ -188,8 +198,8 @@ def test_birth_and_death_pass_the_stochastic_suite():
     ids, replica = np.arange(start * replicas, dtype=np.uint64), np.repeat(np.arange(replicas), start)
     free = ids.size
     for i in range(steps):
-        struck = chances(frame, np.array([[birth], [death]]) * np.ones(ids.size), ids, i, "division")
-        born, kept = struck == 0, struck != 1
+        fates = fate(frame, [birth, death], ids, i, "division")
+        born, kept = fates == 0, fates != 1
         new = np.arange(free, free + np.count_nonzero(born), dtype=np.uint64)
         free += new.size
         ids, replica = np.concatenate([ids[kept], new]), np.concatenate([replica[kept], replica[born]])
@@ -208,7 +218,7 @@ def test_arrival_and_death_pass_the_stochastic_suite():
     ids, replica = np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.int64)
     places, free = np.arange(replicas, dtype=np.uint64), replicas
     for i in range(steps):
-        gone = chances(frame, np.full((1, ids.size), death), ids, i, "differentiation") == 0
+        gone = fate(frame, [death], ids, i, "differentiation") == 0
         number = kernels.poissons(frame.seed, frame.patient, places, np.uint64(i), np.uint64(PURPOSES["recruitment"]),
                                   np.uint64(0), np.full(replicas, arriving * frame.dt))  # fmt: skip
         new = np.arange(free, free + number.sum(), dtype=np.uint64)

@@ -51,6 +51,20 @@ def strikes(cell, row, by, alone, touched, touch, ids, seed, patient, step, purp
 
 
 @njit(**OPTIONS)
+def struck(total, kind, where, ids, seed, patient, step, purpose, dt):
+    """Places of the individuals of `kind` at voxels `where` that a hazard `total` [kind, voxel] strikes in `dt`."""
+    out, n = np.empty(kind.size, dtype=np.int64), 0
+    for i in range(kind.size):
+        hazard = total[kind[i], where[i]]
+        if hazard > 0.0:
+            luck = uniform(seed, patient, np.uint64(ids[i]), step, purpose, np.uint64(0))
+            if luck < hazard * dt and luck < 1.0 - exp(-hazard * dt):
+                out[n] = i
+                n += 1
+    return out[:n]
+
+
+@njit(**OPTIONS)
 def neighbour(v, d, nz, ny, nx):
     """Voxel on side `d` of `v`: 0 -x, 1 +x, 2 -y, 3 +y, 4 -z, 5 +z."""
     x, y, z = v % nx, (v // nx) % ny, v // (nx * ny)

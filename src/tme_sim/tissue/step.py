@@ -158,25 +158,31 @@ def _spread(frame: Frame, name: str, now: np.ndarray, made: np.ndarray, lost: np
 # --- life and death --------------------------------------------------------------------------------------------------
 
 
-def struck_by(total: np.ndarray, luck: np.ndarray, dt: float) -> np.ndarray:
-    """Places in `total` (hazards per day) of those that something strikes within `dt` days."""
-    near = np.flatnonzero(luck < total * dt)  # 1 - exp(-x) is below x
-    return near[luck[near] < 1.0 - exp(-total[near] * dt)]
-
-
 def which(hazards: np.ndarray, choice: np.ndarray) -> np.ndarray:
     """Row of `hazards` [process, individual] that strikes each individual."""
     steps = np.cumsum(hazards, axis=0)
     return np.minimum((steps <= choice * steps[-1]).sum(axis=0), len(hazards) - 1)
 
 
-def chances(frame: Frame, hazards: np.ndarray, ids: np.ndarray, step_: int, what: str) -> np.ndarray:
-    """Which process [row of `hazards`] strikes each individual between two looks at slow processes, or -1."""
-    out = np.full(ids.size, -1)
-    hit = struck_by(hazards.sum(axis=0), frame.draws(ids, step_, what, 0), frame.dt)
-    if hit.size:
-        out[hit] = which(hazards[:, hit], frame.draws(ids[hit], step_, what, 1))
-    return out
+def chosen(frame: Frame, here: Here, names: list[str], at: np.ndarray, ids: np.ndarray, step_: int, what: str):
+    """Which process [row of `names`] strikes each of those at `at` (voxels) that something strikes."""
+    return which(hazard_rows(here, names, at), frame.draws(ids, step_, what, 1))
+
+
+def totals(frame: Frame, here: Here, key: str, listed: list[list[str]]) -> np.ndarray:
+    """Summed hazards [row of `listed`, voxel] of the processes named in each; found once for an instant."""
+    if key not in here.memo:
+        here.memo[key] = out = np.zeros((len(listed), frame.voxels))
+        for row, names in zip(out, listed, strict=True):
+            for name in names:
+                row += np.maximum(here.rate(name), 0.0)
+    return here.memo[key]
+
+
+def struck(frame: Frame, total: np.ndarray, kind: np.ndarray, where: np.ndarray, ids: np.ndarray, step_: int,
+           what: str) -> np.ndarray:  # fmt: skip
+    """Places of the individuals that something strikes within a step; `total` as :func:`totals` has it."""
+    return kernels.struck(total, kind, where, ids, frame.seed, frame.patient, np.uint64(step_), purpose(what), frame.dt)
 
 
 def hazard_rows(here: Here, names: list[str], at: np.ndarray) -> np.ndarray:
@@ -300,16 +306,17 @@ def walkers(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     """Immune cells die, change and divide; others arrive through vessels; all but residents walk."""
     gone = np.zeros(state.kind.size, dtype=bool)
     born: list[tuple[int, np.ndarray]] = []
-    kind = state.kind.copy()
-    for k, name in enumerate(WALKERS):
-        at = np.flatnonzero(kind == k)
-        names = [p for p in frame.laws.by_species[name] if frame.laws.processes[p].kind != "arrival"]
-        if not at.size or not names:
+    kind = state.kind
+    listed = [[p for p in frame.laws.by_species[n] if frame.laws.processes[p].kind != "arrival"] for n in WALKERS]
+    total = totals(frame, here, "walkers", listed)
+    those = struck(frame, total, kind, state.where, state.walker, state.step, "differentiation")
+    for k, names in enumerate(listed):
+        at = those[kind[those] == k]
+        if not at.size:
             continue
-        hazards = hazard_rows(here, names, state.where[at])
-        struck = chances(frame, hazards, state.walker[at], state.step, "differentiation")
+        row_of = chosen(frame, here, names, state.where[at], state.walker[at], state.step, "differentiation")
         for row, process in enumerate(names):
-            hit = at[struck == row]
+            hit = at[row_of == row]
             if not hit.size:
                 continue
             law = frame.laws.processes[process]
@@ -373,12 +380,12 @@ def _renew(state: State, gone: np.ndarray, born: list[tuple[int, np.ndarray]]) -
 def walk(frame: Frame, state: State, here: Here) -> None:
     """Persistent random walk, up interferon, stalling where oxygen is low."""
     mobile = ~np.isin(state.kind, [WALKERS.index(n) for n in RESIDENT])
-    where, heading = state.where[mobile], state.heading[mobile]
+    where, heading, ids = state.where[mobile], state.heading[mobile], state.walker[mobile]
     crowd = np.bincount(state.where, minlength=frame.voxels)
     stall = state.local["motility"]
     chance = min(1.0, VALUE["walk_speed"] * WALK_TICKS / VOXEL_UM)
     for sub in range(frame.ticks // WALK_TICKS):
-        kernels.walk(where, heading, state.walker[mobile], here.value("killing_flux"), stall, crowd, frame.seed,
+        kernels.walk(where, heading, ids, here.value("killing_flux"), stall, crowd, frame.seed,
                      frame.patient, np.uint64(state.step), purpose("migration"), 3 * sub, chance,
                      VALUE["walk_persistence"], VALUE["chemotaxis"], *frame.shape)  # fmt: skip
     state.where[mobile], state.heading[mobile] = where, heading
@@ -397,15 +404,18 @@ def motility(here: Here) -> np.ndarray:
 
 def vessels(frame: Frame, state: State, here: Here) -> None:
     """Vessels sprout, mature, are lost, and open again after an embolisation."""
-    step_, before = state.step, state.vessel.copy()
-    for kind, name in ((IMMATURE, "immature_vessels"), (MATURE, "mature_vessels")):
-        at = np.flatnonzero((before == kind) & ~state.liver)
-        if not at.size:
+    step_, sites = state.step, np.flatnonzero((state.vessel > 0) & ~state.liver)
+    kinds, ids = state.vessel[sites], state.vessel_id[sites]
+    listed = [[], *(frame.laws.by_species[n] for n in ("immature_vessels", "mature_vessels"))]  # by kind, from 0
+    those = struck(frame, totals(frame, here, "vessels", listed), kinds, sites, ids, step_, "division")
+    for kind in (IMMATURE, MATURE):
+        mine, names = those[kinds[those] == kind], listed[kind]
+        if not mine.size:
             continue
-        names = frame.laws.by_species[name]
-        struck = chances(frame, hazard_rows(here, names, at), state.vessel_id[at], step_, "division")
+        at = sites[mine]
+        row_of = chosen(frame, here, names, at, ids[mine], step_, "division")
         for row, process in enumerate(names):
-            hit, law = at[struck == row], frame.laws.processes[process]
+            hit, law = at[row_of == row], frame.laws.processes[process]
             if not hit.size:
                 continue
             if law.kind == "division":

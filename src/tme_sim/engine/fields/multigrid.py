@@ -173,6 +173,19 @@ def invert(a, low, high, shape, inverse, first, last):
 
 
 @njit(**OPTIONS)
+def carry(a, low, high, share, inverse, shapes, cells, axes):
+    """Coefficient `a` and one over the diagonal on all levels, in one thread."""
+    first = np.int64(0)
+    for level in range(shapes.shape[0]):
+        i, j, u, v = cells[level], cells[level + 1], axes[level], axes[level + 1]
+        n = shapes[level]
+        if level + 1 < shapes.shape[0]:
+            k, m = cells[level + 2], shapes[level + 1]
+            average(a[i:j], n, share[u:v], a[j:k], m, first, m[0] * m[1])
+        invert(a[i:j], low[u:v], high[u:v], n, inverse[i:j], first, n[0] * n[1])
+
+
+@njit(**OPTIONS)
 def correct(p, shape, p2, shape2, other, weight, first, last):
     """Add the correction `p2` of the next level, interpolated linearly, to rows first to last of `p`.
 
@@ -303,8 +316,11 @@ class Multigrid:
         """Slices of cells and of axes of level `k`."""
         return slice(self.cells[k], self.cells[k + 1]), slice(self.axes[k], self.axes[k + 1])
 
-    def prepare(self, deal) -> None:
+    def prepare(self, deal, threads: int) -> None:
         """Carry the loss `a` to all levels; call after it has changed."""
+        if threads <= 1:
+            carry(self.all_a, self.low, self.high, self.share, self.inverse, self.shapes, self.cells, self.axes)
+            return
         for k, n in enumerate(self.shapes):
             c, x = self.level(k)
             rows = int(n[0] * n[1])

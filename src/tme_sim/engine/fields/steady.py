@@ -87,7 +87,7 @@ def _solve(grid: Multigrid, field, linear, tol, most, threads, lowest) -> Rest:
             else:
                 before[:] = p
             if linear is not None or cycles == 0:
-                grid.prepare(deal)
+                grid.prepare(deal, threads)
             grid.cycle(deal, threads)
             deal(rows, lambda i, j: lift(p, before, largest, lowest, rows, nx, i, j))
             change, cycles = float(largest.max()), cycles + 1
