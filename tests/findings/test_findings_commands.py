@@ -1,12 +1,15 @@
 """The commands on a quick study: what they write and say, and what they refuse before any run."""
 
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
 from tme_sim.cli import cli
+
+ROOT = Path(__file__).parents[2]
 
 
 def call(*args, code=0):
@@ -293,6 +296,15 @@ def test_a_finding_leaves_the_table_and_the_report_of_a_sweep_as_they_were(folde
     assert "36 of 36 with a result" in (folder / "kept.html").read_text()
     call("sensitivity", "study.toml", "--method", "tornado", "--store", "only")
     call("export", "csv", "only", "--out", "only.csv")  # a store of findings alone gives the last of them
+
+
+def test_mechanisms_beside_a_study_are_pointed_to_and_not_loaded(folder):
+    own = ROOT / "experiments" / "hypotheses" / "chiu2017_entpd2_pd1"
+    for command in (("hypothesis", "run"), ("sensitivity",), ("sweep", "--out", "s")):
+        told = call(*command, str(own), code=2)
+        assert "entpd2_blocked: is no parameter" in told
+        assert f"add --mechanisms {own / 'mechanisms'}" in told
+    assert "holds mechanisms" not in call("hypothesis", "run", "my.toml", code=2)
 
 
 def test_a_large_number_of_runs_asks_for_yes(folder, monkeypatch):

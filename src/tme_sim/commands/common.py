@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,29 @@ def load(config: str, changes: tuple[str, ...] = (), mechanisms: tuple[str, ...]
     from tme_sim.scenario import Scenario
 
     return Scenario.load(config, changes, mechanisms=mechanisms)
+
+
+def load_study(path: str, mechanisms: Sequence[str] = ()) -> Any:
+    """The study of a file, its warnings told.
+
+    Raises:
+        InputError: with every mistake found, and a word about mechanisms that lie beside it and were not loaded.
+    """
+    from tme_sim import study
+    from tme_sim.diagnostics import InputError, Problem
+
+    try:
+        made = study.load_study(path, mechanisms=mechanisms)
+    except InputError as error:
+        place = Path(path) if Path(path).is_dir() else Path(path).parent
+        if mechanisms or not (place / "mechanisms").is_dir():
+            raise
+        said = "holds mechanisms, which are code and loaded only when named: if you trust them, add --mechanisms"
+        own = place / "mechanisms"
+        raise InputError([*error.problems, Problem(str(own), "", f"{said} {own}")]) from error
+    for warning in made.warnings:
+        announce(f"warning: {warning}")
+    return made
 
 
 force_file = click.option("--force", is_flag=True, help="Replace the file in --out.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import INTERRUPTED, Failure, announce, folders, guarded
+from tme_sim.commands.common import INTERRUPTED, Failure, announce, folders, guarded, load_study
 
 METHODS = ("morris", "sobol", "prcc", "local", "tornado", "flips", "knockouts")
 
@@ -33,12 +33,8 @@ def _asks(command: Callable) -> Callable:
 
 def _study(path: str, mechanisms: Sequence[str], arms: Sequence[str] = ()) -> Any:
     from tme_sim.findings.drive import arms_of
-    from tme_sim.study import load_study
 
-    study = load_study(path, mechanisms=mechanisms)
-    for warning in study.warnings:
-        announce(f"warning: {warning}")
-    return arms_of(study, arms)
+    return arms_of(load_study(path, mechanisms), arms)
 
 
 @contextmanager
@@ -323,7 +319,8 @@ def run_card(
     """Run the study of a card and write a page with the verdict and the figure.
 
     \b
-    tme-sim hypothesis run experiments/hypotheses/chiu2017_entpd2_pd1 --out entpd2.html
+    tme-sim hypothesis run experiments/hypotheses/mpekris2020_dose --out dose.html
+    tme-sim hypothesis run my_claim --mechanisms my_claim/mechanisms
     """
     from pathlib import Path
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, FAILED, INTERRUPTED, Failure, announce, folders, guarded
+from tme_sim.commands.common import BAD_INPUT, FAILED, INTERRUPTED, Failure, announce, folders, guarded, load_study
 
 REFRESH = 0.2  # seconds between two drawings of the progress line
 WORDS = 10.0  # seconds between two lines of progress where there is no terminal
@@ -37,12 +37,10 @@ def sweep(
     tme-sim sweep experiments/timing_window --out stores/timing
     tme-sim sweep my/study.toml --out stores/part2 --shard 2/8
     """
-    from tme_sim.study import load_study, run_study
+    from tme_sim.study import run_study
     from tme_sim.study.execute import cores, estimate
 
-    made = load_study(study, mechanisms=mechanisms)
-    for warning in made.warnings:
-        announce(f"warning: {warning}")
+    made = load_study(study, mechanisms)
     part = _shard(shard)
     runner = _engine(engine, scheduler, trusted)
     ordinals = made.shard(*part) if part else None
