@@ -519,7 +519,7 @@ def test_a_new_structure_compiles_in_the_background_and_the_tab_goes_on():
 
 def test_the_surface_of_a_study_is_read_from_its_store(tmp_path):
     from tme_sim.explore.timing import of_study
-    from tme_sim.study import load_study, run_study
+    from tme_sim.study import load_study, open_store, run_study
 
     one = short()
     one.edit({"do": "set", "key": ["run", "duration"], "value": "90 day"})
@@ -541,6 +541,10 @@ def test_the_surface_of_a_study_is_read_from_its_store(tmp_path):
     assert told["best"]["value"] == pytest.approx(min(v for row in told["values"] for v in row), rel=1e-5)
     with pytest.raises(InputError):
         of_study(study, str(tmp_path / "nothing"), lambda _: None)
+    with open_store(store, write=True, digest="") as opened:
+        opened._set("model_digest", "another model")
+    with pytest.raises(InputError, match="holds runs of model another mode"):
+        of_study(study, store, lambda _: None)
 
 
 @pytest.mark.slow

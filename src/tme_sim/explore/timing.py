@@ -143,7 +143,7 @@ def of_study(study: str, store: str, announce: Callable[[str], None]) -> dict[st
     names = [section.x or next(iter(dates), ""), section.y or next(iter(dates[1:]), "")]
     if not all(names) or len(made.arms) > 1:
         raise InputError(Problem(study, "factor", "has no surface of one arm over two dates"))
-    with open_store(store) as opened:
+    with open_store(store, digest=made.model_digest) as opened:
         missing = len(opened.missing(made))
         if missing:
             raise InputError(Problem(store, "", (

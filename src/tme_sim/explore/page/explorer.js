@@ -207,7 +207,12 @@ function notice(text, note = false) {
 
 let warned = "";
 function warn(warnings) {
-  const text = warnings.join("\n");
+  const alike = new Map(); // what is said of several treatments is said once, of all of them
+  for (const one of warnings) {
+    const at = one.indexOf(": "), what = one.slice(at + 1);
+    alike.set(what, [...(alike.get(what) || []), at < 0 ? "" : one.slice(0, at)]);
+  }
+  const text = [...alike].map(([what, of]) => (of[0] ? `${of.join(", ")}:${what}` : what)).join("\n");
   if (text && text !== warned) notice(text, true);
   else if (!text || !$("notice").classList.contains("note")) notice("");
   warned = text;

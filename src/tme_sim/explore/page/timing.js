@@ -8,6 +8,8 @@ const B = window.Bokeh;
 const SHADES = ["#00224E", "#1B3A6C", "#3F4F6B", "#5D656F", "#7B7B78", "#9A9374", "#BBAC68", "#DEC853", "#FEE838"];
 const EMPTY = "#80808030";
 
+const signed = (day) => String(day).replace("-", "−");
+
 function shade(share) {
   const at = Math.min(0.9999, Math.max(0, share)) * (SHADES.length - 1), i = Math.floor(at), part = at - i;
   const mix = [1, 3, 5].map((k) => Math.round(parseInt(SHADES[i].slice(k, k + 2), 16) * (1 - part) + parseInt(SHADES[i + 1].slice(k, k + 2), 16) * part));
@@ -52,7 +54,8 @@ export class Timing {
       cells.edge.push(message.near && message.near[i][j] ? 1 : 0);
     }));
     this.cells.data = { x: cells.x, y: cells.y, colour: cells.colour };
-    const near = cells.edge.map((v, k) => (v ? k : -1)).filter((k) => k >= 0);
+    const all = cells.edge.every(Boolean); // then dots tell nothing
+    const near = cells.edge.map((v, k) => (v && !all ? k : -1)).filter((k) => k >= 0);
     this.near.data = { x: near.map((k) => cells.x[k]), y: near.map((k) => cells.y[k]) };
     this.orders.data = { x: message.orders.map((o) => o.x), y: message.orders.map((o) => o.y), name: message.orders.map((o) => o.name) };
     this.point();
@@ -80,7 +83,7 @@ export class Timing {
     const size = { width: step(x), height: step(y) };
     figure.rect({ field: "x" }, { field: "y" }, size.width, size.height, { source: this.cells, fill_color: { field: "colour" }, line_color: ink.ground, line_width: 1 });
     figure.scatter({ field: "x" }, { field: "y" }, { source: this.near, size: 5, fill_color: "#ffffff", line_color: "#1a1a1a", line_width: 0.8 });
-    figure.scatter({ field: "x" }, { field: "y" }, { source: this.orders, size: 9, marker: "triangle", fill_color: legible("#D55E00", false), line_color: "#ffffff", line_width: 1 });
+    figure.scatter({ field: "x" }, { field: "y" }, { source: this.orders, size: 13, marker: "triangle", fill_color: legible("#D55E00", false), line_color: "#ffffff", line_width: 2 });
     figure.scatter({ field: "x" }, { field: "y" }, { source: this.here, size: 20, fill_color: null, line_color: "#ffffff", line_width: 5 });
     figure.scatter({ field: "x" }, { field: "y" }, { source: this.here, size: 20, fill_color: null, line_color: "#D55E00", line_width: 2.5 });
     figure.on_event("tap", (event) => this.go(event.x, event.y));
@@ -93,7 +96,7 @@ export class Timing {
     const seen = inside(x, a) && inside(y, b);
     this.here.data = seen ? { x: [a], y: [b] } : { x: [], y: [] };
     this.seen = seen ? [a, b] : null;
-    this.where.textContent = seen ? `Ring: the calendar shown, day ${Math.round(a)} across and day ${Math.round(b)} upwards.` : "The calendar shown lies outside of this map.";
+    this.where.textContent = seen ? `Ring: the calendar shown, day ${signed(Math.round(a))} across and day ${signed(Math.round(b))} upwards.` : "The calendar shown lies outside of this map.";
   }
 
   get where() {
@@ -108,8 +111,9 @@ export class Timing {
     const parts = [line(`${title}: ${outcome}`, "lead")], none = values.flat().filter((v) => v === null).length;
     if (about) parts.push(line(about));
     if (best) {
-      parts.push(line(`Best: day ${best.x} across, day ${best.y} upwards (${short(best.value)}).`));
-      parts.push(line(`Dots: ${near.flat().filter(Boolean).length} of ${total} are near-best (within 5 % of the best, or within its band).`));
+      const close = near.flat().filter(Boolean).length, within = "near-best (within 5 % of the best, or within its band)";
+      parts.push(line(`Best: day ${signed(best.x)} across, day ${signed(best.y)} upwards (${short(best.value)}).`));
+      parts.push(line(close === total ? `All ${total} are ${within}: by this outcome the dates hardly matter.` : `Dots: ${close} of ${total} are ${within}.`));
     }
     if (done < total) parts.push(line(`${done} of ${total} runs`));
     else if (none) parts.push(line(`Grey: ${none} of ${total} pairs of dates cannot be meant together, or gave no value.`));
@@ -118,7 +122,7 @@ export class Timing {
     rail.style.background = `linear-gradient(to right, ${SHADES.join(",")})`;
     scale.append(short(sense > 0 ? low : high), rail, `${short(sense > 0 ? high : low)} better`);
     parts.push(scale);
-    if (orders.length) parts.push(line(`Triangles: ${orders.map((o) => `${o.name} (${o.x}, ${o.y})`).join("; ")}.`));
+    if (orders.length) parts.push(line(`Triangles: ${orders.map((o) => `${o.name} (${signed(o.x)}, ${signed(o.y)})`).join("; ")}.`));
     parts.push(line("A click on the map moves the calendar there."));
     const where = this.where;
     this.text.replaceChildren(...parts, where);
