@@ -316,11 +316,14 @@ class Multigrid:
         """Slices of cells and of axes of level `k`."""
         return slice(self.cells[k], self.cells[k + 1]), slice(self.axes[k], self.axes[k + 1])
 
-    def prepare(self, deal, threads: int) -> None:
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All arrays, in the order in which :func:`v_cycle` takes them."""
+        return (self.all_p, self.all_f, self.all_a, self.inverse, self.low, self.high, self.share, self.other,
+                self.weight, self.shapes, self.cells, self.axes)  # fmt: skip
+
+    def prepare(self, deal) -> None:
         """Carry the loss `a` to all levels; call after it has changed."""
-        if threads <= 1:
-            carry(self.all_a, self.low, self.high, self.share, self.inverse, self.shapes, self.cells, self.axes)
-            return
         for k, n in enumerate(self.shapes):
             c, x = self.level(k)
             rows = int(n[0] * n[1])
@@ -333,20 +336,16 @@ class Multigrid:
             args = (self.all_a[c], self.low[x], self.high[x], n, self.inverse[c])
             run(rows, lambda i, j, args=args: invert(*args, i, j))
 
-    def cycle(self, deal, threads: int) -> None:
-        """One V(2,2) cycle on `p`, in place.
+    def cycle(self, deal) -> None:
+        """One V(2,2) cycle on `p`, in place, the finest level shared out by `deal`.
 
         On a ring of odd length cells of one colour touch, so one thread goes over them in order.
         """
-        everything = (
-            (self.all_p, self.all_f, self.all_a, self.inverse, self.low, self.high, self.share, self.other)
-            + (self.weight, self.shapes, self.cells, self.axes)
-        )  # fmt: skip
         n = self.shapes[0]
         outer = n[0] if n[0] > 1 else n[1]
         odd_ring = self.periodic and (outer % 2 or (n[0] > 1 and n[1] % 2))
-        if threads <= 1 or len(self.shapes) == 1:
-            v_cycle(*everything, 0)
+        if len(self.shapes) == 1:
+            v_cycle(*self.arrays, 0)
             return
         c, x = self.level(0)
         c2, m = self.level(1)[0], self.shapes[1]
@@ -366,6 +365,6 @@ class Multigrid:
         sweeps(0)
         fine = (p, f, a, low, high, n, self.share[x])
         deal(int(m[0] * m[1]), lambda i, j: restrict(*fine, self.all_f[c2], p2, m, i, j))
-        v_cycle(*everything, 1)
+        v_cycle(*self.arrays, 1)
         deal(rows, lambda i, j: correct(p, n, p2, m, self.other[x], self.weight[x], i, j))
         sweeps(1)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from tme_sim.engine.fields.multigrid import Multigrid, residual_row
+from tme_sim.engine.fields.multigrid import Multigrid, carry, residual_row, v_cycle
 from tme_sim.engine.fields.shared import OPTIONS, as_values, as_volume, dealer, positive
 
 
@@ -69,31 +69,60 @@ def misfit(p, f, a, inverse, low, high, shape, largest, first, last):
         largest[r] = most
 
 
-def _solve(grid: Multigrid, field, linear, tol, most, threads, lowest) -> Rest:
+@njit(**OPTIONS)
+def passes(grid, newton, uptake, K, exchange, vessel, before, largest, lowest, tol, most):
+    """What :func:`_solve` does, in one thread: (cycles, last largest change); `grid` are the arrays of a Multigrid."""
+    all_p, f, a, inverse, low, high, share, other, weight, shapes, cells, axes = grid
+    p, rows, nx = all_p[: cells[1]], shapes[0, 0] * shapes[0, 1], shapes[0, 2]
+    first, change, cycles = np.int64(0), np.inf, 0
+    for attempt in range(most + 1):  # the last only linearises; every kernel at one place, or it is compiled twice
+        if newton:
+            linearise(p, uptake, K, exchange, vessel, a, f, before, first, p.size)
+        else:
+            for i in range(p.size):
+                before[i] = p[i]
+        if attempt == most or change <= tol:
+            break
+        if newton or attempt == 0:
+            carry(a, low, high, share, inverse, shapes, cells, axes)
+        v_cycle(all_p, f, a, inverse, low, high, share, other, weight, shapes, cells, axes, first)
+        lift(p, before, largest, lowest, rows, nx, first, rows)
+        change, cycles = largest.max(), cycles + 1
+    return cycles, change
+
+
+def _solve(grid: Multigrid, field, tangent, tol, most, threads, lowest) -> Rest:
     """Cycles from flat `field`, into it, until the largest change is at most `tol`.
 
-    `linear(p, i, j, before)` renews loss and source of cells i to j from p; None when they stay.
+    `tangent` are uptake, K, exchange and value in the vessel (flat), which are linearised before each cycle; None when
+    loss and source stay.
     """
     p = grid.p
     p[:] = as_values("start", field, field.shape)
     rows, nx = grid.shape[0] * grid.shape[1], grid.shape[2]
     before, largest = np.empty_like(p), np.zeros(rows)
     c, x = grid.level(0)
+    a, f, newton = grid.a.ravel(), grid.f.ravel(), tangent is not None
+    args = (p, f, a, grid.inverse[c], grid.low[x], grid.high[x], grid.shapes[0], largest)
+    if threads <= 1:
+        cycles, change = passes(grid.arrays, newton, *(tangent or (p, 1.0, p, p)), before, largest, lowest, tol, most)
+        misfit(*args, 0, rows)
+        field[:] = p
+        return Rest(cycles, float(change), float(largest.max()), bool(change <= tol))
     change, cycles = np.inf, 0
     with dealer(threads) as deal:
         while cycles < most and not change <= tol:
-            if linear is not None:
-                deal(p.size, lambda i, j: linear(p, i, j, before))
+            if newton:
+                deal(p.size, lambda i, j: linearise(p, *tangent, a, f, before, i, j))
             else:
                 before[:] = p
-            if linear is not None or cycles == 0:
-                grid.prepare(deal, threads)
-            grid.cycle(deal, threads)
+            if newton or cycles == 0:
+                grid.prepare(deal)
+            grid.cycle(deal)
             deal(rows, lambda i, j: lift(p, before, largest, lowest, rows, nx, i, j))
             change, cycles = float(largest.max()), cycles + 1
-        if linear is not None:
-            linear(p, 0, p.size, before)
-        args = (p, grid.all_f[c], grid.all_a[c], grid.inverse[c], grid.low[x], grid.high[x], grid.shapes[0], largest)
+        if newton:
+            linearise(p, *tangent, a, f, before, 0, p.size)
         deal(rows, lambda i, j: misfit(*args, i, j))
     field[:] = p
     return Rest(cycles, change, float(largest.max()), bool(change <= tol))
@@ -141,11 +170,8 @@ def steady_oxygen(
         raise ValueError("uptake_max and vessel_exchange are zero everywhere: nothing fixes the level of oxygen")
     field, grid = u.ravel(), _grid(grid, u.shape, spread, periodic)
     np.maximum(field, 0.0, out=field)
-    uptake, exchange, a, f = uptake.ravel(), exchange.ravel(), grid.a.ravel(), grid.f.ravel()
-    return _solve(
-        grid, field, lambda p, i, j, before: linearise(p, uptake, K, exchange, vessel, a, f, before, i, j),
-        positive("tol", tol), most, threads, 0.0,
-    )
+    tangent = uptake.ravel(), K, exchange.ravel(), vessel
+    return _solve(grid, field, tangent, positive("tol", tol), most, threads, 0.0)
 
 
 def steady_field(
