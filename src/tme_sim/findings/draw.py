@@ -112,7 +112,7 @@ def surface_figure(
     axes = paper.axes(16, 20, 86, 76)
     mean = surface.mean
     levels = np.linspace(mean.min(), mean.max(), 15) if np.ptp(mean) > 0 else [mean.min() - 1, mean.min() + 1]
-    colours = "viridis" if surface.sense > 0 else "viridis_r"
+    colours = "cividis" if surface.sense > 0 else "cividis_r"  # as the maps of studies and of the explorer
     filled = axes.contourf(surface.x, surface.y, mean.T, levels=levels, cmap=colours)
     axes.set_xlim(surface.x[0], surface.x[-1]), axes.set_ylim(surface.y[0], surface.y[-1])
     for mask, style, colour in ((window.near, "-", "white"), (paired.near, "--", INK)):
