@@ -80,6 +80,14 @@ def test_a_card_makes_a_page_with_the_verdict_and_escapes_what_it_says(folder):
     assert page.count("data:image/png;base64,") == 2
 
 
+def test_what_is_worse_is_told_as_worse(folder):
+    card = (folder / "card.toml").read_text()
+    (folder / "turned.toml").write_text(card.replace('arm = "before"', 'arm = "after"').replace('than = "after"', 'than = "before"'))
+    told = call("hypothesis", "run", "turned.toml")
+    assert "(burden_d90, worse than before by " in told and "by -" not in told
+    assert "(burden_d90, better than after by " in call("hypothesis", "run", "card.toml", "--out", "x.html")
+
+
 def test_a_new_card_is_a_card(folder):
     call("hypothesis", "new", "mine", "--base", "base.toml", "--claim", 'It "works"')
     from tme_sim.findings.cards import check_names, load_card

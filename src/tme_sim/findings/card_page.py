@@ -39,8 +39,9 @@ def card_lines(card: Card, judged: Sequence[Judged], missing: Missing) -> list[s
 def _effect(one: Judged) -> str:
     e = one.effect
     wanted = f", predicted above {_size(one, one.threshold)}" if one.threshold else ""
-    return (f"{one.prediction.outcome}, better than {one.against} by {_size(one, e.mean)}, 95 % "
-            f"{_size(one, e.low)} to {_size(one, e.high)}{wanted}, {e.members} patients")  # fmt: skip
+    way, mean, low, high = ("better", e.mean, e.low, e.high) if e.mean >= 0 else ("worse", -e.mean, -e.high, -e.low)
+    return (f"{one.prediction.outcome}, {way} than {one.against} by {_size(one, mean)}, 95 % "
+            f"{_size(one, low)} to {_size(one, high)}{wanted}, {e.members} patients")  # fmt: skip
 
 
 def _size(one: Judged, value: float) -> str:
