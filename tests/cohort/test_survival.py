@@ -88,6 +88,15 @@ def test_test_of_proportionality_is_near_that_of_lifelines():
         assert proportional(first, second)["p"] == pytest.approx(float(theirs.p_value[0]), abs=0.1)
 
 
+def test_arms_that_never_overlap_have_no_ratio_and_warn_of_nothing(recwarn):
+    first, second = ((np.array(t), np.ones(4)) for t in ([10.0, 11.0, 12.0, 13.0], [50.0, 60.0, 70.0, 80.0]))
+    found = hazard_ratio(first, second)
+    assert math.isnan(found.value), "the likelihood has no finite best"
+    assert found.logrank == pytest.approx(0.00673, rel=1e-3)
+    assert math.isnan(proportional(first, second)["late"])
+    assert not recwarn.list
+
+
 def test_without_events_there_is_no_ratio_and_a_flat_curve():
     none = (np.array([5.0, 9.0]), np.array([0, 0]))
     some = (np.array([5.0, 9.0]), np.array([1, 0]))

@@ -114,7 +114,8 @@ class Ratio:
 
 
 def hazard_ratio(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> Ratio:
-    """Hazard of the second arm over that of the first by a Cox model (statsmodels, Efron's ties); NaN without events.
+    """Hazard of the second arm over that of the first by a Cox model (statsmodels, Efron's ties); NaN without events,
+    or if they are so few and so far apart that no finite ratio fits them best.
 
     Raises:
         ImportError: statsmodels is not installed (the extra `trial`).
@@ -129,6 +130,8 @@ def hazard_ratio(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray,
     arms = [stats.CensoredData(uncensored=t[e.astype(bool)], right=t[~e.astype(bool)]) for t, e in (first, second)]
     logrank = float(stats.logrank(*arms).pvalue)
     fitted, _ = _cox(first, second)
+    if fitted is None:
+        return Ratio(*(math.nan,) * 4, logrank)
     effect, error = float(fitted.params[0]), float(fitted.bse[0])
     z = stats.norm.ppf(0.5 + LEVEL / 2)
     return Ratio(
@@ -137,13 +140,23 @@ def hazard_ratio(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray,
 
 
 def _cox(first, second):
-    """Fitted Cox model of one covariate (0 first arm, 1 second), and its data in order of time."""
+    """Fitted Cox model of one covariate (0 first arm, 1 second) or None if none fits best, and its data."""
+    import warnings
+
     from statsmodels.duration.hazard_regression import PHReg
+    from statsmodels.tools.sm_exceptions import ConvergenceWarning, HessianInversionWarning
 
     times = np.concatenate([first[0], second[0]])
     events = np.concatenate([first[1], second[1]]).astype(int)
     arm = np.concatenate([np.zeros(len(first[0])), np.ones(len(second[0]))])
-    return PHReg(times, arm[:, None], status=events, ties="efron").fit(disp=0), (times, events, arm)
+    with warnings.catch_warnings():
+        for kind in (ConvergenceWarning, HessianInversionWarning):
+            warnings.simplefilter("error", kind)
+        try:
+            fitted = PHReg(times, arm[:, None], status=events, ties="efron").fit(disp=0)
+        except (ConvergenceWarning, HessianInversionWarning):
+            fitted = None
+    return fitted, (times, events, arm)
 
 
 def proportional(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]) -> dict[str, float]:
@@ -158,6 +171,8 @@ def proportional(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray,
     if not (np.any(first[1]) and np.any(second[1])):
         return {"p": math.nan, "early": math.nan, "late": math.nan, "cut": math.nan}
     fitted, (times, events, _) = _cox(first, second)
+    if fitted is None:
+        return {"p": math.nan, "early": math.nan, "late": math.nan, "cut": math.nan}
     residuals = np.asarray(fitted.schoenfeld_residuals).reshape(-1)
     there = np.isfinite(residuals) & (events == 1)
     ranks = stats.rankdata(times[there])
@@ -168,5 +183,6 @@ def proportional(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray,
     parts = {}
     for name, pair in (("early", early), ("late", late)):
         enough = all(len(t) and np.any(e) for t, e in pair)
-        parts[name] = math.exp(float(_cox(*pair)[0].params[0])) if enough else math.nan
+        part = _cox(*pair)[0] if enough else None
+        parts[name] = math.exp(float(part.params[0])) if part is not None else math.nan
     return {"p": p, **parts, "cut": cut}
