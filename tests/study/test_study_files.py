@@ -73,6 +73,12 @@ def test_points_from_a_file_are_matched_by_name_and_unit(tmp_path):
     assert "points.csv:1" in told and 'did you mean "bev"?' in told and '"bev": has no column' in told
 
 
+def test_values_of_a_file_beyond_their_bounds_are_refused_before_any_run(tmp_path):
+    (tmp_path / "points.csv").write_text("bev,mdsc_death\n2,0.03\n3,-4\n4,0.05\n")
+    told = wrong(MDSC + START + '[design]\nkind = "list"\nfile = "points.csv"', folder=tmp_path)
+    assert "points.csv, the point mdsc_death = -4, bev = 3" in told and "k_MDSC_death" in told
+
+
 def test_arms_share_patients_and_draws():
     text = MDSC + """
 [[arm]]

@@ -19,7 +19,7 @@ from tme_sim.study.factors import Factor, Value
 from tme_sim.study.links import Link, link_of
 from tme_sim.validation import Model, Problems
 
-__all__ = ["PLAIN", "RESERVED", "FactorTable", "passed_on", "try_links", "with_factors"]
+__all__ = ["PLAIN", "RESERVED", "FactorTable", "passed_on", "try_links", "try_rows", "with_factors"]
 
 Cell = float | int | str
 PLAIN = r"^[A-Za-z][A-Za-z0-9_]{0,47}$"
@@ -332,6 +332,29 @@ def _beside(study: Study, factor: Factor) -> dict[str, Value] | None:
                     return None
                 out[name] = other.at(0.5)
     return out
+
+
+def try_rows(study: Study, file: str, problems: Problems) -> None:
+    """Put the rows of a list that hold the smallest and the largest value of a factor into the scenarios."""
+    numbers = [(f, [row[at] for row in study.rows]) for at, f in enumerate(study.factors) if not f.is_choice]
+    rows: dict[int, Factor] = {}
+    for factor, column in numbers:
+        there = [i for i, value in enumerate(column) if value is not None]
+        for end in (min, max):
+            if there:
+                rows.setdefault(end(there, key=lambda i, of=column: of[i]), factor)
+    told: set[str] = set()
+    for at in sorted(rows):
+        values = {f.name: v for f, v in zip(study.factors, study.rows[at], strict=True) if v is not None}
+        for arm in study.arms:
+            try:
+                study.scenario((values, arm.name, 0))
+            except InputError as error:
+                new = [p for p in error.problems if p.message not in told]
+                told |= {p.message for p in new}
+                point = ", ".join(f"{n} = {v if isinstance(v, str) else format(v, 'g')}" for n, v in values.items())
+                if new:
+                    passed_on(InputError(new), ("design", "file"), problems, f"{file}, the point {point}: ")
 
 
 def try_links(study: Study, places: Mapping[str, Key], problems: Problems) -> None:

@@ -21,7 +21,7 @@ from tme_sim.scenario import PROTOCOL_FILE, Scenario
 from tme_sim.study.definition import Arm, Derived, Outputs, Study
 from tme_sim.study.designs import RANDOM, design_points
 from tme_sim.study.expressions import ExpressionError, parse_expression
-from tme_sim.study.factor_tables import PLAIN, RESERVED, FactorTable, passed_on, try_links, with_factors
+from tme_sim.study.factor_tables import PLAIN, RESERVED, FactorTable, passed_on, try_links, try_rows, with_factors
 from tme_sim.study.factors import Value
 from tme_sim.study.outcomes import known_text, outcomes_of, texts_of
 from tme_sim.study.points_file import read_points
@@ -152,6 +152,8 @@ def study_from_text(text: str, name: str = "study.toml", *, mechanisms: Sequence
     whole = _with_rows(whole, design, replicates, folder, problems)
     if whole.links and not problems:
         try_links(whole, {table.name: key for key, table in (*factors, *draws)}, problems)
+    elif design.kind == "list" and not problems:
+        try_rows(whole, str(design.file), problems)
     if problems:
         raise InputError(problems.ordered())
     return whole
