@@ -107,7 +107,8 @@ def endpoints_of_batch(
     levels = {"burden": burden / 1000.0}
     levels |= {name: course.body(name) for name in ("albi", "child_pugh") if course.has(name)}
     if course.has("death_hazard"):
-        levels["survival"] = alive(course.body("death_hazard"))
+        with np.errstate(invalid="ignore"):  # NaN after the end of a run
+            levels["survival"] = alive(course.body("death_hazard"))
     ratios = {"viable_fraction": burden}
     for name, state in (("afp_ratio", "AFP"), ("vegf_ratio", "VEGF_plasma")):
         if course.has(state):
