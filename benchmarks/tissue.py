@@ -76,21 +76,19 @@ def figure(curves: dict[str, dict[int, float]], folder: Path) -> Path:
     """Seconds against voxels of every curve, with its exponent and a line of slope 1."""
     from matplotlib.figure import Figure
 
-    fig = Figure(figsize=(6.0, 3.6), dpi=160, layout="constrained")
+    from tme_sim.plots.style import DPI, RUN_COLOURS, TEXT, dress_axes
+
+    fig = Figure(figsize=(5.0, 3.0), dpi=DPI, layout="constrained")
     axes = fig.subplots()
-    colours = ("#0072B2", "#000000", "#D55E00", "#009E73")
-    for (name, cost), colour, mark in zip(curves.items(), colours, "so^v", strict=True):
-        axes.loglog(list(cost), list(cost.values()), mark + "-", color=colour, ms=5, lw=1.2,
+    for (name, cost), colour, mark in zip(curves.items(), RUN_COLOURS, "so^v", strict=False):
+        axes.loglog(list(cost), list(cost.values()), mark + "-", color=colour, ms=4, lw=1.0,
                     label=f"{name}: exponent {power(cost):.2f}")  # fmt: skip
     low, high = (f(n for cost in curves.values() for n in cost) for f in (min, max))
     start = max(cost[min(cost)] for cost in curves.values()) * 1.8
     axes.loglog([low, high], [start, start * high / low], color="#999999", lw=0.8, ls="--", label="linear")
     axes.set_ylim(bottom=min(min(cost.values()) for cost in curves.values()) / 20.0)  # room for the legend
-    axes.set_xlabel("voxels")
-    axes.set_ylabel("processor time (s)")
-    axes.grid(True, which="major", lw=0.4, color="#dddddd")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=7.5, loc="lower right")
+    dress_axes(axes, "voxels", "processor time (s)")
+    axes.legend(frameon=False, fontsize=TEXT, loc="lower right")
     path = folder / "tissue_work.png"
     fig.savefig(path)
     return path

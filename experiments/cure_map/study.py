@@ -108,21 +108,21 @@ def figure(found: dict) -> None:
     """cure_map.png."""
     from matplotlib.figure import Figure
 
-    from tme_sim.plots.style import INK, MUTED, RUN_COLOURS
+    from tme_sim.plots.style import DPI, INK, MUTED, RUN_COLOURS, TEXT, dress_axes
 
-    fig = Figure(figsize=(7.1, 2.7), dpi=200, layout="constrained")
+    fig = Figure(figsize=(7.1, 2.7), dpi=DPI, layout="constrained")
     left, right = fig.subplots(1, 2, width_ratios=(1.35, 1.0))
     cured = np.array(found["cured"])
-    image = left.imshow(cured, cmap="PuBu", vmin=0, vmax=1, aspect="auto", origin="lower")
+    image = left.imshow(cured, cmap="cividis", vmin=0, vmax=1, aspect="auto", origin="lower")
     for i, row in enumerate(cured):
         for j, value in enumerate(row):
-            left.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=7, color="white" if value > 0.6 else INK)
+            colour = "white" if value < 0.6 else INK
+            left.text(j, i, f"{value:.2g}", ha="center", va="center", fontsize=TEXT, color=colour)
     left.set_xticks(range(len(found["lost"])), [f"{100 * v:.0f}" for v in found["lost"]])
     left.set_yticks(range(len(found["doses"])), [f"{v:g}" for v in found["doses"]])
-    left.set_xlabel("vessels closed (%)")
-    left.set_ylabel("doxorubicin (mg)")
-    left.set_title("pieces without a living cell within four weeks", fontsize=7, loc="left")
-    fig.colorbar(image, ax=left, shrink=0.8).ax.tick_params(labelsize=6.5)
+    dress_axes(left, "vessels closed (%)", "doxorubicin (mg)")
+    left.set_title("pieces without a living cell within four weeks", fontsize=TEXT, color=INK, loc="left")
+    dress_axes(fig.colorbar(image, ax=left, shrink=0.8).ax, None, None)
     days = [int(d) for d in found["second"] if d != "none"]
     n = 2 * found["repeats"]
     share = np.array([found["second"][str(d)] for d in days])
@@ -130,16 +130,11 @@ def figure(found: dict) -> None:
     right.errorbar(days, share, error, fmt="o-", ms=3, lw=0.9, color=RUN_COLOURS[1])
     none = found["second"]["none"]
     right.axhline(none, color=MUTED, lw=0.8, ls="--")
-    right.text(days[-1], none + 0.02, "no second session", fontsize=6.5, color=MUTED, ha="right")
+    right.text(days[-1], none + 0.02, "no second session", fontsize=TEXT, color=MUTED, ha="right")
     right.set_ylim(-0.03, 1.03)
-    right.set_xlabel("day of a second, mild session")
+    dress_axes(right, "day of a second, mild session", None)
     lost, dose = found["at"]
-    right.set_title(f"cured, after {100 * lost:.0f} % closed and {dose:g} mg", fontsize=7, loc="left")
-    for axes in (left, right):
-        axes.tick_params(labelsize=6.5)
-        axes.xaxis.label.set_size(7)
-        axes.yaxis.label.set_size(7)
-    right.spines[["top", "right"]].set_visible(False)
+    right.set_title(f"cured, after {100 * lost:.0f} % closed and {dose:g} mg", fontsize=TEXT, color=INK, loc="left")
     fig.savefig(HERE / "cure_map.png")
 
 

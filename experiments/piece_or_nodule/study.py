@@ -73,11 +73,11 @@ def figures() -> None:
     """The pictures of docs/nodule.md."""
     from matplotlib.figure import Figure
 
-    from tme_sim.plots.style import RUN_COLOURS
+    from tme_sim.plots.style import DPI, INK, MUTED, RUN_COLOURS, TEXT, dress_axes
     from tme_sim.plots.tissue import snapshot_sheet
 
     found = dict(np.load(HERE / "results.npz"))
-    fig = Figure(figsize=(7.1, 2.1), dpi=200, layout="constrained")
+    fig = Figure(figsize=(7.1, 2.3), dpi=DPI, layout="constrained")
     for axes, (name, label) in zip(fig.subplots(1, 4), SHOWN.items(), strict=True):
         for (kind, (_, said)), colour in zip(KINDS.items(), RUN_COLOURS[1:], strict=False):
             for seed in SEEDS:
@@ -86,14 +86,11 @@ def figures() -> None:
                     lived = day > day[0]  # the first row is the lesion that the piece is made from
                     axes.plot(day[lived], found[f"{kind}_{seed}_{name}"][lived], color=colour, lw=0.9,
                               label=said if seed == SEEDS[0] else None)  # fmt: skip
-        axes.axvline(START, color="#999999", lw=0.6, ls=":")
-        axes.set_title(label, fontsize=7, loc="left")
-        axes.set_xlabel("day", fontsize=7)
+        axes.axvline(START, color=MUTED, lw=0.6, ls=":")
+        axes.set_title(label, fontsize=TEXT, color=INK, loc="left")
+        dress_axes(axes, "day", None)
         axes.set_ylim(bottom=0)
-        axes.tick_params(labelsize=6.5)
-        axes.spines[["top", "right"]].set_visible(False)
-        if name == "viable":
-            axes.legend(frameon=False, fontsize=6, loc="upper right")
+    fig.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=3, frameon=False, fontsize=TEXT)
     fig.savefig(IMAGES / "nodule_courses.png")
     for kind in ("nodule", "piece"):
         names = sorted(n for n in found if n.startswith(f"shot_{kind}_"))

@@ -168,9 +168,9 @@ def figure(found: dict) -> None:
     """convergence.png: distance from the finest step by measure, and directions."""
     from matplotlib.figure import Figure
 
-    from tme_sim.plots.style import INK, MUTED, RUN_COLOURS
+    from tme_sim.plots.style import DPI, INK, MUTED, RUN_COLOURS, TEXT, dress_axes
 
-    fig = Figure(figsize=(7.1, 3.0), dpi=200, layout="constrained")
+    fig = Figure(figsize=(7.1, 3.2), dpi=DPI, layout="constrained")
     left, middle, right = fig.subplots(1, 3, width_ratios=(1.7, 1.0, 1.0))
     names = [n for n in MEASURED if n in found["steps"]]
     for i, name in enumerate(names):
@@ -185,31 +185,24 @@ def figure(found: dict) -> None:
     left.set_xscale("log")
     left.set_xticks(STEPS[1:], [str(s) for s in STEPS[1:]])
     left.set_xticks([], minor=True)
-    left.set_xlabel("step (min)")
-    left.set_title("a week after a session", fontsize=7)
-    left.set_ylabel("difference from the 10-minute step (%)")
-    left.legend(frameon=False, fontsize=5.8, loc="lower left", ncols=2)
-    left.set_ylim(-65, 45)
+    dress_axes(left, "step (min)", "difference from the 10-minute step (%)")
+    left.set_title("a week after a session", fontsize=TEXT, color=INK, loc="left")
+    left.legend(frameon=False, fontsize=TEXT, loc="lower left", ncols=2, borderaxespad=0.2,
+                columnspacing=0.6, handlelength=1.2, handletextpad=0.4)
+    left.set_ylim(-80, 45)
     ring = found["colonies"]["radius"]
     middle.errorbar(np.arange(8) * 45, ring, 2.0 * np.array(found["colonies"]["radius_error"]), fmt="o-", ms=3, lw=0.9,
                     color=RUN_COLOURS[1])  # fmt: skip
     middle.axhline(1.0, color=INK, lw=0.6)
     middle.set_ylim(0.94, 1.06)
     middle.set_xticks(range(0, 360, 90))
-    middle.set_xlabel("direction (degrees)")
-    middle.set_title("colonies", fontsize=7)
-    middle.set_ylabel("radius over the mean radius")
+    dress_axes(middle, "direction (degrees)", "radius over the mean radius")
+    middle.set_title("colonies", fontsize=TEXT, color=INK, loc="left")
     hours = [int(h) for h in found["walkers"]]
     right.plot(hours, list(found["walkers"].values()), "o-", color=RUN_COLOURS[2], ms=3, lw=0.9)
     right.axhline(0.0, color=INK, lw=0.6)
-    right.set_xlabel("hours walked")
-    right.set_title("walkers", fontsize=7)
-    right.set_ylabel("mean cos(4 angle); 1: along axes only")
-    for axes in (left, middle, right):
-        axes.tick_params(labelsize=6.5)
-        axes.xaxis.label.set_size(7)
-        axes.yaxis.label.set_size(7)
-        axes.spines[["top", "right"]].set_visible(False)
+    dress_axes(right, "hours walked", "mean cos(4 angle); 1: along axes only")
+    right.set_title("walkers", fontsize=TEXT, color=INK, loc="left")
     fig.savefig(HERE / "convergence.png")
 
 
