@@ -247,7 +247,7 @@ def test_shards_that_contradict_each_other_are_not_joined(tmp_path):
         store.put([(key(5), Row("ok", "", row(5).summary | {"pfs": 5 / 3.0 + 1e-15}))])
     with pytest.raises(StoreError, match=key(5).hex()):
         merge_stores(tmp_path / "c", [tmp_path / "a", tmp_path / "b"])
-    assert content_of(tmp_path / "c") == []
+    assert not (tmp_path / "c").exists()
     filled(tmp_path / "other", [1]).close()
     with open_store(tmp_path / "d", create=True, digest="d" * 32):
         pass

@@ -176,9 +176,16 @@ def merge_stores(out: str | Path, parts: Sequence[str | Path]) -> int:
             told = ", ".join(f"{s.folder} ({s.model_digest[:12]})" for s in opened)
             raise InputError(Problem(str(out), "", (
                 f"stores of different models cannot be joined: {told}; run the study again with one version")))
+        new = not Path(out).exists()
         target = open_store(out, create=True, digest=digests.pop())
         try:
-            beaten = _beaten(target, opened)
+            try:
+                beaten = _beaten(target, opened)
+            except StoreError:
+                target.close()
+                if new:  # nothing stands in it yet
+                    shutil.rmtree(out)
+                raise
             for store in opened:
                 for plan in store.plans():
                     if plan["sound"]:
