@@ -113,12 +113,14 @@ class CompiledModel:
         """The model for many patients side by side; compiled when first asked for, which `announce` is told before,
         then cached.
         """
-        if self.announce and not self.has_lanes:
+        first = not self.has_lanes
+        if first and self.announce:
             seconds = 4 + self.layout.n_lesions  # of a quiet core
             self.announce(f"compiling the model for many runs at once (once per structure, about {seconds} seconds)")
         found = load_part(self.folder, self.digest, "lanes").lanes
-        with suppress(OSError):
-            (self.folder / "lanes.made").touch()
+        if first:
+            with suppress(OSError):
+                (self.folder / "lanes.made").touch()
         return found
 
     def defaults(self) -> np.ndarray:

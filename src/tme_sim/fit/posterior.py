@@ -37,7 +37,6 @@ def model_digest(own: Mapping[str, str] | None = None, hypotheses: Mapping[str, 
     from tme_sim import foci, jumps
     from tme_sim.mechanisms.registry import all_mechanisms
     from tme_sim.therapies import procedures, reach, session
-    from tme_sim.therapies.session import all_parameters
 
     root = Path(tme_sim.__file__).parent
     h = hashlib.blake2b((root / "laws.py").read_bytes(), digest_size=8)
@@ -46,7 +45,7 @@ def model_digest(own: Mapping[str, str] | None = None, hypotheses: Mapping[str, 
         for law in _laws(mechanism):
             h.update(inspect.getsource(law).encode())
         h.update(_stated((*mechanism.parameters, *mechanism.lesion_parameters)).encode())
-    h.update(_stated(all_parameters()).encode())
+    h.update(_stated(session.all_parameters()).encode())
     for module in (session, reach, procedures, jumps, foci):
         h.update(_done_by(module).encode())
     for path in sorted(root.glob(DRUGS)):

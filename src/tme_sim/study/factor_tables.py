@@ -336,13 +336,11 @@ def _beside(study: Study, factor: Factor) -> dict[str, Value] | None:
 
 def try_rows(study: Study, file: str, problems: Problems) -> None:
     """Put the rows of a list that hold the smallest and the largest value of a factor into the scenarios."""
-    numbers = [(f, [row[at] for row in study.rows]) for at, f in enumerate(study.factors) if not f.is_choice]
-    rows: dict[int, Factor] = {}
-    for factor, column in numbers:
-        there = [i for i, value in enumerate(column) if value is not None]
-        for end in (min, max):
-            if there:
-                rows.setdefault(end(there, key=lambda i, of=column: of[i]), factor)
+    rows: set[int] = set()
+    for at, factor in enumerate(study.factors):
+        column = {i: row[at] for i, row in enumerate(study.rows) if row[at] is not None}
+        if column and not factor.is_choice:
+            rows |= {min(column, key=column.get), max(column, key=column.get)}
     told: set[str] = set()
     for at in sorted(rows):
         values = {f.name: v for f, v in zip(study.factors, study.rows[at], strict=True) if v is not None}
