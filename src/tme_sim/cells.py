@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["no_formula"]
+__all__ = ["FORMULA", "no_formula"]
+
+FORMULA = ("=", "+", "-", "@", "\t", "\n")  # what a cell must not begin with
 
 
 def no_formula(text: str) -> str:
@@ -11,4 +13,4 @@ def no_formula(text: str) -> str:
     A carriage return becomes a new line: csv writes it unquoted, and what follows would begin a cell of its own.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\n")) else text
+    return f"'{text}" if text.startswith(FORMULA) else text

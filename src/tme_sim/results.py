@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tme_sim.cells import no_formula
+from tme_sim.cells import FORMULA, no_formula
 from tme_sim.diagnostics import InputError, Problem, near, quoted
 
 if TYPE_CHECKING:
@@ -507,7 +507,7 @@ def _events(text: str) -> list[dict[str, Any]]:
             number = float(cell)
             return number if math.isfinite(number) else cell
         except ValueError:
-            return cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@\t\r") else cell
+            return cell[1:] if cell[:1] == "'" and cell[1:2] in (*FORMULA, "\r") else cell
 
     rows = csv.DictReader(io.StringIO(text))
     return [{k: value(v) for k, v in row.items() if k is not None and v not in ("", None)} for row in rows]

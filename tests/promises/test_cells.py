@@ -59,3 +59,10 @@ def test_no_table_holds_a_formula(write, text):
     cells = [cell for row in csv.reader(io.StringIO(write(text), newline="")) for cell in row]
     assert "'" + text.replace("\r", "\n") in cells
     assert [c for c in cells if no_formula(c) != c and not c.lstrip("-").replace(".", "").isdigit()] == []
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+x", "-x", "@x", "\tx", "\nx", "plain", "'quoted"])
+def test_events_are_read_back_as_they_were(text):
+    from tme_sim.results import _events
+
+    assert _events(of_events(text))[0]["what"] == text
