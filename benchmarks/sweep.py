@@ -11,10 +11,10 @@ from benchmarks.measure import Goal, Point, cores, cpu, equal_error, headline, w
 from benchmarks.peers import Odeint, Ours, PeerFailed
 from benchmarks.problem import Problem, relative_error
 from benchmarks.work_precision import TARGETS
-from tme_sim.compiler.model import BaselineError
+from tme_sim.compiler.model import ENOUGH_FOR_LANES, BaselineError
 from tme_sim.engine import codes as c
 from tme_sim.engine import run as engine
-from tme_sim.engine.batch import ENOUGH_FOR_LANES, run_batch
+from tme_sim.engine.batch import run_batch
 from tme_sim.quantities import dimensions
 
 SPREAD = 0.2  # standard deviation of the logarithm of every rate parameter

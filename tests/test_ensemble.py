@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 from limits.full_model import dose, tace
 
+from tme_sim.engine.batch import zeros_throughout
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.ensemble import BAD_INPUT, FAILED, OK, run_rows
 from tme_sim.mechanisms.registry import all_mechanisms
 from tme_sim.plan import Plan
-from tme_sim.simulation import run_plan
+from tme_sim.simulation import run_plan, set_up
 from tme_sim.therapies.library import Library
 
 
@@ -41,6 +42,18 @@ def test_rows_equal_lone_runs_bit_for_bit_whatever_the_batch():
     assert all(same(a.summary, b.summary) for a, b in zip(rows, turned, strict=True))
     assert rows[4].summary["os"] < 10 < rows[0].summary["os"] == 100.0
     assert rows[3].summary["n_tace"] == 2 and rows[2].summary["n_tace"] == 0
+
+
+def test_what_is_not_given_is_left_out_of_the_lanes_and_changes_no_bit():
+    one = set_up(PLANS[1])
+    _, places, values = one.jumps.arrays()
+    zeros = zeros_throughout(one.y0[None], one.u0[None], places, values[None])
+    held = {one.model.state_names[i] for i in one.model.lanes(*zeros).states}
+    assert {"pd1_central", "depot_fast.1"} <= held and not held & {"tki_central", "trap_deep", "chemo_clock", "pd1_depot"}
+    assert {one.model.state_names[i] for i in one.model.lanes().states} == set(one.model.state_names) > held
+    plans = [replace(PLANS[1], patient=p, values={"k_DAMP": 1.0 + 0.01 * p}) for p in range(64)]
+    for row, alone in list(zip(run_rows(plans), plans, strict=True))[::9]:
+        assert row.status == OK and same(row.summary, run_plan(alone).endpoints)
 
 
 def test_a_bad_row_is_alone():

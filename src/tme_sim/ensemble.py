@@ -22,8 +22,7 @@ from tme_sim.compiler.model import BaselineError, CompiledModel
 from tme_sim.diagnostics import InputError
 from tme_sim.engine import codes
 from tme_sim.engine import queue as q
-from tme_sim.engine.batch import ENOUGH_FOR_LANES, run_batch
-from tme_sim.engine.lane_arrays import LANES
+from tme_sim.engine.batch import run_batch
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.engine.run import Options
 from tme_sim.engine.signatures import no_decision
@@ -150,7 +149,6 @@ def _run(
         start_tick=plan.start,
         keep_y=True,
         threads=threads,
-        lanes=len(part) >= (2 * LANES if model.has_lanes else ENOUGH_FOR_LANES),
         wall_seconds=plan.wall_seconds,
         ends_at=(model.index("states", "death_hazard"), observe.thresholds(chosen, "death")) if mortal else None,
     )

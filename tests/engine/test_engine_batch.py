@@ -136,3 +136,12 @@ def test_wide_draws_end_with_a_status_and_without_nan(case):
     good = result.code == codes.OK
     assert np.mean(good) > 0.99
     assert np.all(np.isfinite(result.out_y[good])) and np.all(result.out_y[good] >= -1e-7)
+
+
+def test_zeros_throughout_are_those_of_all_patients_that_no_jump_changes():
+    y, u = np.array([[0.0, 0.0, 1.0, 0.0], [0.0, 2.0, 0.0, 0.0]]), np.zeros((2, 3))
+    places = np.array([[3, -1], [4, 0], [5, -1]])  # state 3, inputs 0 and 1
+    values = np.zeros((2, 3, 2))
+    values[1, 0, 1] = values[0, 2, 0] = 1.0  # one patient's state 3, the other's input 1; nothing for input 0
+    assert batch.zeros_throughout(y, u, places, values) == ((0,), (0, 2))
+    assert batch.zeros_throughout(y[:1], u, places, values[:1]) == ((0, 1, 3), (0, 2))

@@ -57,7 +57,7 @@ def model(tmp_path_factory):
     for name, text in (("rhs.py", rhs), ("jac.py", jac), ("layout.json", json.dumps(layout)), ("lanes.py", "")):
         (folder / name).write_text(text)
     made = native.lanes(str(folder / "lanes.py"), "lanes_of_a_toy")
-    return replace(scalar, guards=levels, decide=ask, lanes=lambda: made), th, y0
+    return replace(scalar, guards=levels, decide=ask, lanes=lambda states, held, number: made), th, y0
 
 
 @pytest.fixture(scope="module")

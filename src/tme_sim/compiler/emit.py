@@ -31,12 +31,6 @@ from tme_sim.compiler.native import elimination
 
 factor, solve = elimination(__file__, __name__)
 '''
-LANES = '''"""Right-hand side, Jacobian and elimination for lanes of patients side by side."""
-from tme_sim.compiler import native
-
-lanes = native.lanes(__file__, __name__)
-'''
-
 WHAT = {
     "prepare": "The untreated baseline, solved.",
     "rhs": "Rates of change of the states.",
@@ -46,7 +40,7 @@ WHAT = {
 
 
 def write(model: Model, n_lesions: int, title: str = "") -> tuple[dict[str, str], Layout]:
-    """Source texts of the generated modules (prepare, rhs, jac, observe, elimination, lanes) and their layout.
+    """Source texts of the generated modules (prepare, rhs, jac, observe, elimination) and their layout.
 
     Raises:
         NetworkError: from the baseline program (circles, balances that are not linear).
@@ -60,7 +54,7 @@ def write(model: Model, n_lesions: int, title: str = "") -> tuple[dict[str, str]
              "observe": writer.observe()}
     size = layout.size(layout.states)
     texts = {n: HEADER.format(what=WHAT[n], title=title, n=size) + "\n\n" + t + "\n" for n, t in parts.items()}
-    return texts | {"elimination": ELIMINATION, "lanes": LANES}, layout
+    return texts | {"elimination": ELIMINATION}, layout
 
 
 def layout_of(model: Model, statements, n_lesions: int) -> Layout:

@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import inspect
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -30,6 +31,13 @@ from tme_sim.network import Network
 from tme_sim.quantities import internal, to_display
 
 PARTS = ("jac", "observe", "prepare", "rhs")
+ENOUGH_FOR_LANES = 64  # patients for which it pays to make the functions for lanes
+ENOUGH_FOR_MADE_LANES = 16  # patients for which it pays to load them
+LANES = '''"""Right-hand side, Jacobian and elimination for lanes of patients, without states that stay at zero."""
+from tme_sim.compiler import native
+
+lanes = native.lanes(__file__, __name__, absent={absent})
+'''
 
 
 class BaselineError(ValueError):
@@ -104,23 +112,53 @@ class CompiledModel:
         part = load_part(self.folder, self.digest, "elimination")
         return Functions(self.rhs, self.jac, self.elimination, factor=part.factor, solve=part.solve, lanes=self.lanes)
 
-    @property
-    def has_lanes(self) -> bool:
-        """Whether :meth:`lanes` has been compiled before (a sign beside numba's cache, which may have lost it)."""
-        return (self.folder / "lanes.made").exists()
+    def absent(self, states, held) -> tuple[int, ...]:
+        """Places of states that stay at zero, as those of drugs that are not given do.
 
-    def lanes(self):
-        """The model for many patients side by side; compiled when first asked for, which `announce` is told before,
-        then cached.
+        states, held: places of the states that are zero at the start and that no jump changes, and of the held inputs
+        that are zero throughout.
         """
-        first = not self.has_lanes
+        asked = tuple(states), tuple(held)
+        if asked not in self._absent:
+            from tme_sim.engine.tape import absent_states
+
+            self._absent[asked] = absent_states(*self._rates, *asked)
+        return self._absent[asked]
+
+    @cached_property
+    def _absent(self) -> dict:
+        """What :meth:`absent` has found."""
+        return {}
+
+    @cached_property
+    def _rates(self) -> tuple:
+        """The right-hand side as a tape, and what it writes."""
+        from tme_sim.compiler.flatten import flatten
+        from tme_sim.engine.tape import Tape
+
+        tape = Tape()
+        return tape, flatten((self.folder / "rhs.py").read_text(encoding="utf-8"), "rhs", tape)
+
+    def lanes(self, states=(), held=(), number: float = math.inf):
+        """The model for `number` patients side by side (:class:`tme_sim.engine.lane_arrays.Lanes`), without what is
+        :meth:`absent`; None where so few patients are not worth it.
+
+        Compiled once per structure and set of drugs, which `announce` is told before, then cached.
+        """
+        absent = self.absent(states, held)
+        part = f"lanes_{hashlib.blake2b(repr(absent).encode(), digest_size=8).hexdigest()}" if absent else "lanes"
+        sign = self.folder / f"{part}.made"  # beside numba's cache, which may have lost it
+        first = not sign.exists()
+        if number < (ENOUGH_FOR_LANES if first else ENOUGH_FOR_MADE_LANES):
+            return None
         if first and self.announce:
             seconds = 4 + self.layout.n_lesions  # of a quiet core
-            self.announce(f"compiling the model for many runs at once (once per structure, about {seconds} seconds)")
-        found = load_part(self.folder, self.digest, "lanes").lanes
+            self.announce(f"compiling the model for many runs at once (once per set of drugs, about {seconds} seconds)")
+        write_part(self.folder, part, LANES.format(absent=absent))
+        found = load_part(self.folder, self.digest, part).lanes
         if first:
             with suppress(OSError):
-                (self.folder / "lanes.made").touch()
+                sign.touch()
         return found
 
     def defaults(self) -> np.ndarray:
@@ -352,6 +390,16 @@ def _engine_beside():
         yield
     finally:
         job.wait()
+
+
+def write_part(folder: Path, part: str, text: str) -> None:
+    """Write a generated module that is not there yet; it appears whole."""
+    path = folder / f"{part}.py"
+    if not path.exists():
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".py")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.replace(temporary, path)
 
 
 def load_part(folder: str | Path, digest: str, part: str):

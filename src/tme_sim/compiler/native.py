@@ -20,7 +20,7 @@ from tme_sim.engine.lane_arrays import LANE_SIGNATURE, Lanes, slots
 from tme_sim.engine.linear import FACTOR_SIGNATURE, SOLVE_SIGNATURE, bad_pivot, build_program, factor, solve
 from tme_sim.engine.machine import lane_body, scalar_body
 from tme_sim.engine.signatures import JIT_OPTIONS
-from tme_sim.engine.tape import Tape
+from tme_sim.engine.tape import PartialTape, Tape
 from tme_sim.engine.tape_linear import record_factor, record_solve
 from tme_sim.engine.vector_kernels import factor_body, pivot_check, solve_body
 
@@ -102,27 +102,55 @@ def elimination(path: str, module: str):
             _dispatcher(_solve, bodies[1], SOLVE_SIGNATURE, "solve", path, 2, module))
 
 
-def lanes(path: str, module: str) -> Lanes:
-    """Functions on lane arrays of the model in the folder of `path`."""
+def _kept(layout: dict, absent: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the states that are left without `absent` ones, and of the nonzeros of the Jacobian among them."""
+    rows, cols = (np.array(layout[key], dtype=np.int64) for key in ("rows", "cols"))
+    left = np.ones(int(rows.max()) + 1, dtype=bool)
+    left[list(absent)] = False
+    return np.flatnonzero(left), np.flatnonzero(left[rows] & left[cols])
+
+
+def _part_of(program: np.ndarray, states: np.ndarray, nonzeros: np.ndarray) -> np.ndarray:
+    """The elimination of a part of the states, in the order in which the whole is eliminated, so that bits agree."""
+    n, nnz = int(program[0]), int(program[1])
+    order, rows, cols = (program[int(program[i]) :][:size] for i, size in ((9, n), (17, nnz), (18, nnz)))
+    rank = np.full(n, -1)
+    rank[states] = np.arange(states.size)
+    kept = rank[order]
+    return build_program(rank[rows[nonzeros]], rank[cols[nonzeros]], states.size, kept[kept >= 0])
+
+
+def lanes(path: str, module: str, absent: tuple[int, ...] = ()) -> Lanes:
+    """Functions on lane arrays of the model in the folder of `path`; `absent` states stay at zero and are left out."""
     folder = Path(path).parent
-    program, layout = _program(folder)
+    whole, layout = _program(folder)
+    states, nonzeros = _kept(layout, absent)
+    program = _part_of(whole, states, nonzeros)
     count = {vector: len(layout[vector]["body"]) + layout["n_lesions"] * len(layout[vector]["lesion"])
-             for vector in ("states", "held", "parameters", "solved")}
+             for vector in ("held", "parameters", "solved")}
     n_th = count["parameters"] + count["solved"]
-    where = slots(count["states"], count["held"], n_th, int(program[1]), int(program[2]))
+    where = slots(states.size, count["held"], n_th, int(program[1]), int(program[2]))
+    among = {"y": {int(i): at for at, i in enumerate(states)}, "jv": {int(i): at for at, i in enumerate(nonzeros)}}
+    among["dy"] = among["y"]
 
-    def rates(tape):
-        return flatten((folder / "rhs.py").read_text(encoding="utf-8"), "rhs", tape)
+    def evaluated(tape, name):
+        """Record a function of the model; what it writes of absent states is dropped."""
+        written = flatten((folder / f"{name}.py").read_text(encoding="utf-8"), name, tape)
+        return {(array, among[array][i]): value for (array, i), value in written.items() if i in among[array]}
 
-    def slopes(tape):
-        return flatten((folder / "jac.py").read_text(encoding="utf-8"), "jac", tape)
+    def rates():
+        tape = PartialTape({"y": among["y"]}) if absent else Tape()
+        return tape, evaluated(tape, "rhs")
+
+    def rates_and_slopes():
+        tape, written = rates()
+        return tape, written | evaluated(tape, "jac")
 
     def recorded(what):
         tape = Tape()
         return tape, what(tape)
 
-    bodies = {"start": lane_body(lambda: recorded(lambda tape: rates(tape) | slopes(tape)), where),
-              "rate": lane_body(lambda: recorded(rates), where)}
+    bodies = {"start": lane_body(rates_and_slopes, where), "rate": lane_body(rates, where)}
     if int(program[4]) > LONGEST:
         bodies |= {"factor": factor_body(program, where), "solve": solve_body(program, where)}
     else:
@@ -131,4 +159,4 @@ def lanes(path: str, module: str) -> Lanes:
         bodies["solve"] = lane_body(lambda: recorded(substitute), where)
     made = {name: _dispatcher(_one, body, LANE_SIGNATURE, name, path, line, module)
             for line, (name, body) in enumerate(bodies.items(), start=1)}
-    return Lanes(**made, places=np.array(list(where.values()), dtype=np.int64))
+    return Lanes(**made, places=np.array(list(where.values()), dtype=np.int64), states=states, program=program)

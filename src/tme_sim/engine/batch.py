@@ -27,9 +27,20 @@ TABLE = types.int64[:, ::1]
 TABLES = types.int64[:, :, ::1]
 INT = types.int64
 
-ENOUGH_FOR_LANES = 64  # patients from which it pays to load (or make) the functions for lanes
 FEW = 16  # patients that a thread takes at a time; in lanes several for each, so that no lane stands idle for long
 CHUNKS_PER_THREAD = 4
+
+
+def zeros_throughout(y, u, places, values):
+    """Return the places of states that are zero in all y (N, n) and that no jump changes, and of held inputs, u (N, m).
+
+    places (rows, 2), values (P, rows, 2): jumps (`Jumps.arrays`) with P = 1 for all patients or one table each.
+    """
+    changed = places[np.any(values != 0.0, axis=(0, 2)), 0]
+    zero = np.concatenate([~y.any(axis=0), ~u.any(axis=0)])
+    zero[changed] = False
+    n = y.shape[1]
+    return tuple(np.flatnonzero(zero[:n]).tolist()), tuple(np.flatnonzero(zero[n:]).tolist())
 
 
 @njit(types.void(PREPARE, MATRIX, MATRIX), **OPTIONS)
@@ -194,7 +205,7 @@ def run_batch(
     y0 (N, n), u0 (N, m) or (m,), th (N, n_th). queues: one queue for all or (N, capacity + 1, columns). jumps: Jumps
     or its arrays; jump_values (N, rows, 2) replaces their values per patient. memory (N, n_memory). observe with
     n_obs: out_obs is filled at out_ticks. wall_seconds: patients not begun by then get WALL_LIMIT. lanes: whether to
-    run patients side by side, if the model can (default: when there are enough of them). chunk: patients that a
+    run patients side by side, if the model can (default: when it finds that they are enough). chunk: patients that a
     thread takes at a time. ends_at: (state, levels (N)): a run ends (STOPPED) with the first output at which this state
     has reached its level.
     """
@@ -236,9 +247,10 @@ def run_batch(
     limits, control = options.limits(n), options.control()
     limit = None if wall_seconds is None else time.monotonic() + wall_seconds
     threads = threads or len(os.sched_getaffinity(0))
-    if lanes is None:
-        lanes = number >= ENOUGH_FOR_LANES
-    side_by_side = functions.lanes() if lanes and functions.lanes is not None else None
+    side_by_side = None
+    if functions.lanes is not None and lanes is not False:
+        zeros = zeros_throughout(y, u, places, values)
+        side_by_side = functions.lanes(*zeros, number=number if lanes is None else np.inf)
     if chunk is None:
         share = -(-number // (CHUNKS_PER_THREAD * threads))
         chunk = FEW if side_by_side is None else max(LANES * FEW // 2, share)
@@ -258,7 +270,7 @@ def run_batch(
         else:
             v = side_by_side
             w = lane_array(v.places[-1])
-            run_lanes(v.start, v.rate, v.factor, v.solve, f.guards, f.decide, f.program, w, v.places, *arrays)
+            run_lanes(v.start, v.rate, v.factor, v.solve, f.guards, f.decide, v.program, w, v.places, v.states, *arrays)
         if observe is not None:
             observe_range(observe, th, limits[c.LOWER], out_y, out_u, r.carry_i, r.out_obs, first)
 

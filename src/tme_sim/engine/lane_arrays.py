@@ -15,10 +15,9 @@ STAGES = 8  # of the method (`rodas`)
 LANE_SIGNATURE = types.void(types.float64[::1])
 LANE = types.FunctionType(LANE_SIGNATURE)
 # arrays of a lane array, in this order: evaluation point, held inputs, parameters, its rates, Jacobian and shift,
-# factors, a linear system and its solution, solutions of the stages, the same over h, 1 / h, 1.0 where all pivots are
-# of use
-ARRAYS = ("y", "u", "th", "dy", "jv", "lu", "b", "x", "k", "s", "rate", "holds")
-Y, U, TH, DY, JV, LU, B, X, K, S, RATE, HOLDS, END = range(len(ARRAYS) + 1)
+# factors, a linear system and its solution, solutions of the stages, 1 / h, 1.0 where all pivots are of use
+ARRAYS = ("y", "u", "th", "dy", "jv", "lu", "b", "x", "k", "rate", "holds")
+Y, U, TH, DY, JV, LU, B, X, K, RATE, HOLDS, END = range(len(ARRAYS) + 1)
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,13 @@ class Lanes:
     factor: object
     solve: object
     places: np.ndarray  # first slot of each array, and the number of slots
+    states: np.ndarray  # places in the state vector of the states that the lanes hold; the others stay at zero
+    program: np.ndarray  # elimination of these (`linear.build_program`)
 
 
 def slots(n, m, n_th, nnz, n_lu):
     """Return {array: first slot} of a lane array for n states, m held inputs and so on; "" is the number of slots."""
-    sizes = (n, m, n_th, n, nnz + 1, n_lu, n, n, STAGES * n, STAGES * n, 1, 1)
+    sizes = (n, m, n_th, n, nnz + 1, n_lu, n, n, STAGES * n, 1, 1)
     ends = np.cumsum([0, *sizes])
     return {name: int(end) for name, end in zip((*ARRAYS, ""), ends, strict=True)}
 

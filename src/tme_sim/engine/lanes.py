@@ -10,10 +10,11 @@ from numba import njit, types
 
 from tme_sim.engine import codes as c
 from tme_sim.engine import queue as q
-from tme_sim.engine.lane_arrays import DY, HOLDS, JV, LANE, LANES, LU, RATE, STAGES, TH, B, K, S, U, X, Y
+from tme_sim.engine.borrowed import borrowed
+from tme_sim.engine.lane_arrays import DY, HOLDS, JV, LANE, LANES, LU, RATE, STAGES, TH, B, K, U, X, Y
 from tme_sim.engine.linear import PROGRAM
 from tme_sim.engine.pieces import begin, copy, first_size
-from tme_sim.engine.rodas import GAMMA, OPTIONS, add_to, approach, approach_last, combine, hold
+from tme_sim.engine.rodas import GAMMA, OPTIONS, add_to, approach, approach_last, hold
 from tme_sim.engine.signatures import DECIDE, GUARDS
 from tme_sim.engine.steps import (
     at_tick,
@@ -27,7 +28,7 @@ from tme_sim.engine.steps import (
     size_next,
     size_step,
 )
-from tme_sim.engine.vector_kernels import keep_lanes, multiply_lanes, sizes, take_lanes
+from tme_sim.engine.vector_kernels import combine_lanes, multiply_lanes, sizes, take_lanes
 
 VECTOR = types.float64[::1]
 MATRIX = types.float64[:, ::1]
@@ -46,25 +47,33 @@ def put_lane(lanes, first, lane, values):
         lanes[(first + i) * LANES + lane] = values[i]
 
 
-@njit(types.void(VECTOR, INT, INT, VECTOR), **OPTIONS)
-def get_lane(lanes, first, lane, values):
-    """Read a lane of `lanes`, from slot `first` on, into values (n)."""
-    for i in range(values.size):
-        values[i] = lanes[(first + i) * LANES + lane]
+@njit(types.void(VECTOR, INT, INTS, VECTOR), **OPTIONS)
+def put_states(lanes, lane, states, values):
+    """Write the `states` (places) among values (n) into a lane of `lanes`."""
+    for i in range(states.size):
+        lanes[i * LANES + lane] = values[states[i]]
 
 
-@njit(types.void(VECTOR, VECTOR), **OPTIONS)
-def spread(values, lanes):
-    """Write values (n) into all lanes of lanes (n LANES)."""
-    for i in range(values.size):
+@njit(types.void(VECTOR, INT, INTS, VECTOR), **OPTIONS)
+def get_states(lanes, lane, states, values):
+    """Read a lane of `lanes` into the `states` (places) among values (n)."""
+    for i in range(states.size):
+        values[states[i]] = lanes[i * LANES + lane]
+
+
+@njit(types.void(VECTOR, INTS, VECTOR), **OPTIONS)
+def spread(values, states, lanes):
+    """Write the `states` (places) among values (n) into all lanes of `lanes`."""
+    for i in range(states.size):
         for lane in range(LANES):
-            lanes[i * LANES + lane] = values[i]
+            lanes[i * LANES + lane] = values[states[i]]
 
 
-@njit(types.void(LANE, LANE, VECTOR, INTS, VECTOR, VECTOR, MATRIX, MATRIX, VECTOR), **OPTIONS)
-def lane_stages(rate, solve, w, places, y, lower, k, s, y_new):
-    """Compute the stages k (8, n LANES) and y_new as `rodas.stages` does; dy in w holds the rates at y, k and s lie
-    in w.
+@njit(types.void(LANE, LANE, VECTOR, INTS, VECTOR, VECTOR, MATRIX, VECTOR), **OPTIONS)
+def lane_stages(rate, solve, w, places, y, lower, k, y_new):
+    """Compute the stages k (8, n LANES) and y_new as `rodas.stages` does; dy in w holds the rates at y, k lies in w.
+
+    What `rodas.stages` keeps of k over h is multiplied anew here: reading it from memory takes longer.
     """
     n = y.size
     point = w[places[Y] * LANES : places[Y] * LANES + n]
@@ -85,9 +94,9 @@ def lane_stages(rate, solve, w, places, y, lower, k, s, y_new):
                     add_to(y_new, k[stage - 1])
                 hold(y_new, lower, point)
             rate(w)
-            combine(stage, s, rates, system)
+            combine_lanes(stage, k, per_step, rates, system)
         solve(w)
-        keep_lanes(solution, per_step, k[stage], s[stage])
+        copy(solution, k[stage])
     add_to(y_new, k[7])
 
 
@@ -100,6 +109,7 @@ RUN_LANES = types.void(
     DECIDE,
     PROGRAM,
     VECTOR,
+    INTS,
     INTS,
     MATRIX,
     MATRIX,
@@ -137,6 +147,7 @@ def run_lanes(
     program,
     w,
     places,
+    states,
     y,
     u,
     th,
@@ -162,30 +173,33 @@ def run_lanes(
 ):
     """Run patients first .. last - 1 on lanes; arrays have the patient in front (see `batch`).
 
-    w: lane array with `places`. templates: calendars (one for all, or one each); queues, out_y, out_u: where the
+    w: lane array with `places`. states: places of the states that lanes hold; the others stay at zero.
+    templates: calendars (one for all, or one each); queues, out_y, out_u: where the
     patients of this call put their own, by number - first.
     """
+    w, y, u, th, memory = borrowed(w), borrowed(y), borrowed(u), borrowed(th), borrowed(memory)
+    limits, control, budget, ledger = borrowed(limits), borrowed(control), borrowed(budget), borrowed(ledger)
+    queues, out_y, out_u, events = borrowed(queues), borrowed(out_y), borrowed(out_u), borrowed(events)
+    carry_i, carry_f, jump_values = borrowed(carry_i), borrowed(carry_f), borrowed(jump_values)
     n = y.shape[1]
     m = u.shape[1]
-    size = n * LANES
+    size = states.size * LANES
     rtol = control[c.RTOL]
     atol, lower, floor, upper = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
-    spread(limits[c.ATOL], atol)
-    spread(limits[c.LOWER], lower)
-    spread(limits[c.UPPER], upper)
+    spread(limits[c.ATOL], states, atol)
+    spread(limits[c.LOWER], states, lower)
+    spread(limits[c.UPPER], states, upper)
     for i in range(size):
         floor[i] = lower[i] - atol[i]
     state, y_new, f0, second = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     k = w[places[K] * LANES : places[K] * LANES + STAGES * size].reshape((STAGES, size))
-    s = w[places[S] * LANES : places[S] * LANES + STAGES * size].reshape((STAGES, size))
     found, taken = np.empty(3 * LANES), np.empty(LANES)
     who = np.empty(LANES, dtype=np.int64)  # the patient of each lane
     for lane in range(LANES):
         who[lane] = -1
     fresh = np.zeros(LANES, dtype=np.bool_)  # whether a lane begins a step (or tries one again)
-    one_k, one_d = np.empty((STAGES, n)), np.empty((3, n))
-    one_y, one_f, one_error = np.empty(n), np.empty(n), np.empty(n)
-    one_second = np.empty(n)
+    one_k, one_d = np.zeros((STAGES, n)), np.empty((3, n))
+    one_y, one_f, one_error, one_second = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
     work = np.empty((4, max(n + m, guard_table.shape[0])))
     no_t, no_y, no_u = np.empty((0, c.REC_COLUMNS)), np.empty((0, c.REC_ROWS, n)), np.empty((0, m))
     point = w[places[Y] * LANES : places[Y] * LANES + size]
@@ -213,7 +227,7 @@ def run_lanes(
                     code = at_tick(decide, y[p], u[p], th[p], memory[p], limits, budget, queues[p - first], jump_end,
                                    jump_place, jump_values[p if jump_values.shape[0] > 1 else 0], out_ticks,
                                    out_y[p - first], out_u[p - first], carry_i[p], carry_f[p], work[3])
-                    put_lane(state, 0, lane, y[p])
+                    put_states(state, lane, states, y[p])
                     put_lane(w, places[U], lane, u[p])
                     fresh[lane] = True
                     if code != c.GO_ON:
@@ -222,7 +236,7 @@ def run_lanes(
                 if fresh[lane]:
                     code = open_step(queues[p - first], budget, carry_i[p], carry_f[p], budget[c.CALL_STEPS], 0)
                     if code != c.GO_ON:
-                        get_lane(state, 0, lane, y[p])
+                        get_states(state, lane, states, y[p])
                         who[lane] = -1
                         continue
                 active += 1
@@ -247,9 +261,9 @@ def run_lanes(
                 if carry_i[p, c.RESTART] != 0:
                     carry_f[p, c.H_NEXT] = control[c.H_FIRST]
                     if control[c.H_FIRST] <= 0.0:
-                        get_lane(state, 0, lane, one_y)
-                        get_lane(f0, 0, lane, one_f)
-                        get_lane(second, 0, lane, one_second)
+                        get_states(state, lane, states, one_y)
+                        get_states(f0, lane, states, one_f)
+                        get_states(second, lane, states, one_second)
                         carry_f[p, c.H_NEXT] = first_size(one_y, one_f, one_second, limits[c.ATOL], rtol)
                     carry_i[p, c.RESTART] = 0
                     carry_i[p, c.FIRST_STEP] = 1
@@ -257,7 +271,7 @@ def run_lanes(
             w[shift + lane] = 1.0 / (GAMMA * carry_f[p, c.H])
             w[places[RATE] * LANES + lane] = 1.0 / carry_f[p, c.H]
         factor(w)
-        lane_stages(rate, solve, w, places, state, lower, k, s, y_new)
+        lane_stages(rate, solve, w, places, state, lower, k, y_new)
         sizes(k[7], state, y_new, atol, floor, upper, rtol, found)
         for lane in range(LANES):
             taken[lane] = 0.0
@@ -270,32 +284,32 @@ def run_lanes(
             if verdict == c.RETRY:
                 continue
             if verdict == c.LIFT:
-                get_lane(y_new, 0, lane, one_y)
+                get_states(y_new, lane, states, one_y)
                 lift(one_y, limits, carry_i[p], ledger[p])
-                put_lane(y_new, 0, lane, one_y)
+                put_states(y_new, lane, states, one_y)
                 verdict = c.ACCEPT
             if verdict == c.ACCEPT and above:
                 verdict = c.OUT_OF_RANGE
             if verdict != c.ACCEPT:
-                get_lane(f0, 0, lane, one_f)
-                get_lane(k[7], 0, lane, one_error)
-                get_lane(state, 0, lane, y[p])
-                get_lane(y_new, 0, lane, one_y)
+                get_states(f0, lane, states, one_f)
+                get_states(k[7], lane, states, one_error)
+                get_states(state, lane, states, y[p])
+                get_states(y_new, lane, states, one_y)
                 fail(verdict, factored, one_error, one_f, y[p], one_y, limits, rtol, carry_i[p], carry_f[p])
                 who[lane] = -1
                 continue
             size_next(carry_i[p], carry_f[p])
             if looked_into(guard_table.shape[0], out_ticks, carry_i[p], carry_f[p]):
                 for j in range(STAGES):
-                    get_lane(k[j], 0, lane, one_k[j])
-                get_lane(state, 0, lane, y[p])
-                get_lane(y_new, 0, lane, one_y)
+                    get_states(k[j], lane, states, one_k[j])
+                get_states(state, lane, states, y[p])
+                get_states(y_new, lane, states, one_y)
                 code = finish_step(guards, decide, y[p], one_y, u[p], th[p], memory[p], one_k, one_d, limits,
                                    queues[p - first], jump_end, jump_place,
                                    jump_values[p if jump_values.shape[0] > 1 else 0], guard_table, events[p],
                                    out_ticks, out_y[p - first], out_u[p - first], no_t, no_y, no_u, carry_i[p],
                                    carry_f[p], ledger[p], work)
-                put_lane(state, 0, lane, y[p])
+                put_states(state, lane, states, y[p])
                 put_lane(w, places[U], lane, u[p])
                 if code != c.OK:
                     who[lane] = -1
@@ -305,5 +319,5 @@ def run_lanes(
                 s_new = carry_f[p, c.END] if landing else carry_f[p, c.S] + carry_f[p, c.H]
                 move_on(s_new, landing, carry_i[p], carry_f[p])
                 if landing:
-                    get_lane(y_new, 0, lane, y[p])
+                    get_states(y_new, lane, states, y[p])
         take_lanes(taken, y_new, state)

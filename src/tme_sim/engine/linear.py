@@ -67,11 +67,12 @@ def markowitz(rows, cols, n):
     return np.array(order, dtype=np.int64)
 
 
-def build_program(rows, cols, n):
+def build_program(rows, cols, n, order=None):
     """Return the elimination program (uint32 array) for a Jacobian pattern.
 
     rows, cols: int arrays (nnz) of the nonzeros in the order in which values will be given; the diagonal must be
-    complete and no entry may be twice there. Raises ValueError otherwise.
+    complete and no entry may be twice there. Raises ValueError otherwise. order: in which to eliminate (`markowitz`
+    where it is not given).
     """
     rows = np.asarray(rows, dtype=np.int64)
     cols = np.asarray(cols, dtype=np.int64)
@@ -85,7 +86,7 @@ def build_program(rows, cols, n):
     missing = [i for i in range(n) if (i, i) not in entries]
     if missing:
         raise ValueError(f"the Jacobian pattern lacks the diagonal of rows {missing[:5]}")
-    order = markowitz(rows, cols, n)
+    order = markowitz(rows, cols, n) if order is None else np.asarray(order, dtype=np.int64)
     rank = np.empty(n, dtype=np.int64)
     rank[order] = np.arange(n)
     row_sets = [set() for _ in range(n)]

@@ -89,3 +89,67 @@ class Tape:
             level[value] = max(after, default=0)
             lists.setdefault((level[value], operation if operation in ELEMENTARY else -1), []).append(value)
         return [lists[key] for key in sorted(lists)]
+
+
+class PartialTape(Tape):
+    """A tape on which all but some elements of an array are zero; what a zero makes of an operation is not recorded.
+
+    kept: {array: {index: index among the kept ones}}; arrays not named are whole. The rest keeps its bits, but for the
+    sign of a zero, wherever all numbers are finite.
+    """
+
+    def __init__(self, kept):
+        super().__init__()
+        self._kept = kept
+
+    def input(self, array, index):
+        """Return the value of element `index` of an array: zero where it is not kept."""
+        if array not in self._kept:
+            return super().input(array, index)
+        place = self._kept[array].get(int(index))
+        return self.constant(0.0) if place is None else super().input(array, place)
+
+    def record(self, operation, *values):
+        """Return the value of an operation on values."""
+        zero = [self.kinds[v][0] == "constant" and self.kinds[v][1] == 0.0 for v in values]
+        if operation == ADD and any(zero):
+            return values[1] if zero[0] else values[0]
+        if operation == SUBTRACT and zero[1]:
+            return values[0]
+        if operation == SUBTRACT and zero[0]:
+            return super().record(NEGATE, values[1])
+        if zeros_result(operation, zero):
+            return self.constant(0.0)
+        return super().record(operation, *values)
+
+
+def zeros_result(operation, zero):
+    """Return whether an operation is zero (if finite), given which of its values are."""
+    if operation == MULTIPLY:
+        return any(zero)
+    if operation in (DIVIDE, SQUARE_ROOT, NEGATE):
+        return zero[0]
+    return operation in (ADD, SUBTRACT, MINIMUM, MAXIMUM) and all(zero)
+
+
+def absent_states(tape, rates, states, held):
+    """Return the sorted places of those among `states` that stay at zero while `held` inputs are zero.
+
+    tape, rates: right-hand side as {("dy", place): value}; states, held: places (in y, in u) of zeros. Found from the
+    form of the rates alone: a state stays at zero where its rate is a sum of products with such states or inputs.
+    """
+    absent = set(states)
+    while True:
+        zeros = {("y", i) for i in absent} | {("u", i) for i in held}
+        zero = []
+        for what, *where in tape.kinds:
+            if what == "constant":
+                zero.append(where[0] == 0.0)
+            elif what == "input":
+                zero.append(tuple(where) in zeros)
+            else:
+                zero.append(zeros_result(what, [zero[v] for v in where]))
+        moving = {i for i in absent if not zero[rates["dy", i]]}
+        if not moving:
+            return tuple(sorted(absent))
+        absent -= moving

@@ -15,11 +15,14 @@ from numba.extending import intrinsic
 from tme_sim.engine.lane_arrays import LANES
 from tme_sim.engine.linear import HEADER, LOST
 from tme_sim.engine.registers import wide
+from tme_sim.engine.rodas import C
 
 NUMBER, WHOLE, PLACE, BYTE = ir.DoubleType(), ir.IntType(64), ir.IntType(32), ir.IntType(8)
 NUMBERS, BITS = ir.VectorType(NUMBER, LANES), ir.VectorType(ir.IntType(1), LANES)
 LINE = 8 * LANES  # bytes of a slot
 VECTOR = types.float64[::1]
+MATRIX = types.float64[:, ::1]
+INT = types.int64
 REAL = types.float64
 PROGRAM = types.uint32[::1]
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
@@ -373,29 +376,45 @@ def take_lanes(which, x, out):
 
 
 @intrinsic
-def _keep(typing_context, x, rate, k, s):
+def _combine(typing_context, stage, k, rate, f, out):
     def emit(context, b, signature, values):
         """Write the instructions of the body."""
         wide(b.function)
-        size = b.extract_value(context.make_array(signature.args[0])(context, b, values[0]).shape, 0)
-        arrays = zip(signature.args, values, strict=True)
-        x, rate, k, s = (Slots(b, array_data(context, b, kind, value)) for kind, value in arrays)
+        arrays = list(zip(signature.args, values, strict=True))[1:]
+        k, rate, f, out = (Slots(b, array_data(context, b, kind, value)) for kind, value in arrays)
         scale = rate.load(whole(0))
+        stop = b.sdiv(b.extract_value(context.make_array(signature.args[3])(context, b, values[3]).shape, 0),
+                      whole(LANES))
+        row = b.mul(stop, whole(LINE))
+        after = b.append_basic_block("combined")
+        choice = b.switch(values[0], after)
+        for stage, weights in enumerate(C, start=1):
+            block = b.append_basic_block("stage")
+            choice.add_case(whole(stage), block)
+            b.position_at_end(block)
 
-        def one(i, _):
-            at = line(b, i)
-            value = x.load(at)
-            k.store(value, at)
-            s.store(b.fmul(value, scale), at)
-            return []
+            def one(i, _, weights=weights):
+                """One state of all lanes."""
+                place = at = line(b, i)
+                total = f.load(at)
+                for weight in weights:
+                    total = b.fadd(total, b.fmul(numbers(weight), b.fmul(k.load(place), scale)))
+                    place = b.add(place, row)
+                out.store(total, at)
+                return []
 
-        repeat(b, whole(0), b.sdiv(size, whole(LANES)), [], one)
+            repeat(b, whole(0), stop, [], one)
+            b.branch(after)
+        b.position_at_end(after)
         return context.get_dummy_value()
 
-    return types.void(x, rate, k, s), emit
+    return types.void(stage, k, rate, f, out), emit
 
 
-@njit(types.void(VECTOR, VECTOR, VECTOR, VECTOR), **OPTIONS)
-def keep_lanes(x, rate, k, s):
-    """Copy x (n LANES) into k, and times rate (LANES) into s."""
-    _keep(x, rate, k, s)
+@njit(types.void(INT, MATRIX, VECTOR, VECTOR, VECTOR), **OPTIONS)
+def combine_lanes(stage, k, rate, f, out):
+    """Write the right side of the linear system of a stage (`rodas.combine`) into out (n LANES).
+
+    k (8, n LANES): solutions of the stages; rate (LANES): 1 / h; f (n LANES): rates of change.
+    """
+    _combine(stage, k, rate, f, out)

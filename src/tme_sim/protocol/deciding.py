@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from tme_sim.compiler.model import CompiledModel, load_part
+from tme_sim.compiler.model import CompiledModel, load_part, write_part
 from tme_sim.engine import queue as q
 from tme_sim.engine.cache import compiled_digest
 from tme_sim.protocol import places as p
@@ -44,13 +41,8 @@ def decide_for(model: CompiledModel):
     """The compiled decision function of a model; written and compiled once per structure, not per protocol."""
     text = SOURCE.format(folder=str(model.folder), digest=model.digest, size=len(model.node_names))
     key = hashlib.blake2b((text + compiled_digest()).encode(), digest_size=8).hexdigest()
-    path = Path(model.folder) / f"decide_{key}.py"
-    if not path.exists():
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".py")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(temporary, path)
-    return load_part(model.folder, model.digest, path.stem).decide
+    write_part(model.folder, f"decide_{key}", text)
+    return load_part(model.folder, model.digest, f"decide_{key}").decide
 
 
 def signals_of(model: CompiledModel, th: np.ndarray) -> Signals:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tme_sim.diagnostics import InputError, Problem
-from tme_sim.engine.batch import ENOUGH_FOR_LANES
 from tme_sim.ensemble import OK, Row
 from tme_sim.study.runner import CRASHED
 from tme_sim.study.store import FILE, Store, StoreError, open_store
@@ -348,7 +347,7 @@ def _processes(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> N
     queue = deque(tasks)
     try:
         sink.tell("starting workers")
-        pool.start(_samples(study, tasks), lanes=len(tasks[0]) >= ENOUGH_FOR_LANES)
+        pool.start(_samples(study, tasks), len(tasks[0]))
         while queue or pool.busy:
             for worker in pool.idle():
                 if not queue:

@@ -86,11 +86,11 @@ class Pool:
         self.selector = selectors.DefaultSelector()
         self.prepared, self.note = False, ""
 
-    def start(self, samples: Sequence[Any], lanes: bool = False) -> None:
+    def start(self, samples: Sequence[Any], at_once: int = 1) -> None:
         """Start the workers; the first compiles the models of some points while the others load."""
         for _ in range(self.size):
             self._add()
-        self.workers[0].send({"prepare": [list(s) for s in samples], "lanes": lanes})
+        self.workers[0].send({"prepare": [list(s) for s in samples], "at_once": at_once})
         self.note = "loading or compiling models"
         self.workers[0].deadline = time.monotonic() + PREPARING
 

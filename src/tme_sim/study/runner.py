@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tme_sim.diagnostics import InputError, Places
+from tme_sim.engine.batch import zeros_throughout
 from tme_sim.ensemble import BAD_INPUT, FAILED, Row, Series, run_rows
 from tme_sim.outcome import SimulationError
 from tme_sim.plan import Plan, plan_of
@@ -109,16 +110,18 @@ class Runner:
             self._known.popitem(last=False)
         return self._known[key]
 
-    def prepare(self, points: Sequence[tuple[str, Mapping[str, Any]]], lanes: bool = False) -> None:
-        """Compile the models of some points, so that nobody else has to; points that make no model are passed over."""
+    def prepare(self, points: Sequence[tuple[str, Mapping[str, Any]]], at_once: int = 1) -> None:
+        """Compile the models of some points for so many runs at once, so that nobody else has to; points that make no
+        model are passed over.
+        """
         from tme_sim.compiler.model import BaselineError
         from tme_sim.network import NetworkError
 
         for arm, changes in points:
             try:
-                model = self.set_up(self.plan(arm, changes)).model
-                if lanes:
-                    model.lanes()
+                one = self.set_up(self.plan(arm, changes))
+                _, places, values = one.jumps.arrays()
+                one.model.lanes(*zeros_throughout(one.y0[None], one.u0[None], places, values[None]), number=at_once)
             except (InputError, NetworkError, BaselineError, ValueError, KeyError):
                 continue  # its row will tell
 

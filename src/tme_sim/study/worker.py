@@ -59,7 +59,7 @@ def main() -> None:
             runner = runner_of(task["recipe"])
             answer: dict[str, Any] = {"ready": True}
         elif "prepare" in task:
-            runner.prepare(task["prepare"], task["lanes"])
+            runner.prepare(task["prepare"], task["at_once"])
             answer = {"prepared": True}
         else:
             points = task["points"]
