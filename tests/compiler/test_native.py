@@ -58,3 +58,11 @@ def test_what_is_not_plain_arithmetic_is_refused_with_its_line():
     for line in ("dy[0] = cosh(y[0])", "while True: pass", "dy[0] = y[0] if u[0] else 1.0", "dy[i] = 1.0", "dy[0] = x"):
         with pytest.raises(NotFlat, match="line 2"):
             flatten(text.format(line), "rhs", t.Tape())
+
+
+def test_a_division_by_a_power_of_two_is_a_product():
+    tape = t.Tape()
+    x = tape.input("y", 0)
+    assert tape.kinds[tape.record(t.DIVIDE, x, tape.constant(-4.0))] == (t.MULTIPLY, x, tape.constant(-0.25))
+    for number in (3.0, 0.0, 2.0**-1070, float("inf"), float("nan")):
+        assert tape.kinds[tape.record(t.DIVIDE, x, tape.constant(number))][0] == t.DIVIDE

@@ -11,7 +11,7 @@ from numba import njit, types
 
 from tme_sim.engine import codes as c
 from tme_sim.engine.integrate import INTEGRATE, integrate
-from tme_sim.engine.lane_arrays import LANES, lane_array
+from tme_sim.engine.lane_arrays import LANES, lane_array, numbers_of_one
 from tme_sim.engine.lanes import run_lanes
 from tme_sim.engine.linear import FACTOR, PROGRAM, SOLVE
 from tme_sim.engine.pieces import begin
@@ -28,6 +28,7 @@ TABLES = types.int64[:, :, ::1]
 INT = types.int64
 
 FEW = 16  # patients that a thread takes at a time; in lanes several for each, so that no lane stands idle for long
+MANY = 512  # patients that a lone thread takes at a time in lanes
 CHUNKS_PER_THREAD = 4
 
 
@@ -253,7 +254,7 @@ def run_batch(
         side_by_side = functions.lanes(*zeros, number=number if lanes is None else np.inf)
     if chunk is None:
         share = -(-number // (CHUNKS_PER_THREAD * threads))
-        chunk = FEW if side_by_side is None else max(LANES * FEW // 2, share)
+        chunk = FEW if side_by_side is None else max(LANES * FEW // 2, share if threads > 1 else MANY)
     f, r = functions, result
 
     def work(first):
@@ -269,7 +270,7 @@ def run_batch(
             run_one_by_one(integrate, f.rhs, f.jac, f.factor, f.solve, f.guards, f.decide, f.program, *arrays)
         else:
             v = side_by_side
-            w = lane_array(v.places[-1])
+            w = lane_array(v.places[-1], numbers_of_one(n, u.shape[1], len(guard_table)))
             run_lanes(v.start, v.rate, v.factor, v.solve, f.guards, f.decide, v.program, w, v.places, v.states, *arrays)
         if observe is not None:
             observe_range(observe, th, limits[c.LOWER], out_y, out_u, r.carry_i, r.out_obs, first)

@@ -11,7 +11,25 @@ from numba import njit, types
 from tme_sim.engine import codes as c
 from tme_sim.engine import queue as q
 from tme_sim.engine.borrowed import borrowed
-from tme_sim.engine.lane_arrays import DY, HOLDS, JV, LANE, LANES, LU, RATE, STAGES, TH, B, K, U, X, Y
+from tme_sim.engine.lane_arrays import (
+    DY,
+    END,
+    HOLDS,
+    JV,
+    LANE,
+    LANES,
+    LIMITS,
+    LU,
+    RATE,
+    STAGES,
+    STEP,
+    TH,
+    B,
+    K,
+    U,
+    X,
+    Y,
+)
 from tme_sim.engine.linear import PROGRAM
 from tme_sim.engine.pieces import begin, copy, first_size
 from tme_sim.engine.rodas import GAMMA, OPTIONS, add_to, approach, approach_last, hold
@@ -67,6 +85,12 @@ def spread(values, states, lanes):
     for i in range(states.size):
         for lane in range(LANES):
             lanes[i * LANES + lane] = values[states[i]]
+
+
+@njit(MATRIX(VECTOR, INT, INT, INT), **OPTIONS)
+def rows_of(w, first, rows, size):
+    """Return rows of `size` numbers that lie in w, from the place `first` on, as a matrix."""
+    return w[first : first + rows * size].reshape((rows, size))
 
 
 @njit(types.void(LANE, LANE, VECTOR, INTS, VECTOR, VECTOR, MATRIX, VECTOR), **OPTIONS)
@@ -173,8 +197,8 @@ def run_lanes(
 ):
     """Run patients first .. last - 1 on lanes; arrays have the patient in front (see `batch`).
 
-    w: lane array with `places`. states: places of the states that lanes hold; the others stay at zero.
-    templates: calendars (one for all, or one each); queues, out_y, out_u: where the
+    w: lane array with `places`, and `lane_arrays.numbers_of_one` behind it. states: places of the states that lanes
+    hold; the others stay at zero. templates: calendars (one for all, or one each); queues, out_y, out_u: where the
     patients of this call put their own, by number - first.
     """
     w, y, u, th, memory = borrowed(w), borrowed(y), borrowed(u), borrowed(th), borrowed(memory)
@@ -185,22 +209,26 @@ def run_lanes(
     m = u.shape[1]
     size = states.size * LANES
     rtol = control[c.RTOL]
-    atol, lower, floor, upper = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+    limit_rows = rows_of(w, places[LIMITS] * LANES, 4, size)
+    atol, lower, floor, upper = limit_rows[0], limit_rows[1], limit_rows[2], limit_rows[3]
     spread(limits[c.ATOL], states, atol)
     spread(limits[c.LOWER], states, lower)
     spread(limits[c.UPPER], states, upper)
     for i in range(size):
         floor[i] = lower[i] - atol[i]
-    state, y_new, f0, second = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
-    k = w[places[K] * LANES : places[K] * LANES + STAGES * size].reshape((STAGES, size))
+    step_rows = rows_of(w, places[STEP] * LANES, 4, size)
+    state, y_new, f0, second = step_rows[0], step_rows[1], step_rows[2], step_rows[3]
+    k = rows_of(w, places[K] * LANES, STAGES, size)
     found, taken = np.empty(3 * LANES), np.empty(LANES)
     who = np.empty(LANES, dtype=np.int64)  # the patient of each lane
     for lane in range(LANES):
         who[lane] = -1
     fresh = np.zeros(LANES, dtype=np.bool_)  # whether a lane begins a step (or tries one again)
-    one_k, one_d = np.zeros((STAGES, n)), np.empty((3, n))
-    one_y, one_f, one_error, one_second = np.zeros(n), np.zeros(n), np.zeros(n), np.zeros(n)
-    work = np.empty((4, max(n + m, guard_table.shape[0])))
+    behind = places[END] * LANES
+    one_k, one_d = rows_of(w, behind, STAGES, n), rows_of(w, behind + STAGES * n, 3, n)
+    one = rows_of(w, behind + (STAGES + 3) * n, 4, n)
+    one_y, one_f, one_error, one_second = one[0], one[1], one[2], one[3]
+    work = rows_of(w, behind + (STAGES + 7) * n, 4, max(n + m, guard_table.shape[0]))
     no_t, no_y, no_u = np.empty((0, c.REC_COLUMNS)), np.empty((0, c.REC_ROWS, n)), np.empty((0, m))
     point = w[places[Y] * LANES : places[Y] * LANES + size]
     rates = w[places[DY] * LANES : places[DY] * LANES + size]

@@ -1,9 +1,12 @@
 """Arithmetic as a list of operations: what generated source and eliminations are turned into before machine code.
 
 A `Tape` records operations on values. Equal operations on equal values are recorded once, and a negation moves
-outwards through products and into sums. Neither changes a bit of any result: each operation keeps its arguments, and
-IEEE arithmetic is symmetric in the sign. Sums are never put in another order.
+outwards through products and into sums; a division by a power of two is a product, which is quicker. None changes a bit
+of any result: each operation keeps its arguments, and IEEE arithmetic is symmetric in the sign. Sums are never put in
+another order.
 """
+
+from math import frexp
 
 ADD, SUBTRACT, MULTIPLY, DIVIDE, NEGATE, MINIMUM, MAXIMUM, SQUARE_ROOT, EXP, LOG, POWER = range(11)
 ELEMENTARY = (EXP, LOG, POWER)
@@ -42,6 +45,8 @@ class Tape:
         """Return the value of an operation on values."""
         if operation == NEGATE:
             return self._negate(*values)
+        if operation == DIVIDE and self._power_of_two(values[1]):
+            return self.record(MULTIPLY, values[0], self.constant(1.0 / self.kinds[values[1]][1]))
         if operation in (MULTIPLY, DIVIDE):
             signs = [self._under_minus(v) is not None for v in values]
             if any(signs):
@@ -55,6 +60,11 @@ class Tape:
         if operation == SUBTRACT and self._under_minus(values[1]) is not None:
             return self.record(ADD, values[0], self._under_minus(values[1]))
         return self._value(operation, *(sorted(values) if operation in (ADD, MULTIPLY) else values))
+
+    def _power_of_two(self, value):
+        """Return whether a value is a constant by which dividing gives the bits of a product with its inverse."""
+        kind = self.kinds[value]
+        return kind[0] == "constant" and abs(frexp(kind[1])[0]) == 0.5 and abs(frexp(kind[1])[1]) < 100
 
     def _under_minus(self, value):
         """Return x where value is -x, else None."""
