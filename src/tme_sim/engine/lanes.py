@@ -285,19 +285,20 @@ def run_lanes(
                 w[shift + lane] = 1.0
                 w[places[RATE] * LANES + lane] = 1.0
                 continue
+            own_i, own_f = carry_i[p], carry_f[p]
             if fresh[lane]:
-                if carry_i[p, c.RESTART] != 0:
-                    carry_f[p, c.H_NEXT] = control[c.H_FIRST]
+                if own_i[c.RESTART] != 0:
+                    own_f[c.H_NEXT] = control[c.H_FIRST]
                     if control[c.H_FIRST] <= 0.0:
                         get_states(state, lane, states, one_y)
                         get_states(f0, lane, states, one_f)
                         get_states(second, lane, states, one_second)
-                        carry_f[p, c.H_NEXT] = first_size(one_y, one_f, one_second, limits[c.ATOL], rtol)
-                    carry_i[p, c.RESTART] = 0
-                    carry_i[p, c.FIRST_STEP] = 1
-                size_step(control, carry_i[p], carry_f[p])
-            w[shift + lane] = 1.0 / (GAMMA * carry_f[p, c.H])
-            w[places[RATE] * LANES + lane] = 1.0 / carry_f[p, c.H]
+                        own_f[c.H_NEXT] = first_size(one_y, one_f, one_second, limits[c.ATOL], rtol)
+                    own_i[c.RESTART] = 0
+                    own_i[c.FIRST_STEP] = 1
+                size_step(control, own_i, own_f)
+            w[shift + lane] = 1.0 / (GAMMA * own_f[c.H])
+            w[places[RATE] * LANES + lane] = 1.0 / own_f[c.H]
         factor(w)
         lane_stages(rate, solve, w, places, state, lower, k, y_new)
         sizes(k[7], state, y_new, atol, floor, upper, rtol, found)
@@ -306,14 +307,15 @@ def run_lanes(
             p = who[lane]
             if p < 0:
                 continue
+            own_i, own_f = carry_i[p], carry_f[p]
             factored, below, above = holds[lane] > 0.0, found[LANES + lane] > 0.0, found[2 * LANES + lane] > 0.0
-            verdict = judge(factored, found[lane], below, control, budget, carry_i[p], carry_f[p])
+            verdict = judge(factored, found[lane], below, control, budget, own_i, own_f)
             fresh[lane] = verdict != c.RETRY
             if verdict == c.RETRY:
                 continue
             if verdict == c.LIFT:
                 get_states(y_new, lane, states, one_y)
-                lift(one_y, limits, carry_i[p], ledger[p])
+                lift(one_y, limits, own_i, ledger[p])
                 put_states(y_new, lane, states, one_y)
                 verdict = c.ACCEPT
             if verdict == c.ACCEPT and above:
@@ -323,11 +325,11 @@ def run_lanes(
                 get_states(k[7], lane, states, one_error)
                 get_states(state, lane, states, y[p])
                 get_states(y_new, lane, states, one_y)
-                fail(verdict, factored, one_error, one_f, y[p], one_y, limits, rtol, carry_i[p], carry_f[p])
+                fail(verdict, factored, one_error, one_f, y[p], one_y, limits, rtol, own_i, own_f)
                 who[lane] = -1
                 continue
-            size_next(carry_i[p], carry_f[p])
-            if looked_into(guard_table.shape[0], out_ticks, carry_i[p], carry_f[p]):
+            size_next(own_i, own_f)
+            if looked_into(guard_table.shape[0], out_ticks, own_i, own_f):
                 for j in range(STAGES):
                     get_states(k[j], lane, states, one_k[j])
                 get_states(state, lane, states, y[p])
@@ -335,17 +337,17 @@ def run_lanes(
                 code = finish_step(guards, decide, y[p], one_y, u[p], th[p], memory[p], one_k, one_d, limits,
                                    queues[p - first], jump_end, jump_place,
                                    jump_values[p if jump_values.shape[0] > 1 else 0], guard_table, events[p],
-                                   out_ticks, out_y[p - first], out_u[p - first], no_t, no_y, no_u, carry_i[p],
-                                   carry_f[p], ledger[p], work)
+                                   out_ticks, out_y[p - first], out_u[p - first], no_t, no_y, no_u, own_i, own_f,
+                                   ledger[p], work)
                 put_states(state, lane, states, y[p])
                 put_lane(w, places[U], lane, u[p])
                 if code != c.OK:
                     who[lane] = -1
             else:
                 taken[lane] = 1.0
-                landing = carry_i[p, c.LAST] != 0
-                s_new = carry_f[p, c.END] if landing else carry_f[p, c.S] + carry_f[p, c.H]
-                move_on(s_new, landing, carry_i[p], carry_f[p])
+                landing = own_i[c.LAST] != 0
+                s_new = own_f[c.END] if landing else own_f[c.S] + own_f[c.H]
+                move_on(s_new, landing, own_i, own_f)
                 if landing:
                     get_states(y_new, lane, states, y[p])
         take_lanes(taken, y_new, state)
