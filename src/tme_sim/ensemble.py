@@ -79,6 +79,7 @@ def run_rows(
     """
     rows: list[Row | None] = [None] * len(plans)
     ready: dict[tuple, list[tuple[int, SetUp]]] = {}
+    visits: dict[tuple, bytes] = {}  # variants of one scenario share its calendar
     set_up = set_up or structures(announce)
     for i, plan in enumerate(plans):
         if plan.piece is not None:
@@ -89,7 +90,10 @@ def run_rows(
         except (InputError, NetworkError, BaselineError, ValueError, KeyError) as error:
             rows[i] = Row(BAD_INPUT, str(error))
             continue
-        ready.setdefault(_alike(plan, one.model), []).append((i, one))
+        calendar = (id(plan.entries), id(plan.calendar), plan.start, plan.stop)
+        if calendar not in visits:
+            visits[calendar] = observe.visit_ticks(plan).tobytes()
+        ready.setdefault(_alike(plan, one.model, visits[calendar]), []).append((i, one))
     done = sum(row is not None for row in rows)
     for group in ready.values():
         for begin in range(0, len(group), BATCH):
@@ -112,11 +116,10 @@ def _alone(plan: Plan) -> Row:
         return Row(FAILED, str(error))
 
 
-def _alike(plan: Plan, model: CompiledModel) -> tuple:
+def _alike(plan: Plan, model: CompiledModel, visits: bytes) -> tuple:
     """What plans must share to be integrated together."""
-    visits = observe.visit_ticks(plan)
     imaging = (plan.imaging.criterion, plan.imaging.error, plan.imaging.settings.tobytes())
-    return (model.digest, plan.start, plan.stop, visits.tobytes(), imaging, plan.seed, plan.rtol,
+    return (model.digest, plan.start, plan.stop, visits, imaging, plan.seed, plan.rtol,
             plan.max_steps, plan.wall_seconds)  # fmt: skip
 
 

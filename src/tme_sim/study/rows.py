@@ -23,13 +23,18 @@ class DamagedRow(ValueError):
 
 def layout_of(summary: Mapping[str, Any]) -> str:
     """Names and kinds of the values of a row as text; rows of one model share it."""
-    return json.dumps([[name, _kind(value)] for name, value in summary.items()], separators=(",", ":"))
+    return _layout(tuple(summary), tuple(map(type, summary.values())))
 
 
-def _kind(value: Any) -> str:
-    if isinstance(value, str):
+@lru_cache(maxsize=64)
+def _layout(names: tuple[str, ...], types: tuple[type, ...]) -> str:
+    return json.dumps([[name, _kind(kind)] for name, kind in zip(names, types, strict=True)], separators=(",", ":"))
+
+
+def _kind(of: type) -> str:
+    if issubclass(of, str):
         return TEXT
-    return WHOLE if isinstance(value, int) else NUMBER
+    return WHOLE if issubclass(of, int) else NUMBER
 
 
 @lru_cache(maxsize=64)

@@ -166,10 +166,10 @@ def _quick(base: Scenario, name: str, value: Any) -> tuple[str, Any] | None:
         good = type(value) in (int, float) and 0.0 <= value <= 1.0 and key in base.catalogue.arrows
         return ("gain", (key, float(value))) if good else None
     if section == "parameters":
-        known = {**base.catalogue.parameters, **base.catalogue.lesion_parameters}
-        if key in base.patient.parameters or key not in known or key.startswith("gain_"):
+        known = base.catalogue.lesion_parameters.get(key) or base.catalogue.parameters.get(key)
+        if known is None or key in base.patient.parameters or key.startswith("gain_"):
             return None
-        quantity = _read(value, known[key])
+        quantity = _read(value, known)
         return None if quantity is None else ("parameter", (key, quantity))
     lesion = _lesion(base, section) if key in base.catalogue.lesion_parameters else None
     if lesion is None:
