@@ -287,15 +287,13 @@ class Ours:
 
         self.breathe(self.dt)
         divide, die = self.problem.hazards(self.seen)
-        n, none = self.cell.size, np.zeros(1)
-        hit, row, step = np.zeros(n, dtype=np.uint8), np.array([-1, 0]), np.uint64(self.number)
-        kernels.strikes(self.cell, row, np.zeros(n, dtype=np.int64), (divide + die)[None], np.zeros((1, n)), 0.0,
-                        self.lineage, self.seed, np.uint64(0), step, np.uint64(PURPOSES["cell_death"]), self.dt, 0.0,
-                        hit, none, 0, n)  # fmt: skip
-        struck = np.flatnonzero(hit)
-        luck = kernels.draws(self.seed, np.uint64(0), self.lineage[struck], step, np.uint64(PURPOSES["cell_death"]),
-                             np.uint64(1))  # fmt: skip
-        dead = luck * (divide + die)[struck] < die[struck]
+        n, step, fate = self.cell.size, np.uint64(self.number), np.zeros(self.cell.size, dtype=np.int16)
+        none, rows, begin = np.zeros(n), np.arange(2), np.array([0, 0, 2])
+        kernels.strikes(self.cell, np.stack([die, divide]), np.empty((0, 0)), rows, np.zeros(2), np.zeros(2, bool),
+                        begin, none, np.zeros(n, dtype=np.int32), 0.0, self.lineage, self.seed, np.uint64(0), step,
+                        np.uint64(PURPOSES["cell_death"]), self.dt, 0.0, fate, none, 0, n)  # fmt: skip
+        struck = np.flatnonzero(fate)
+        dead = fate[struck] == 1
         gone, mothers = struck[dead], struck[~dead]
         self.cell[gone], self.lineage[gone] = 0, 0
         order = mothers[np.argsort(self.lineage[mothers], kind="stable")]

@@ -152,11 +152,12 @@ def walkers(number: int = 100_000) -> dict:
     start = np.full(number, n * n // 2)
     where, heading = start.copy(), np.arange(number, dtype=np.int64) % 4
     ids, flat, crowd = np.arange(number, dtype=np.uint64), np.zeros(n * n), np.full(n * n, -(10**7))
-    out = {}
+    kind, out = np.zeros(number, dtype=np.int8), {}
     for sub in range(max(hours) * 12):
-        kernels.walk(where, heading, ids, flat, np.ones(n * n), crowd, np.uint64(1), np.uint64(0), np.uint64(sub),
-                     np.uint64(PURPOSES["migration"]), 0, min(1.0, VALUE["walk_speed"] * 5 / VOXEL_UM),
-                     VALUE["walk_persistence"], 0.0001, 1, n, n)  # fmt: skip
+        kernels.walk(where, heading, ids, kind, np.array([False]), flat, np.ones(n * n), crowd, np.uint64(1),
+                     np.uint64(0), np.uint64(sub), np.uint64(PURPOSES["migration"]), 1,
+                     min(1.0, VALUE["walk_speed"] * 5 / VOXEL_UM), VALUE["walk_persistence"], 0.0001,
+                     1, n, n)  # fmt: skip
         if (sub + 1) % 12 == 0 and (sub + 1) // 12 in hours:
             x, y = where % n - n // 2, where // n - n // 2
             moved = (x != 0) | (y != 0)

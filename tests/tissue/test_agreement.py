@@ -8,8 +8,8 @@ from tissue.test_piece import piece
 
 from tme_sim.engine.rng import PURPOSES
 from tme_sim.tissue import kernels
-from tme_sim.tissue.piece import CELLS, DYING, VIABLE, WALKERS, view
-from tme_sim.tissue.step import DT, live, struck, walkers, which
+from tme_sim.tissue.piece import CELLS, DYING, VIABLE, WALKERS, purpose, view
+from tme_sim.tissue.step import DT, live, walkers
 
 REPEATS = 40
 NOWHERE = np.empty(0, dtype=np.int64)  # no margin
@@ -105,11 +105,11 @@ def test_walk_without_persistence_is_diffusion():
     rng = np.random.default_rng(1)
     start = rng.integers(0, n * n, 100_000)
     where, heading = start.copy(), np.zeros(start.size, dtype=np.int64)
-    ids, flat = np.arange(start.size, dtype=np.uint64), np.zeros(n * n)
+    ids, flat, kind = np.arange(start.size, dtype=np.uint64), np.zeros(n * n), np.zeros(start.size, dtype=np.int8)
     crowd = np.full(n * n, -(10**6))
     for i in range(steps):
-        kernels.walk(where, heading, ids, flat, np.ones(n * n), crowd, np.uint64(1), np.uint64(0), np.uint64(i),
-                     np.uint64(PURPOSES["migration"]), 0, chance, 0.0, 0.3, 1, n, n)  # fmt: skip
+        kernels.walk(where, heading, ids, kind, np.array([False]), flat, np.ones(n * n), crowd, np.uint64(1), np.uint64(0),
+                     np.uint64(i), np.uint64(PURPOSES["migration"]), 1, chance, 0.0, 0.3, 1, n, n)  # fmt: skip
     dx = (where % n - start % n + n // 2) % n - n // 2
     dy = (where // n - start // n + n // 2) % n - n // 2
     squared = (dx * dx + dy * dy).astype(float)
@@ -122,12 +122,8 @@ def test_lines_of_cells_die_out_as_often_as_they_should():
     alive, line = np.arange(lines), np.arange(lines)
     free, steps = lines, 480
     for i in range(steps):
-        same = np.zeros(alive.size, dtype=np.int64)
-        hit = kernels.struck(np.array([[birth + death]]), same, same, alive.astype(np.uint64), np.uint64(3), np.uint64(0),
-                             np.uint64(i), np.uint64(21), DT)  # fmt: skip
-        choice = kernels.draws(np.uint64(3), np.uint64(0), alive[hit].astype(np.uint64), np.uint64(i), np.uint64(21),
-                               np.uint64(1))  # fmt: skip
-        born = hit[which(np.tile([[birth], [death]], hit.size), choice) == 0]
+        hit, process = struck([birth, death], alive.astype(np.uint64), np.uint64(3), np.uint64(0), i, "cell_death", DT)
+        born = hit[process == 0]
         gone = np.setdiff1d(hit, born)
         daughters = np.arange(free, free + born.size)
         free += born.size
@@ -139,12 +135,18 @@ def test_lines_of_cells_die_out_as_often_as_they_should():
     assert abs(extinct - expected) <= 4.0 * (expected * (1 - expected) / lines) ** 0.5 + 0.005  # 30-minute steps
 
 
+def struck(hazards, ids, seed, patient, step, what, dt):
+    """Places in `ids` of those that one of `hazards`, the same for all, strikes in a step; and which of them."""
+    rows, begin, kind = np.full(len(hazards), -1), np.array([0, len(hazards)]), np.zeros(ids.size, dtype=np.int8)
+    return kernels.struck(kind, np.empty((0, ids.size)), rows, np.array(hazards), begin, ids, seed, patient,
+                          np.uint64(step), purpose(what), dt)  # fmt: skip
+
+
 def fate(frame, hazards, ids, step, what):
     """Which of `hazards`, the same for all, strikes each of `ids` in a step; -1 none."""
-    out, same = np.full(ids.size, -1), np.zeros(ids.size, dtype=np.int64)
-    hit = struck(frame, np.array([[sum(hazards)]]), same, same, ids, step, what)
-    if hit.size:
-        out[hit] = which(np.tile(np.array(hazards)[:, None], hit.size), frame.draws(ids[hit], step, what, 1))
+    out = np.full(ids.size, -1)
+    hit, process = struck(hazards, ids, frame.seed, frame.patient, step, what, frame.dt)
+    out[hit] = process
     return out
 
 
@@ -219,12 +221,13 @@ def test_arrival_and_death_pass_the_stochastic_suite():
     places, free = np.arange(replicas, dtype=np.uint64), replicas
     for i in range(steps):
         gone = fate(frame, [death], ids, i, "differentiation") == 0
-        number = kernels.poissons(frame.seed, frame.patient, places, np.uint64(i), np.uint64(PURPOSES["recruitment"]),
-                                  np.uint64(0), np.full(replicas, arriving * frame.dt))  # fmt: skip
-        new = np.arange(free, free + number.sum(), dtype=np.uint64)
+        _, at = kernels.arrivals(frame.seed, frame.patient, places, np.ones(replicas, dtype=bool), np.uint64(i),
+                                 purpose("recruitment"), np.zeros(1, dtype=np.int64), np.empty((0, replicas)),
+                                 np.array([-1]), np.array([arriving * frame.dt]))  # fmt: skip
+        new = np.arange(free, free + at.size, dtype=np.uint64)
         free += new.size
         ids = np.concatenate([ids[~gone], new])
-        replica = np.concatenate([replica[~gone], np.repeat(np.arange(replicas), number)])
+        replica = np.concatenate([replica[~gone], at])
     kept = np.exp(-death * frame.dt)
     mean = arriving * frame.dt * (1.0 - kept**steps) / (1.0 - kept)
     assert mean == pytest.approx(arriving / death * (1.0 - np.exp(-death * steps * frame.dt)), rel=0.03)

@@ -8,12 +8,14 @@ import pytest
 from tme_sim import simulation
 from tme_sim.diagnostics import InputError
 from tme_sim.plan import plan_of
+from tme_sim.quantities import Quantity
 from tme_sim.scenario import Scenario
 from tme_sim.tissue.coupling import Coupling, embolise
-from tme_sim.tissue.laws import Here, Laws, Scalars
-from tme_sim.tissue.piece import CELLS, LOCAL, NECROTIC, WALKERS, is_viable
+from tme_sim.tissue.laws import Here, Laws, Scalars, exp
+from tme_sim.tissue.passes import rates_of
+from tme_sim.tissue.piece import CELLS, FIELDS, LOCAL, NECROTIC, TRAITS, WALKERS, is_viable, view
 from tme_sim.tissue.settings import Tissue
-from tme_sim.tissue.step import carries_blood, spread_out, step
+from tme_sim.tissue.step import carries_blood, passes, smear, step
 
 TEXT = """
 schema = 1
@@ -95,6 +97,44 @@ def test_laws_on_arrays_are_those_of_one_individual():
             assert got[i] == pytest.approx(getattr(module, f"actor_{name}")(*values), rel=1e-13, abs=1e-300), name
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_passes_give_the_bits_of_laws_asked_one_by_one(mixed):
+    """Everywhere and at some places: fates, arrivals and what becomes of traits and fields in one compiled pass each."""
+    plan, made = ready()
+    settings = Tissue(size=Quantity(0.5, "mm"), settle=Quantity(0.0, "day"))
+    one = Coupling.untreated(made, settings, patient=plan.patient, mixed=mixed)
+    one.live(3)
+    frame, here = one.frame, view(one.frame, one.state, one.scalars)
+    rng, n, all_ = np.random.default_rng(1), frame.voxels, passes(frame)
+    places = rng.integers(0, n, 70)
+    for fates in (all_.cells, all_.walkers, all_.vessels):
+        for part in filter(None, (fates.rates, fates.touching)):
+            found, some = part(here, n), part(here, places.size, places)
+            assert found.row or mixed
+            for name in (*part.local, *part.plain):
+                expected = here.rate(name)
+                assert np.array_equal(found[name], expected), name
+                assert np.array_equal(some[name], expected[places] if name in part.local else expected), name
+    alive, dt = is_viable(one.state).astype(float), 0.04
+    arrays = one.state.local | {"alive": alive, "taken": alive, "blood": np.ones(n)}
+    found = all_.signal(here, n, arrays=arrays, more={"dt": dt})
+    for name in (*TRAITS, *FIELDS):
+        was, (made_, lost) = one.state.local[name], rates_of(here, name)
+        if name in found.row:
+            kept = exp(-lost * dt)
+            assert np.array_equal(found[name], was * kept + made_ / lost * (1.0 - kept)), name
+        else:
+            assert np.array_equal(found[f"made {name}"], made_ * alive), name
+            assert np.array_equal(found[f"lost {name}"], lost * alive), name
+    found = all_.arrivals(here, n, arrays=arrays, more={"untreated": 0.5, "amount": 2.0, "sites": 7.0})
+    share = here.value("vessel_quality") / 0.5
+    by_flow = here.at(np.arange(n), {} if mixed else {"perfusion": share})
+    for _, name in all_.arriving:
+        mean = by_flow.rate(name) * 2.0
+        mean = mean if "perfusion" in frame.laws.reads[name] and not mixed else mean / 7.0
+        assert np.array_equal(found[name], np.maximum(mean, 0.0)), name
+
+
 def test_steps_are_the_same_twice_and_differ_with_the_seed():
     one, two, other = piece(), piece(), piece(seed=2)
     assert same(one.state, two.state)
@@ -154,21 +194,25 @@ def test_embolised_core_dies_and_its_cells_count_as_necrotic():
 
 def test_a_smeared_density_keeps_its_sum():
     one = piece()
-    value = np.zeros(one.frame.voxels)
-    value[17] = 3.0
-    smeared = spread_out(one.frame, value, 100.0)
-    assert smeared.sum() == pytest.approx(3.0, rel=1e-12) and smeared.max() < 0.1 and smeared.min() >= 0.0
+    fields = np.zeros((3, one.frame.voxels))
+    fields[:, 17] = 3.0, 1.0, 0.0
+    alone = fields[:1].copy()
+    smear(one.frame, fields, 100.0)
+    smear(one.frame, alone, 100.0)
+    assert fields[0].sum() == pytest.approx(3.0, rel=1e-12) and fields.max() < 0.1 and fields.min() >= 0.0
+    assert fields[1].sum() == pytest.approx(1.0, rel=1e-12) and not fields[2].any()
+    assert np.array_equal(fields[:1], alone)
 
 
 def test_immune_cells_arrive_as_many_as_the_law_says():
     """With the untreated body, arrivals balance losses: expected numbers over many steps, within four standard errors."""
-    from tme_sim.tissue.piece import view
     from tme_sim.tissue.step import DT, arrivals
 
     one = piece("1 mm")
     here, got = view(one.frame, one.state, one.scalars), 0
     for one.state.step in range(400):
-        got += sum(w.size for k, w in arrivals(one.frame, one.state, here, one.scalars) if WALKERS[k] == "Treg")
+        kinds, _ = arrivals(one.frame, one.state, here, one.scalars)
+        got += np.count_nonzero(kinds == WALKERS.index("Treg"))
     model, made = ready()[1].model, ready()[1]
     nodes = np.zeros(len(model.node_names))
     model.observe(made.y0, made.u0, made.th, nodes)

@@ -29,39 +29,94 @@ def draws(seed, patient, ids, step, purpose, draw):
 
 
 @njit(**OPTIONS)
-def strikes(cell, row, by, alone, touched, touch, ids, seed, patient, step, purpose, dt, weight, hit, killing, first,
-            last):
-    """Cells of places `first` to `last` that something strikes within `dt`: `hit` 1 there; and `killing`, the flux.
+def strikes(cell, rates, touching, rows, numbers, contact, begin, by, item, touch, ids, seed, patient, step, purpose,
+            dt, weight, fate, killing, first, last):
+    """Cells of places `first` to `last` that something strikes within `dt`: `fate` 1 + the process there, else 0; and
+    `killing`, the flux.
 
-    `row` is the row of a kind in `alone` and `touched` [row, place], hazards that need no touch and those of one
-    killer that touches; `by` killers at a place, of whom each touches with `touch`; `weight` cells per volume.
+    Process `j` of kind `k` (`begin[k] <= j < begin[k + 1]`) has the hazard `rates[rows[j], place]`, or `numbers[j]`
+    where its row is -1; where `contact[j]`, that of one killer, `touching[rows[j], item[place]]`: `by` are the killers
+    at a place, of whom each touches with `touch`.  `weight` are cells per volume.
     """
     for v in range(first, last):
-        k, hazard = row[cell[v]], 0.0
-        if k < 0:
+        kind = cell[v]
+        start, stop = begin[kind], begin[kind + 1]
+        if start == stop:
             continue
-        if by[v] > 0:
-            hazard = touched[k, v] * by[v] * touch
+        alone, hazard = 0.0, 0.0
+        for j in range(start, stop):
+            if not contact[j]:
+                alone += rates[rows[j], v] if rows[j] >= 0 else numbers[j]
+        if by[v] > 0.0:
+            for j in range(start, stop):
+                if contact[j]:
+                    hazard += touching[rows[j], item[v]] if rows[j] >= 0 else numbers[j]
+            hazard = hazard * by[v] * touch
             killing[v] = hazard * weight
-        total = alone[k, v] + hazard
+        total = alone + hazard
         if total > 0.0:
-            luck = uniform(seed, patient, np.uint64(ids[v]), step, purpose, np.uint64(0))
+            key = np.uint64(ids[v])
+            luck = uniform(seed, patient, key, step, purpose, np.uint64(0))
             if luck < total * dt and luck < 1.0 - exp(-total * dt):  # 1 - exp(-x) is below x
-                hit[v] = 1
+                hazards = np.empty(stop - start)
+                for j in range(start, stop):
+                    if contact[j]:
+                        one = 0.0
+                        if by[v] > 0.0:
+                            one = touching[rows[j], item[v]] if rows[j] >= 0 else numbers[j]
+                        hazards[j - start] = max(one, 0.0) * (by[v] * touch)
+                    else:
+                        hazards[j - start] = max(rates[rows[j], v] if rows[j] >= 0 else numbers[j], 0.0)
+                fate[v] = 1 + start + which(hazards, uniform(seed, patient, key, step, purpose, np.uint64(1)))
 
 
 @njit(**OPTIONS)
-def struck(total, kind, where, ids, seed, patient, step, purpose, dt):
-    """Places of the individuals of `kind` at voxels `where` that a hazard `total` [kind, voxel] strikes in `dt`."""
-    out, n = np.empty(kind.size, dtype=np.int64), 0
+def which(hazards, choice):
+    """Place in `hazards` of the process that strikes, in proportion to them, by `choice` (0 to 1)."""
+    total = 0.0
+    for j in range(hazards.size):
+        total += hazards[j]
+    passed, so_far = 0, 0.0
+    for j in range(hazards.size):
+        so_far += hazards[j]
+        if so_far <= choice * total:
+            passed += 1
+    return min(passed, hazards.size - 1)
+
+
+@njit(**OPTIONS)
+def struck(kind, rates, rows, numbers, begin, ids, seed, patient, step, purpose, dt):
+    """Individuals that something strikes within `dt`, and what: places in `kind`, and processes; tables as for
+    :func:`strikes`, `rates` [row, individual]."""
+    out, process, n = np.empty(kind.size, dtype=np.int64), np.empty(kind.size, dtype=np.int64), 0
+    most = 0
+    for k in range(begin.size - 1):
+        most = max(most, begin[k + 1] - begin[k])
+    hazards = np.empty(most)
     for i in range(kind.size):
-        hazard = total[kind[i], where[i]]
-        if hazard > 0.0:
-            luck = uniform(seed, patient, np.uint64(ids[i]), step, purpose, np.uint64(0))
-            if luck < hazard * dt and luck < 1.0 - exp(-hazard * dt):
+        start, stop = begin[kind[i]], begin[kind[i] + 1]
+        total = 0.0
+        for j in range(start, stop):
+            hazards[j - start] = max(rates[rows[j], i] if rows[j] >= 0 else numbers[j], 0.0)
+            total += hazards[j - start]
+        if total > 0.0:
+            key = np.uint64(ids[i])
+            luck = uniform(seed, patient, key, step, purpose, np.uint64(0))
+            if luck < total * dt and luck < 1.0 - exp(-total * dt):
                 out[n] = i
+                choice = uniform(seed, patient, key, step, purpose, np.uint64(1))
+                process[n] = start + which(hazards[: stop - start], choice)
                 n += 1
-    return out[:n]
+    return out[:n], process[:n]
+
+
+@njit(**OPTIONS)
+def census(where, kind, rows, counts):
+    """Count immune cells in `counts` [row, voxel], each in the rows that are set for its kind in `rows` [kind, row]."""
+    for i in range(where.size):
+        for row in range(counts.shape[0]):
+            if rows[kind[i], row]:
+                counts[row, where[i]] += 1.0
 
 
 @njit(**OPTIONS)
@@ -91,42 +146,60 @@ def shifted(v, dz, dy, dx, nz, ny, nx):
 
 
 @njit(**OPTIONS)
-def poissons(seed, patient, ids, step, purpose, draw, means):
-    """Poisson numbers of given means, one per individual of `ids`."""
-    out = np.zeros(ids.size, dtype=np.int64)
-    for i in range(ids.size):
-        if means[i] > 0.0:
-            out[i] = poisson(seed, patient, np.uint64(ids[i]), step, purpose, draw, means[i])
-    return out
+def arrivals(seed, patient, ids, open_, step, purpose, draws, rates, rows, numbers):
+    """Immune cells that come through vessels in a step: a Poisson number of each kind through each that is open.
+
+    Kind `j` (with the number `draws[j]` for its luck) comes `rates[rows[j], vessel]` times on average, or `numbers[j]`
+    where its row is -1.  Returns kinds and vessels of those that come, kind after kind.
+    """
+    number = np.zeros((draws.size, ids.size), dtype=np.int64)
+    for j in range(draws.size):
+        for i in range(ids.size):
+            mean = rates[rows[j], i] if rows[j] >= 0 else numbers[j]
+            if open_[i] and mean > 0.0:
+                number[j, i] = poisson(seed, patient, np.uint64(ids[i]), step, purpose, np.uint64(draws[j]), mean)
+    total = number.sum()
+    kinds, vessels, n = np.empty(total, dtype=np.int64), np.empty(total, dtype=np.int64), 0
+    for j in range(draws.size):
+        for i in range(ids.size):
+            for _ in range(number[j, i]):
+                kinds[n], vessels[n] = j, i
+                n += 1
+    return kinds, vessels
 
 
 @njit(**OPTIONS)
-def walk(where, heading, ids, guide, stall, crowd, seed, patient, step, purpose, first, chance, persistence,
-         chemotaxis, nz, ny, nx):
-    """One sub-step of every walker: move one voxel with chance * stall, and keep the heading or turn.
+def walk(where, heading, ids, kind, resident, guide, stall, crowd, seed, patient, step, purpose, subs, chance,
+         persistence, chemotaxis, nz, ny, nx):
+    """`subs` sub-steps of all walkers: in each every one moves one voxel with chance * stall, and keeps the heading or
+    turns; kinds that are `resident` stay.
 
     A share `chemotaxis` of turns goes for the better of two directions by `guide`.
     """
     sides = 6 if nz > 1 else 4
-    for i in range(where.size):
-        v = where[i]
-        key = np.uint64(ids[i])
-        if uniform(seed, patient, key, step, purpose, np.uint64(first)) >= chance * stall[v]:
-            continue
-        turn = uniform(seed, patient, key, step, purpose, np.uint64(first + 1))
-        if turn >= persistence:
-            d = int((turn - persistence) / (1.0 - persistence) * sides)
-            luck = uniform(seed, patient, key, step, purpose, np.uint64(first + 2))
-            other = int(luck / chemotaxis * sides) if luck < chemotaxis else d
-            if guide[neighbour(v, other, nz, ny, nx)] > guide[neighbour(v, d, nz, ny, nx)]:
-                d = other
-            heading[i] = d
-        target = neighbour(v, heading[i], nz, ny, nx)
-        if crowd[target] >= MOST_WALKERS:
-            continue
-        crowd[v] -= 1
-        crowd[target] += 1
-        where[i] = target
+    for sub in range(subs):
+        first = 3 * sub
+        for i in range(where.size):
+            if resident[kind[i]]:
+                continue
+            v = where[i]
+            key = np.uint64(ids[i])
+            if uniform(seed, patient, key, step, purpose, np.uint64(first)) >= chance * stall[v]:
+                continue
+            turn = uniform(seed, patient, key, step, purpose, np.uint64(first + 1))
+            if turn >= persistence:
+                d = int((turn - persistence) / (1.0 - persistence) * sides)
+                luck = uniform(seed, patient, key, step, purpose, np.uint64(first + 2))
+                other = int(luck / chemotaxis * sides) if luck < chemotaxis else d
+                if guide[neighbour(v, other, nz, ny, nx)] > guide[neighbour(v, d, nz, ny, nx)]:
+                    d = other
+                heading[i] = d
+            target = neighbour(v, heading[i], nz, ny, nx)
+            if crowd[target] >= MOST_WALKERS:
+                continue
+            crowd[v] -= 1
+            crowd[target] += 1
+            where[i] = target
 
 
 @njit(**OPTIONS)

@@ -17,43 +17,63 @@ from tme_sim.engine import elementary
 from tme_sim.mechanisms.closure import OXYGEN_EDGES
 from tme_sim.network import OXYGEN, Process, Signal, arguments
 
-_exp, _log, _pow = elementary.exp, elementary.log, elementary.power
-
-
-_fast_log = njit("float64(float64)", nogil=True, error_model="numpy", forceinline=True)(elementary.log.py_func)
 OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+INLINE = {"nogil": True, "error_model": "numpy", "forceinline": True}
+
+log_of_place = njit("float64(float64)", **INLINE)(elementary.log.py_func)
+
+
+@njit("float64(float64)", **INLINE)
+def exp_of_place(x):
+    """What :func:`exp` gives one place of an array; free of branches, so that eight places go through the processor at
+    once."""
+    return elementary.exp_sum(x if x < 230.0 else 230.0, 0.0)
+
+
+@njit("float64(float64, float64)", **INLINE)
+def power_of_place(x, n):
+    """What :func:`power` gives one place of an array, for a number `n`."""
+    value = elementary.exp_sum(n * log_of_place(x if x > 0.0 else 0.0), 0.0)
+    return 1.0 if n == 0.0 else value
+
+
+@njit("float64(float64, float64)", **INLINE)
+def power_of_any(x, n):
+    """What :func:`power` gives one place where the exponent is an array."""
+    return elementary.power(x if x > 0.0 else 0.0, n)
 
 
 @njit("void(float64[::1], float64[::1])", **OPTIONS)
 def _exp_rows(x, out):
     for i in range(x.size):
-        out[i] = elementary.exp_sum(x[i] if x[i] < 230.0 else 230.0, 0.0)
+        out[i] = exp_of_place(x[i])
 
 
 @njit("void(float64[::1], float64, float64[::1])", **OPTIONS)
 def _power_rows(x, n, out):
-    for i in range(x.size):  # free of branches, so that eight places go through the processor at once
-        out[i] = elementary.exp_sum(n * _fast_log(x[i] if x[i] > 0.0 else 0.0), 0.0)
+    for i in range(x.size):
+        out[i] = power_of_place(x[i], n)
 
 
 @vectorize(["float64(float64)"], cache=True)
 def _exp_any(x):
-    return _exp(min(x, 230.0))
+    return elementary.exp(min(x, 230.0))
 
 
 @vectorize(["float64(float64)"], cache=True)
-def log(x):
-    """Logarithm, the engine's own, over arrays."""
-    return _log(x)
+def _log_any(x):
+    return elementary.log(x)
 
 
 @vectorize(["float64(float64, float64)"], cache=True)
 def _power_any(x, n):
-    return _pow(x if x > 0.0 else 0.0, n)
+    return power_of_any(x, n)
 
 
 def exp(x):
     """Exponential, the engine's own, over arrays."""
+    if hasattr(x, "record"):
+        return x.call("exp", x)
     if not isinstance(x, np.ndarray) or x.ndim != 1 or not x.flags.c_contiguous:
         return _exp_any(x)
     out = np.empty(x.size)
@@ -61,9 +81,22 @@ def exp(x):
     return out
 
 
+def log(x):
+    """Logarithm, the engine's own, over arrays."""
+    return x.call("log", x) if hasattr(x, "record") else _log_any(x)
+
+
+def sqrt(x):
+    """Square root over arrays."""
+    return x.call("sqrt", x) if hasattr(x, "record") else np.sqrt(x)
+
+
 def power(x, n):
     """Power by the engine's exponential and logarithm, over arrays; a negative base counts as 0, as in
     :mod:`tme_sim.laws`.  Error below 1e-15 times the size of the result's logarithm."""
+    for one in (x, n):
+        if hasattr(one, "record"):
+            return one.call("power", x, n)
     if not isinstance(x, np.ndarray) or np.ndim(n) != 0 or x.ndim != 1 or not x.flags.c_contiguous or n == 0.0:
         return _power_any(x, n)
     out = np.empty(x.size)
@@ -71,7 +104,7 @@ def power(x, n):
     return out
 
 
-REBOUND = {"exp": exp, "log": log, "power": power, "sqrt": np.sqrt}
+REBOUND = {"exp": exp, "log": log, "power": power, "sqrt": sqrt}
 
 
 def on_arrays(law: FunctionType) -> FunctionType:
@@ -102,7 +135,7 @@ class Laws:
         self.signals: dict[str, Signal] = {
             s.name: s for s in model.network.signals if s.where == "lesion" and not s.parts
         }
-        generated = {"exp_": exp, "log_": log, "pow_": power, "sqrt": np.sqrt}
+        generated = {"exp_": exp, "log_": log, "pow_": power, "sqrt": sqrt}
         self.actor, self.reads, self.same, seen = {}, {}, {}, {}
         for name in self.processes:
             plain = getattr(module, f"actor_{name}").py_func

@@ -11,6 +11,7 @@ import numpy as np
 from tme_sim.engine.rng import PURPOSES
 from tme_sim.mechanisms.closure import LOG_REACH, VESSEL_RADIUS_UM, vessel_conductance
 from tme_sim.tissue import kernels
+from tme_sim.tissue.fused import Fused
 from tme_sim.tissue.laws import OXYGEN, Here, Laws, Scalars, anoxic_here
 from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM
 
@@ -364,6 +365,15 @@ def quality_of(frame: Frame, state: State, scalars: Scalars) -> np.ndarray:
     return np.where(state.liver, 1.0, quality) if frame.nodule else quality
 
 
+def quality_at(frame: Frame, state: State, scalars: Scalars, at: np.ndarray) -> np.ndarray:
+    """Quality of the vessels at voxels `at`, as :func:`quality_of` has it."""
+    if "quality" not in frame.grid:
+        frame.grid["quality"] = Fused(frame.laws, frame.laws.fields,
+                                      lambda here, own: {"quality": here.value("vessel_quality")})  # fmt: skip
+    quality = np.broadcast_to(frame.grid["quality"](view(frame, state, scalars), at.size, at)["quality"], at.size)
+    return np.where(state.liver[at], 1.0, quality) if frame.nodule else quality
+
+
 def breathe(frame: Frame, state: State, scalars: Scalars, tolerance: float = 0.02) -> None:
     """Solve oxygen: tissue takes it up, living or not, as in the closure; open vessels that carry blood bring it.
 
@@ -375,7 +385,7 @@ def breathe(frame: Frame, state: State, scalars: Scalars, tolerance: float = 0.0
     D = scalars["D_O2"]
     lead = np.log(0.2 * VOXEL_UM / VESSEL_RADIUS_UM)  # a source one voxel wide is seen at a fifth of its edge
     open_, liver = np.flatnonzero((state.vessel > 0) & state.flowing & ~state.occluded), state.liver
-    quality = quality_of(frame, state, scalars)[open_]
+    quality = quality_at(frame, state, scalars, open_)
     resistance = 1.0 / (quality * vessel_conductance(scalars["g_wall"], D)) + (lead - LOG_REACH) / (2.0 * np.pi * D)
     supply = np.zeros(frame.voxels)
     supply[open_] = 1.0 / (resistance * EDGE**2)

@@ -14,18 +14,17 @@ from tme_sim.engine.fields import Diffusion, steady_field
 from tme_sim.mechanisms.closure import OXYGEN_CLASSES
 from tme_sim.tissue import kernels
 from tme_sim.tissue.laws import OXYGEN, Here, Scalars, exp
+from tme_sim.tissue.passes import STEM, Fates, Passes
 from tme_sim.tissue.piece import (
     CELLS,
     CROWDS,
     DYING,
     EDGE,
     FIELDS,
-    IMMATURE,
     MATURE,
     NECROTIC,
     RESIDENT,
     TRAITS,
-    VIABLE,
     WALKERS,
     Frame,
     State,
@@ -33,12 +32,16 @@ from tme_sim.tissue.piece import (
     cell_weight,
     is_viable,
     purpose,
-    quality_of,
+    quality_at,
     view,
 )
 from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM, WALK_TICKS
 
 DT = STEP_TICKS / 1440.0  # days of the usual step
+COUNTED = np.array([[name == row or (row == "CD8_total" and name in ("CD8", "CD8_exhausted", "CD8_stem"))
+                     for row in CROWDS] for name in WALKERS])  # fmt: skip
+"""Which density within reach [column, of CROWDS] an immune cell [row, of WALKERS] counts for."""
+STAYS = np.array([name in RESIDENT for name in WALKERS])
 FIELD_STEPS = 2  # steps between two solutions of the fields, which follow cells and vessels within minutes
 
 
@@ -64,29 +67,33 @@ def step(frame: Frame, state: State, scalars: Scalars) -> None:
 # --- densities within reach ------------------------------------------------------------------------------------------
 
 
-def spread_out(frame: Frame, values: np.ndarray, reach: float) -> np.ndarray:
-    """`values` smeared over `reach` (um, root mean square distance along an axis over sqrt 2); the sum stays."""
-    key = ("smooth", reach)
-    if key not in frame.grid:  # holds no working arrays, so several smears may run at a time
+def smear(frame: Frame, fields: np.ndarray, reach: float) -> None:
+    """`fields` [field, voxel] smeared over `reach` (um, root mean square distance along an axis over sqrt 2), in place;
+    the sums stay."""
+    key = ("smear", reach)
+    if key not in frame.grid:  # holds no working arrays, so several may use it at a time
         frame.grid[key] = Diffusion(frame.shape, (reach / VOXEL_UM) ** 2, 1.0, periodic=True, threads=frame.within)
-    out = values.astype(np.float64)
-    frame.grid[key].step(out.reshape(frame.shape))
-    return out
+    if len(fields) == 1:
+        frame.grid[key].step(fields.reshape(frame.shape))
+        return
+    edges = [len(fields) * k // frame.threads for k in range(frame.threads + 1)]
+    volume = fields.reshape(-1, *frame.shape)
+    frame.together([partial(frame.grid[key].spread, volume[a:b])
+                    for a, b in zip(edges, edges[1:], strict=False) if a < b])  # fmt: skip
 
 
 def crowds(frame: Frame, state: State, scalars: Scalars) -> None:
     """Densities within reach of every voxel: killers, suppressors, living tumour, perfused vessels."""
-    reach, local, per_voxel = VALUE["suppression_reach"], state.local, 1.0 / EDGE**3
-    counts = {name: np.bincount(state.where[state.kind == k], minlength=frame.voxels)
-              for k, name in enumerate(WALKERS)}  # fmt: skip
-    counts["CD8_total"] = counts["CD8"] + counts["CD8_exhausted"] + counts["CD8_stem"]
-    quality = quality_of(frame, state, scalars)
-    what = {name: counts[name] * per_voxel for name in CROWDS}
-    what["viable_density"] = is_viable(state) * (cell_weight(scalars) * per_voxel)
-    what["perfusion"] = np.where(carries_blood(state), quality, 0.0) / (EDGE**2 * scalars["perfusion_start"])
-    smeared = frame.together([partial(spread_out, frame, values, reach) for values in what.values()])
-    local.update(zip(what, smeared, strict=True))
-    local["apoptosis_flux"] = (state.cell == DYING) * (cell_weight(scalars) * per_voxel * scalars["k_dying_clear"])
+    local, weight = state.local, cell_weight(scalars) / EDGE**3
+    what = np.zeros((len(CROWDS) + 2, frame.voxels))
+    kernels.census(state.where, state.kind, COUNTED, what[: len(CROWDS)])
+    what[: len(CROWDS)] *= 1.0 / EDGE**3
+    np.multiply(is_viable(state), cell_weight(scalars) * (1.0 / EDGE**3), out=what[-2])
+    open_ = np.flatnonzero(carries_blood(state))
+    what[-1, open_] = quality_at(frame, state, scalars, open_) / (EDGE**2 * scalars["perfusion_start"])
+    smear(frame, what, VALUE["suppression_reach"])
+    local.update(zip((*CROWDS, "viable_density", "perfusion"), what, strict=True))
+    local["apoptosis_flux"] = (state.cell == DYING) * (weight * scalars["k_dying_clear"])
 
 
 def carries_blood(state: State) -> np.ndarray:
@@ -107,34 +114,20 @@ def mingle(frame: Frame, state: State, scalars: Scalars) -> None:
 # --- traits and fields -----------------------------------------------------------------------------------------------
 
 
-def rates_of(frame: Frame, here: Here, name: str):
-    """What is made of a trait or field per day, and the first-order rate at which it is lost."""
-    made, lost = 0.0, 0.0
-    for process in frame.laws.by_species[name]:
-        if frame.laws.processes[process].kind == "arrival":
-            made = made + here.rate(process)
-        else:
-            lost = lost + here.rate(process)
-    return made, lost
-
-
 def signal(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     """Traits relax, each voxel for itself; fields are made and lost in living tissue, and diffuse."""
     local, alive, dt = state.local, is_viable(state).astype(np.float64), FIELD_STEPS * frame.dt
-    new, taken = {}, alive + state.liver  # liver takes up what it does not make
-    for name in (*TRAITS, *FIELDS) if frame.mixed else TRAITS:
-        made, lost = rates_of(frame, here, name)
-        kept = exp(-np.asarray(lost) * dt)
-        new[name] = local[name] * kept + made / lost * (1.0 - kept)
-        if frame.mixed:
-            new[name] = np.full(frame.voxels, new[name].mean())
-    work = []
-    for name in () if frame.mixed else FIELDS:
-        made, lost = rates_of(frame, here, name)
-        work.append(partial(_spread, frame, name, local[name], made * alive, lost * taken, dt))
-    new.update(zip(FIELDS, frame.together(work), strict=False))  # of a mixed piece they are there already
+    arrays = local | {"alive": alive, "taken": alive + state.liver}  # liver takes up what it does not make
+    found = passes(frame).signal(here, frame.voxels, deal=frame.deal, arrays=arrays, more={"dt": dt})
+    if frame.mixed:
+        new = {name: np.full(frame.voxels, found[name].mean()) for name in (*TRAITS, *FIELDS)}
+    else:
+        new = {name: found[name] for name in TRAITS}
+        work = [partial(_spread, frame, name, local[name], found[f"made {name}"], found[f"lost {name}"], dt)
+                for name in FIELDS]  # fmt: skip
+        new.update(zip(FIELDS, frame.together(work), strict=True))
     local.update(new)
-    local["motility"] = motility(here)
+    local["motility"] = found["motility"]
     local["necrosis_flux"] = np.zeros(frame.voxels)  # deaths until the next call are added as they happen
     for part in ("fast", "slow"):
         lost = scalars[f"k_depot_{part}"]
@@ -158,100 +151,49 @@ def _spread(frame: Frame, name: str, now: np.ndarray, made: np.ndarray, lost: np
 # --- life and death --------------------------------------------------------------------------------------------------
 
 
-def which(hazards: np.ndarray, choice: np.ndarray) -> np.ndarray:
-    """Row of `hazards` [process, individual] that strikes each individual."""
-    steps = np.cumsum(hazards, axis=0)
-    return np.minimum((steps <= choice * steps[-1]).sum(axis=0), len(hazards) - 1)
+def passes(frame: Frame) -> Passes:
+    """The laws of the piece, ready to be asked."""
+    if "passes" not in frame.grid:
+        frame.grid["passes"] = Passes(frame.laws)
+    return frame.grid["passes"]
 
 
-def chosen(frame: Frame, here: Here, names: list[str], at: np.ndarray, ids: np.ndarray, step_: int, what: str):
-    """Which process [row of `names`] strikes each of those at `at` (voxels) that something strikes."""
-    return which(hazard_rows(here, names, at), frame.draws(ids, step_, what, 1))
-
-
-def totals(frame: Frame, here: Here, key: str, listed: list[list[str]]) -> np.ndarray:
-    """Summed hazards [row of `listed`, voxel] of the processes named in each; found once for an instant."""
-    if key not in here.memo:
-        here.memo[key] = out = np.zeros((len(listed), frame.voxels))
-        for row, names in zip(out, listed, strict=True):
-            for name in names:
-                row += np.maximum(here.rate(name), 0.0)
-    return here.memo[key]
-
-
-def struck(frame: Frame, total: np.ndarray, kind: np.ndarray, where: np.ndarray, ids: np.ndarray, step_: int,
-           what: str) -> np.ndarray:  # fmt: skip
-    """Places of the individuals that something strikes within a step; `total` as :func:`totals` has it."""
-    return kernels.struck(total, kind, where, ids, frame.seed, frame.patient, np.uint64(step_), purpose(what), frame.dt)
-
-
-def hazard_rows(here: Here, names: list[str], at: np.ndarray) -> np.ndarray:
-    """Hazards [process, individual] of individuals at voxels `at`."""
-    out = np.empty((len(names), at.size))
-    for row, name in enumerate(names):
-        rate = here.rate(name)
-        out[row] = rate[at] if isinstance(rate, np.ndarray) else rate
-    return np.maximum(out, 0.0)
+def struck(frame: Frame, fates: Fates, here: Here, kind: np.ndarray, where: np.ndarray, ids: np.ndarray, step_: int,
+           what: str) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Individuals of `kind` at `where` that something strikes within a step, as places in `kind`; and the processes."""
+    found = fates.rates(here, where.size, where)
+    rows, numbers = fates.tables(found)
+    return kernels.struck(kind, found.out, rows, numbers, fates.begin, ids, frame.seed, frame.patient, np.uint64(step_),
+                          purpose(what), frame.dt)  # fmt: skip
 
 
 def live(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     """Tumour cells divide, rest, wake and die; T cells kill those they touch; the dead are cleared."""
-    n, cell, local = frame.voxels, state.cell, state.local
-    by = np.bincount(state.where[state.kind == WALKERS.index("CD8")], minlength=n)
+    n, cell, local, fates = frame.voxels, state.cell, state.local, passes(frame).cells
+    by = np.bincount(state.where[state.kind == WALKERS.index("CD8")], minlength=n).astype(np.float64)
     if frame.mixed:
-        by = np.full(n, by.mean())
+        by[:] = by.mean()
+    if "cells" not in here.memo:
+        here.memo["cells"] = fates.rates(here, n, deal=frame.deal)
+    near, item = np.flatnonzero(by), np.empty(n, dtype=np.int32)  # places with a killer, and their numbers there
+    item[near] = np.arange(near.size)
+    found, touching = here.memo["cells"], fates.touching(here, near.size, near)
     touch = scalars["contact_volume"] / EDGE**3  # touched cells in the own voxel
-    killing, hit = np.zeros(n), np.zeros(n, dtype=np.uint8)
-    mothers, weight, starved = [], cell_weight(scalars) / EDGE**3, 0
-    row, alone, touched = fates(frame, here)
-    frame.deal(partial(kernels.strikes, cell, row, by, alone, touched, touch, state.lineage, frame.seed, frame.patient,
-                       np.uint64(state.step), purpose("cell_death"), frame.dt, weight, hit, killing))  # fmt: skip
-    struck = np.flatnonzero(hit)
-    kinds, lineage = cell[struck], state.lineage[struck]
-    for k in np.unique(kinds):
-        mine = kinds == k
-        hits, names = struck[mine], frame.laws.by_species[CELLS[k]]
-        hazards = hazard_rows(here, names, hits)
-        for row_, name in enumerate(names):
-            if frame.laws.processes[name].kind == "contact":
-                hazards[row_] *= by[hits] * touch
-        chosen = which(hazards, frame.draws(lineage[mine], state.step, "cell_death", 1))
-        for row_, name in enumerate(names):
-            at = hits[chosen == row_]
-            if not at.size:
-                continue
-            process = frame.laws.processes[name]
-            if process.kind == "division":
-                mothers.append(at)
-                continue
-            cell[at] = CELLS.index(process.into[0][0]) if process.into else 0
-            if cell[at[0]] == NECROTIC:
-                starved += at.size
-                local["necrosis_flux"][at] += weight / (FIELD_STEPS * frame.dt)
-    count(state, "necrosis", starved)
-    local["killing_flux"] = spread_out(frame, killing, VALUE["interferon_reach"])
-    if mothers:
-        divide(frame, state, np.concatenate(mothers))
+    killing, fate, weight = np.zeros((1, n)), np.zeros(n, dtype=np.int16), cell_weight(scalars) / EDGE**3
+    frame.deal(partial(kernels.strikes, cell, found.out, touching.out, *fates.tables(found, touching), fates.contact,
+                       fates.begin, by, item, touch, state.lineage, frame.seed, frame.patient, np.uint64(state.step),
+                       purpose("cell_death"), frame.dt, weight, fate, killing[0]))  # fmt: skip
+    hit = np.flatnonzero(fate)
+    becomes = passes(frame).becomes[fate[hit] - 1]
+    cell[hit[becomes >= 0]] = becomes[becomes >= 0]
+    starved, mothers = hit[becomes == NECROTIC], hit[becomes < 0]
+    local["necrosis_flux"][starved] += weight / (FIELD_STEPS * frame.dt)
+    count(state, "necrosis", starved.size)
+    smear(frame, killing, VALUE["interferon_reach"])
+    local["killing_flux"] = killing[0]
+    if mothers.size:
+        divide(frame, state, mothers)
     state.lineage[cell == 0] = 0
-
-
-def fates(frame: Frame, here: Here) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row of every kind of cell, and in each row [row, voxel] the summed hazards without a touch, and of a touch."""
-    if "fates" not in here.memo:
-        laws, rows = frame.laws, {}
-        row = np.full(len(CELLS), -1)
-        for k in (*VIABLE, DYING, NECROTIC):
-            names = laws.by_species[CELLS[k]]
-            contact = [laws.processes[name].kind == "contact" for name in names]
-            parts = tuple(tuple(laws.same[n] for n, c in zip(names, contact, strict=True) if c == w) for w in (0, 1))
-            row[k] = rows.setdefault(parts, len(rows))
-        both = np.zeros((2, len(rows), frame.voxels))
-        for parts, r in rows.items():
-            for which_, names in enumerate(parts):
-                for name in names:
-                    both[which_, r] += here.rate(name)
-        here.memo["fates"] = row, both[0], both[1]
-    return here.memo["fates"]
 
 
 def divide(frame: Frame, state: State, mothers: np.ndarray) -> None:
@@ -305,65 +247,49 @@ def count(state: State, what: str, number: int) -> None:
 def walkers(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     """Immune cells die, change and divide; others arrive through vessels; all but residents walk."""
     gone = np.zeros(state.kind.size, dtype=bool)
-    born: list[tuple[int, np.ndarray]] = []
-    kind = state.kind
-    listed = [[p for p in frame.laws.by_species[n] if frame.laws.processes[p].kind != "arrival"] for n in WALKERS]
-    total = totals(frame, here, "walkers", listed)
-    those = struck(frame, total, kind, state.where, state.walker, state.step, "differentiation")
-    for k, names in enumerate(listed):
-        at = those[kind[those] == k]
-        if not at.size:
+    born: list[tuple[int | np.ndarray, np.ndarray]] = []
+    fates = passes(frame).walkers
+    those, process = struck(frame, fates, here, state.kind, state.where, state.walker, state.step, "differentiation")
+    for j in np.unique(process):
+        hit, law = those[process == j], frame.laws.processes[fates.names[j]]
+        if law.kind == "division":
+            born.append((WALKERS.index(law.of), state.where[hit]))
             continue
-        row_of = chosen(frame, here, names, state.where[at], state.walker[at], state.step, "differentiation")
-        for row, process in enumerate(names):
-            hit = at[row_of == row]
-            if not hit.size:
-                continue
-            law = frame.laws.processes[process]
-            if law.kind == "division":
-                born.append((k, state.where[hit]))
-                continue
-            gone[hit] = True
-            for into, amount in law.into:
-                if into not in WALKERS:
-                    continue  # leaves what is counted one by one
-                number = scalars[amount] if isinstance(amount, str) else amount
-                luck = frame.draws(state.walker[hit], state.step, "differentiation", 2)
-                copies = int(number) + (luck < number - int(number))
-                born.append((WALKERS.index(into), np.repeat(state.where[hit], copies)))
-    born += arrivals(frame, state, here, scalars)
+        gone[hit] = True
+        for into, amount in law.into:
+            if into not in WALKERS:
+                continue  # leaves what is counted one by one
+            number = scalars[amount] if isinstance(amount, str) else amount
+            luck = frame.draws(state.walker[hit], state.step, "differentiation", 2)
+            copies = int(number) + (luck < number - int(number))
+            born.append((WALKERS.index(into), np.repeat(state.where[hit], copies)))
+    born.append(arrivals(frame, state, here, scalars))
     _renew(state, gone, born)
 
 
-def arrivals(frame: Frame, state: State, here: Here, scalars: Scalars) -> list[tuple[int, np.ndarray]]:
-    """Immune cells that arrive at open vessels in a step: a Poisson number each."""
+def arrivals(frame: Frame, state: State, here: Here, scalars: Scalars) -> tuple[np.ndarray, np.ndarray]:
+    """Kinds and voxels of immune cells that arrive at open vessels in a step: a Poisson number each."""
+    arriving = passes(frame).arriving
     if "arrivals" not in here.memo:
         here.memo["arrivals"] = _expected(frame, state, here, scalars)
-    sites, means = here.memo["arrivals"]
-    open_, out = state.vessel[sites] > 0, []
-    for (k, draw), mean in means.items():
-        number = kernels.poissons(frame.seed, frame.patient, state.vessel_id[sites], np.uint64(state.step),
-                                  purpose("recruitment"), np.uint64(draw), mean * open_)  # fmt: skip
-        out.append((k, np.repeat(sites, number)))
-    return out
+    sites, rows, numbers, rates = here.memo["arrivals"]
+    draws = np.array([k + (STEM if "stem" in process else 0) for k, process in arriving])
+    kinds, at = kernels.arrivals(frame.seed, frame.patient, state.vessel_id[sites], state.vessel[sites] > 0,
+                                 np.uint64(state.step), purpose("recruitment"), draws, rates, rows,
+                                 numbers)  # fmt: skip
+    return np.array([k for k, _ in arriving])[kinds], sites[at]
 
 
 def _expected(frame: Frame, state: State, here: Here, scalars: Scalars):
-    """Vessels, and of every kind of immune cell (with a number for its luck) how many come through each in a step."""
-    sites, means = np.flatnonzero((state.vessel > 0) & ~state.liver), {}
-    voxels = np.count_nonzero(~state.liver)
-    flow = np.where(carries_blood(state)[sites], here.at(sites).value("vessel_quality"), 0.0)
-    share = flow / (EDGE**2 * voxels * scalars["perfusion_start"])  # of the untreated perfusion of the piece
-    place = here.at(sites, {} if frame.mixed else {"perfusion": share})
-    for k, name in enumerate(WALKERS):
-        for process in frame.laws.by_species[name]:
-            if frame.laws.processes[process].kind != "arrival" or not sites.size:
-                continue
-            by_flow = "perfusion" in frame.laws.reads[process] and not frame.mixed
-            rate = np.broadcast_to(place.rate(process), sites.shape) * (voxels * EDGE**3 * frame.dt)
-            mean = rate if by_flow else rate / sites.size
-            means[k, k + (8 if "stem" in process else 0)] = np.maximum(mean, 0.0)
-    return sites, means
+    """Vessels, and how many immune cells of each process come through each in a step: row or number, and the rows."""
+    sites, inside = np.flatnonzero((state.vessel > 0) & ~state.liver), np.count_nonzero(~state.liver)
+    arrays = here.arrays | {"blood": carries_blood(state).astype(np.float64)}
+    more = {"untreated": EDGE**2 * inside * scalars["perfusion_start"], "amount": inside * EDGE**3 * frame.dt,
+            "sites": max(1, sites.size)}  # fmt: skip
+    found = passes(frame).arrivals(here, sites.size, sites, arrays=arrays, more=more)
+    names = [process for _, process in passes(frame).arriving]
+    rows = np.array([found.row.get(name, -1) for name in names])
+    return sites, rows, np.array([found.number.get(name, 0.0) for name in names]), found.out
 
 
 def _renew(state: State, gone: np.ndarray, born: list[tuple[int, np.ndarray]]) -> None:
@@ -379,24 +305,12 @@ def _renew(state: State, gone: np.ndarray, born: list[tuple[int, np.ndarray]]) -
 
 def walk(frame: Frame, state: State, here: Here) -> None:
     """Persistent random walk, up interferon, stalling where oxygen is low."""
-    mobile = ~np.isin(state.kind, [WALKERS.index(n) for n in RESIDENT])
-    where, heading, ids = state.where[mobile], state.heading[mobile], state.walker[mobile]
     crowd = np.bincount(state.where, minlength=frame.voxels)
-    stall = state.local["motility"]
     chance = min(1.0, VALUE["walk_speed"] * WALK_TICKS / VOXEL_UM)
-    for sub in range(frame.ticks // WALK_TICKS):
-        kernels.walk(where, heading, ids, here.value("killing_flux"), stall, crowd, frame.seed,
-                     frame.patient, np.uint64(state.step), purpose("migration"), 3 * sub, chance,
-                     VALUE["walk_persistence"], VALUE["chemotaxis"], *frame.shape)  # fmt: skip
-    state.where[mobile], state.heading[mobile] = where, heading
-
-
-def motility(here: Here) -> np.ndarray:
-    """Share of full motility at every voxel, by the law that lets T cells search and kill."""
-    from tme_sim.mechanisms.killing import motility_lets
-    from tme_sim.tissue.laws import on_arrays
-
-    return on_arrays(motility_lets)(here.value("oxygen"), here.scalars["p_mot"], here.scalars["n_mot"])
+    kernels.walk(state.where, state.heading, state.walker, state.kind, STAYS, here.arrays["killing_flux"],
+                 state.local["motility"], crowd, frame.seed, frame.patient, np.uint64(state.step), purpose("migration"),
+                 frame.ticks // WALK_TICKS, chance, VALUE["walk_persistence"], VALUE["chemotaxis"],
+                 *frame.shape)  # fmt: skip
 
 
 # --- vessels ---------------------------------------------------------------------------------------------------------
@@ -404,27 +318,19 @@ def motility(here: Here) -> np.ndarray:
 
 def vessels(frame: Frame, state: State, here: Here) -> None:
     """Vessels sprout, mature, are lost, and open again after an embolisation."""
-    step_, sites = state.step, np.flatnonzero((state.vessel > 0) & ~state.liver)
-    kinds, ids = state.vessel[sites], state.vessel_id[sites]
-    listed = [[], *(frame.laws.by_species[n] for n in ("immature_vessels", "mature_vessels"))]  # by kind, from 0
-    those = struck(frame, totals(frame, here, "vessels", listed), kinds, sites, ids, step_, "division")
-    for kind in (IMMATURE, MATURE):
-        mine, names = those[kinds[those] == kind], listed[kind]
-        if not mine.size:
-            continue
-        at = sites[mine]
-        row_of = chosen(frame, here, names, at, ids[mine], step_, "division")
-        for row, process in enumerate(names):
-            hit, law = at[row_of == row], frame.laws.processes[process]
-            if not hit.size:
-                continue
-            if law.kind == "division":
-                _sprout(frame, state, here, hit)
-            elif law.into:
-                state.vessel[hit] = MATURE
-            else:
-                state.vessel[hit], state.vessel_id[hit] = 0, 0
-                state.flowing[hit] = state.occluded[hit] = False
+    step_, sites, fates = state.step, np.flatnonzero((state.vessel > 0) & ~state.liver), passes(frame).vessels
+    those, process = struck(frame, fates, here, state.vessel[sites], sites, state.vessel_id[sites], step_, "division")
+    for j in np.unique(process):
+        hit, law = sites[those[process == j]], frame.laws.processes[fates.names[j]]
+        if law.kind == "division":
+            _sprout(frame, state, here, hit)
+        elif law.into:
+            state.vessel[hit] = MATURE
+        else:
+            state.vessel[hit], state.vessel_id[hit] = 0, 0
+            state.flowing[hit] = state.occluded[hit] = False
+    if not state.occluded.any():
+        return
     for place, name in ((frame.core, "occluded_core"), (~frame.core, "occluded_rim")):
         at = np.flatnonzero(state.occluded & place)
         if at.size:
