@@ -132,7 +132,11 @@ def _run(
     jumps, queues, memory = _joined([one for _, one in part])
     decide = next((one.decide for _, one in part if one.memory.size > 1), no_decision)
     seen = observe.observation_ticks(plan)
-    ticks = seen if series is None else np.union1d(seen, _ticks_of(series, plan))
+    read = observe.read_ticks(plan)
+    ticks = seen
+    if series is not None:
+        own = _ticks_of(series, plan)
+        ticks, read = np.union1d(seen, own), np.union1d(read, own)
     at = np.searchsorted(ticks, seen)
     th = np.stack([one.th for _, one in part])
     mortal = until_death and "death_hazard" in model.state_names
@@ -149,6 +153,7 @@ def _run(
         out_ticks=ticks,
         observe=model.observe,
         n_obs=len(model.node_names),
+        observed=np.isin(ticks, read),
         start_tick=plan.start,
         keep_y=True,
         threads=threads,

@@ -58,14 +58,16 @@ def observe_many(observe, out_y, out_u, th, out):
         observe(out_y[row], out_u[row], th, out[row])
 
 
-@njit(types.void(OBSERVE, MATRIX, VECTOR, BLOCKS, BLOCKS, TABLE, BLOCKS, INT), **OPTIONS)
-def observe_range(observe, th, lower, out_y, out_u, carry_i, out_obs, first):
-    """Fill out_obs of patients first, first + 1, ... from out_y, out_u of these; NaN where a run did not get to."""
+@njit(types.void(OBSERVE, MATRIX, VECTOR, BLOCKS, BLOCKS, types.boolean[::1], TABLE, BLOCKS, INT), **OPTIONS)
+def observe_range(observe, th, lower, out_y, out_u, wanted, carry_i, out_obs, first):
+    """Fill out_obs of patients first, first + 1, ... from out_y, out_u of these; NaN where a run did not get to, and at
+    outputs that are not wanted (k).
+    """
     held = np.empty(out_y.shape[2])
     for row in range(out_y.shape[0]):
         p = first + row
         for i in range(out_y.shape[1]):
-            if i < carry_i[p, c.OUT_NEXT]:
+            if wanted[i] and i < carry_i[p, c.OUT_NEXT]:
                 hold(out_y[row, i], lower, held)  # as the right-hand side and a lone run see the states
                 observe(held, out_u[row, i], th[p], out_obs[p, i])
             else:
@@ -190,6 +192,7 @@ def run_batch(
     out_ticks=None,
     observe=None,
     n_obs=0,
+    observed=None,
     memory=None,
     start_tick=0,
     keep_y=False,
@@ -203,12 +206,12 @@ def run_batch(
 ):
     """Run N patients and return a BatchResult; bits do not depend on threads, chunk, lanes, order or other patients.
 
-    y0 (N, n), u0 (N, m) or (m,), th (N, n_th). queues: one queue for all or (N, capacity + 1, columns). jumps: Jumps
-    or its arrays; jump_values (N, rows, 2) replaces their values per patient. memory (N, n_memory). observe with
-    n_obs: out_obs is filled at out_ticks. wall_seconds: patients not begun by then get WALL_LIMIT. lanes: whether to
-    run patients side by side, if the model can (default: when it finds that they are enough). chunk: patients that a
-    thread takes at a time. ends_at: (state, levels (N)): a run ends (STOPPED) with the first output at which this state
-    has reached its level.
+    y0 (N, n), u0 (N, m) or (m,), th (N, n_th). queues: one queue for all or (N, capacity + 1, columns). jumps: Jumps or
+    its arrays; jump_values (N, rows, 2) replaces their values per patient. memory (N, n_memory). observe with n_obs:
+    out_obs is filled at out_ticks, or at those of them that `observed` (k) holds. wall_seconds: patients not begun by
+    then get WALL_LIMIT. lanes: whether to run patients side by side, if the model can (default: when it finds that they
+    are enough). chunk: patients that a thread takes at a time. ends_at: (state, levels (N)): a run ends (STOPPED) with
+    the first output at which this state has reached its level.
     """
     y = np.array(y0, dtype=np.float64, ndmin=2)
     number, n = y.shape
@@ -255,6 +258,7 @@ def run_batch(
     if chunk is None:
         share = -(-number // (CHUNKS_PER_THREAD * threads))
         chunk = FEW if side_by_side is None else max(LANES * FEW // 2, share if threads > 1 else MANY)
+    wanted = np.ones(ticks.size, dtype=bool) if observed is None else np.ascontiguousarray(observed, dtype=bool)
     f, r = functions, result
 
     def work(first):
@@ -273,7 +277,7 @@ def run_batch(
             w = lane_array(v.places[-1], numbers_of_one(n, u.shape[1], len(guard_table)))
             run_lanes(v.start, v.rate, v.factor, v.solve, f.guards, f.decide, v.program, w, v.places, v.states, *arrays)
         if observe is not None:
-            observe_range(observe, th, limits[c.LOWER], out_y, out_u, r.carry_i, r.out_obs, first)
+            observe_range(observe, th, limits[c.LOWER], out_y, out_u, wanted, r.carry_i, r.out_obs, first)
 
     starts = range(0, number, chunk)
     if threads == 1 or len(starts) == 1:

@@ -7,7 +7,7 @@ imaging is not a cure.
 
 from tme_sim.criteria import CRITERIA, RESPONSES
 from tme_sim.imaging import diameter
-from tme_sim.observe.batch import endpoints_of_batch, observation_ticks, thresholds, visit_ticks
+from tme_sim.observe.batch import endpoints_of_batch, observation_ticks, read_ticks, thresholds, visit_ticks
 from tme_sim.observe.endpoints import LANDMARKS, crossing_ticks, endpoint_columns, landmark_columns, rows_of
 from tme_sim.observe.reading import HISTORY, Imaging, Visits, read_visits
 from tme_sim.observe.told import told_scans
@@ -25,6 +25,7 @@ __all__ = [
     "endpoints_of_batch",
     "landmark_columns",
     "observation_ticks",
+    "read_ticks",
     "read_visits",
     "rows_of",
     "thresholds",

@@ -58,6 +58,14 @@ def observation_ticks(plan: Plan) -> np.ndarray:
     return np.array(sorted(t for t in chosen if plan.start <= t <= plan.stop), dtype=np.int64)
 
 
+def read_ticks(plan: Plan) -> np.ndarray:
+    """Those of the :func:`observation_ticks` at which observables are read: at the others hazards are, which are
+    states.
+    """
+    marks = (0, *(day * TICKS_PER_DAY for day in LANDMARKS))
+    return np.union1d(visit_ticks(plan), [t for t in marks if plan.start <= t <= plan.stop])
+
+
 def endpoints_of_batch(
     model: CompiledModel,
     plans: Sequence[Plan],
@@ -74,7 +82,7 @@ def endpoints_of_batch(
         th: working parameters (P, n_th).
         ticks: :func:`observation_ticks` (T) of each of the plans.
         states, nodes: states (P, T, n) and observables (P, T, m) at these ticks, internal units, as the engine gives
-        them.
+        them; observables are read at the :func:`read_ticks`.
     """
     first = plans[0]
     lesions = len(first.lesions)
