@@ -153,15 +153,16 @@ def _run(
         out_ticks=ticks,
         observe=model.observe,
         n_obs=len(model.node_names),
-        observed=np.isin(ticks, read),
+        observed=np.searchsorted(ticks, read),
         start_tick=plan.start,
         keep_y=True,
         threads=threads,
         wall_seconds=plan.wall_seconds,
         ends_at=(model.index("states", "death_hazard"), observe.thresholds(chosen, "death")) if mortal else None,
     )
-    whole = len(seen) == len(ticks)
-    y, nodes = (x if whole else x[:, at] for x in (result.out_y, result.out_obs))
+    y = result.out_y if len(seen) == len(ticks) else result.out_y[:, at]
+    known = np.isin(read, seen)
+    nodes = result.out_obs if known.all() else result.out_obs[:, known]
     reached = np.flatnonzero((result.code == codes.OK) | _dead(model, chosen, seen, y))
     summaries: dict[int, dict] = {}
     lesions = np.array([len(one.lesions) for one in chosen])
@@ -169,9 +170,10 @@ def _run(
         these = reached[lesions[reached] == count]
         told = [with_sessions(chosen[r], result.memory[r]) for r in these]
         pick = slice(None) if len(these) == len(part) else these
-        columns, _ = observe.endpoints_of_batch(model, told, th[pick], seen, y[pick], nodes[pick])
+        columns, _ = observe.endpoints_of_batch(model, told, th[pick], seen, y[pick], nodes[pick], read[known])
         if series is not None:
-            columns = columns | _series_columns(model, series, ticks, result.out_y[pick], result.out_obs[pick])
+            tables = (ticks, result.out_y[pick]), (read, result.out_obs[pick])
+            columns = columns | _series_columns(model, series, *tables)
         summaries |= zip(these.tolist(), observe.rows_of(columns), strict=True)
     rows = []
     for r in range(len(part)):
@@ -189,18 +191,18 @@ def _ticks_of(series: Series, plan: Plan) -> np.ndarray:
 
 
 def _series_columns(
-    model: CompiledModel, series: Series, ticks: np.ndarray, states: np.ndarray, nodes: np.ndarray
+    model: CompiledModel, series: Series, states: tuple[np.ndarray, np.ndarray], nodes: tuple[np.ndarray, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    """Columns (P) of `series` from states and observables (P, T, .)."""
+    """Columns (P) of `series` from states and observables, each as ticks (T) and values (P, T, .)."""
     out: dict[str, np.ndarray] = {}
     for name in series.names:
-        for names, table in ((model.state_names, states), (model.node_names, nodes)):
+        for names, (when, table) in ((model.state_names, states), (model.node_names, nodes)):
             full = next((n for n in (name, f"{name}.1") if n in names), None)
             if full is not None:
-                values = to_display(table[:, :, names.index(full)], model.units.get(name, "1"))
+                ticks, values = when, to_display(table[:, :, names.index(full)], model.units.get(name, "1"))
                 break
         else:
-            values = np.full(states.shape[:2], np.nan)  # a mechanism that is switched off
+            ticks, values = states[0], np.full(states[1].shape[:2], np.nan)  # a mechanism that is switched off
         for day in series.days:
             at = np.flatnonzero(ticks == day * TICKS_PER_DAY)
             out[f"{name}_d{day}"] = values[:, at[0]] if at.size else np.full(len(values), np.nan)

@@ -108,10 +108,9 @@ def test_a_run_ends_with_the_output_at_which_its_ending_state_is_high(case, lane
 
 
 def test_observables_are_computed_where_they_are_wanted(case):
-    wanted = np.arange(13) % 4 == 0
-    whole, some = go(case), go(case, observed=wanted)
-    assert np.array_equal(some.out_obs[:, wanted], whole.out_obs[:, wanted]) and np.isfinite(whole.out_obs).all()
-    assert np.isnan(some.out_obs[:, ~wanted]).all() and np.array_equal(some.out_y, whole.out_y)
+    whole, some = go(case), go(case, observed=[0, 4, 11])
+    assert np.array_equal(some.out_obs, whole.out_obs[:, [0, 4, 11]]) and np.isfinite(whole.out_obs).all()
+    assert np.array_equal(some.out_y, whole.out_y)
 
 
 def test_limits_and_mistakes(case):

@@ -58,21 +58,22 @@ def observe_many(observe, out_y, out_u, th, out):
         observe(out_y[row], out_u[row], th, out[row])
 
 
-@njit(types.void(OBSERVE, MATRIX, VECTOR, BLOCKS, BLOCKS, types.boolean[::1], TABLE, BLOCKS, INT), **OPTIONS)
+@njit(types.void(OBSERVE, MATRIX, VECTOR, BLOCKS, BLOCKS, INTS, TABLE, BLOCKS, INT), **OPTIONS)
 def observe_range(observe, th, lower, out_y, out_u, wanted, carry_i, out_obs, first):
-    """Fill out_obs of patients first, first + 1, ... from out_y, out_u of these; NaN where a run did not get to, and at
-    outputs that are not wanted (k).
+    """Fill out_obs of patients first, first + 1, ... from out_y, out_u of these at the outputs `wanted` (places); NaN
+    where a run did not get to.
     """
     held = np.empty(out_y.shape[2])
     for row in range(out_y.shape[0]):
         p = first + row
-        for i in range(out_y.shape[1]):
-            if wanted[i] and i < carry_i[p, c.OUT_NEXT]:
+        for at in range(wanted.size):
+            i = wanted[at]
+            if i < carry_i[p, c.OUT_NEXT]:
                 hold(out_y[row, i], lower, held)  # as the right-hand side and a lone run see the states
-                observe(held, out_u[row, i], th[p], out_obs[p, i])
+                observe(held, out_u[row, i], th[p], out_obs[p, at])
             else:
                 for j in range(out_obs.shape[2]):
-                    out_obs[p, i, j] = np.nan
+                    out_obs[p, at, j] = np.nan
 
 
 @njit(
@@ -165,7 +166,7 @@ class BatchResult:
     u: np.ndarray  # (N, m) at the end
     memory: np.ndarray  # (N, n_memory)
     out_y: np.ndarray  # (N, k, n), or (0, k, n) when not asked for; NaN where not reached
-    out_obs: np.ndarray  # (N, k, n_obs), or (0, k, 0)
+    out_obs: np.ndarray  # (N, outputs that are observed, n_obs), or (0, k, 0)
     queue: np.ndarray  # (N, capacity + 1, columns), or (0, ...)
     carry_i: np.ndarray  # (N, CARRY_I)
     carry_f: np.ndarray  # (N, CARRY_F)
@@ -208,10 +209,10 @@ def run_batch(
 
     y0 (N, n), u0 (N, m) or (m,), th (N, n_th). queues: one queue for all or (N, capacity + 1, columns). jumps: Jumps or
     its arrays; jump_values (N, rows, 2) replaces their values per patient. memory (N, n_memory). observe with n_obs:
-    out_obs is filled at out_ticks, or at those of them that `observed` (k) holds. wall_seconds: patients not begun by
-    then get WALL_LIMIT. lanes: whether to run patients side by side, if the model can (default: when it finds that they
-    are enough). chunk: patients that a thread takes at a time. ends_at: (state, levels (N)): a run ends (STOPPED) with
-    the first output at which this state has reached its level.
+    out_obs is filled at out_ticks, or at those of them whose places `observed` holds. wall_seconds: patients not begun
+    by then get WALL_LIMIT. lanes: whether to run patients side by side, if the model can (default: when it finds that
+    they are enough). chunk: patients that a thread takes at a time. ends_at: (state, levels (N)): a run ends (STOPPED)
+    with the first output at which this state has reached its level.
     """
     y = np.array(y0, dtype=np.float64, ndmin=2)
     number, n = y.shape
@@ -226,6 +227,7 @@ def run_batch(
         if array.shape[0] not in (1, number):
             raise ValueError(f"{name} must have 1 or {number} rows in front, not {array.shape[0]}")
     ticks = np.empty(0, dtype=np.int64) if out_ticks is None else np.ascontiguousarray(out_ticks, dtype=np.int64)
+    wanted = np.arange(ticks.size) if observed is None else np.ascontiguousarray(observed, dtype=np.int64)
     guard_table = np.empty((0, c.G_COLUMNS), dtype=np.int64) if guard_table is None else guard_table
     carry_i = np.zeros((number, c.CARRY_I), dtype=np.int64)
     carry_i[:, c.NOW] = start_tick
@@ -240,7 +242,7 @@ def run_batch(
         u=u,
         memory=np.zeros((number, 1)) if memory is None else np.array(memory, dtype=np.float64),
         out_y=np.empty((number if keep_y else 0, ticks.size, n)),
-        out_obs=np.empty((number if observe is not None else 0, ticks.size, n_obs)),
+        out_obs=np.empty((number if observe is not None else 0, wanted.size, n_obs)),
         queue=np.empty((number if keep_queue else 0, *queues.shape[1:]), dtype=np.int64),
         carry_i=carry_i,
         carry_f=carry_f,
@@ -258,7 +260,6 @@ def run_batch(
     if chunk is None:
         share = -(-number // (CHUNKS_PER_THREAD * threads))
         chunk = FEW if side_by_side is None else max(LANES * FEW // 2, share if threads > 1 else MANY)
-    wanted = np.ones(ticks.size, dtype=bool) if observed is None else np.ascontiguousarray(observed, dtype=bool)
     f, r = functions, result
 
     def work(first):

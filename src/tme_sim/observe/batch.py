@@ -73,6 +73,7 @@ def endpoints_of_batch(
     ticks: np.ndarray,
     states: np.ndarray,
     nodes: np.ndarray,
+    read: np.ndarray | None = None,
 ) -> tuple[Columns, np.ndarray]:
     """Endpoints of P patients who share model, visits, length and imaging; (columns of P values, history of the
     visits).
@@ -81,12 +82,13 @@ def endpoints_of_batch(
         plans: one per patient; what differs between them are values, lesions, sessions and drugs.
         th: working parameters (P, n_th).
         ticks: :func:`observation_ticks` (T) of each of the plans.
-        states, nodes: states (P, T, n) and observables (P, T, m) at these ticks, internal units, as the engine gives
-        them; observables are read at the :func:`read_ticks`.
+        states: states (P, T, n) at these ticks, internal units, as the engine gives them.
+        nodes: observables (P, R, m) at the ticks `read` (R) among these, by default all; they are needed at the
+        :func:`read_ticks`.
     """
     first = plans[0]
     lesions = len(first.lesions)
-    course = _Course(model, states, nodes)
+    course = _Course(model, states, nodes, None if read is None else np.searchsorted(ticks, read))
     visits = visit_ticks(first)
     seen = np.searchsorted(ticks, visits)
     floor, rho = (th[:, model.index("theta", name)][:, None, None] for name in ("volume_floor", "rho_cell"))
@@ -125,22 +127,27 @@ def endpoints_of_batch(
 
 
 class _Course:
-    """States and observables of P patients at T ticks, by name."""
+    """States of P patients at T ticks and observables at the places `at` among these (None for all), by name."""
 
-    def __init__(self, model: CompiledModel, states: np.ndarray, nodes: np.ndarray):
-        self.tables = ((model.state_names, states), (model.node_names, nodes))
-        self.shape = states.shape[:2]
+    def __init__(self, model: CompiledModel, states: np.ndarray, nodes: np.ndarray, at: np.ndarray | None):
+        self.model, self.states, self.nodes, self.at = model, states, nodes, at
 
     def has(self, name: str) -> bool:
         """Whether the model has a state or observable of this name."""
-        return any(name in names for names, _ in self.tables)
+        return name in self.model.state_names or name in self.model.node_names
 
     def body(self, name: str) -> np.ndarray:
-        """A value of the body (P, T); zeros if the model does not have it."""
-        for names, table in self.tables:
-            if name in names:
-                return table[:, :, names.index(name)]
-        return np.zeros(self.shape)
+        """A value of the body (P, T): NaN where it was not observed, zeros if the model does not have it."""
+        if name in self.model.state_names:
+            return self.states[:, :, self.model.state_names.index(name)]
+        if name not in self.model.node_names:
+            return np.zeros(self.states.shape[:2])
+        values = self.nodes[:, :, self.model.node_names.index(name)]
+        if self.at is None:
+            return values
+        out = np.full(self.states.shape[:2], np.nan)
+        out[:, self.at] = values
+        return out
 
     def lesions(self, name: str, count: int) -> np.ndarray:
         """A value of each lesion (P, T, L)."""
