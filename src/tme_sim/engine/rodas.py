@@ -13,6 +13,7 @@ functions on whole arrays do not care how long they are: lanes pass n * LANES nu
 
 from numba import njit, types
 
+from tme_sim.engine.borrowed import borrowed
 from tme_sim.engine.linear import PROGRAM, SOLVE
 from tme_sim.engine.registers import wide_registers
 from tme_sim.engine.signatures import RHS
@@ -210,6 +211,7 @@ def stages(rhs, solve, program, lu, y, u, th, lower, h, f0, k, s, held, y_new):
 
     s (8, n), held (n): work. The error estimate is k[7].
     """
+    k, s = borrowed(k), borrowed(s)
     n = y.size
     r = 1.0 / h
     for stage in range(STAGES):

@@ -9,6 +9,7 @@ from numba import njit, types
 
 from tme_sim.engine import codes as c
 from tme_sim.engine import queue as q
+from tme_sim.engine.borrowed import borrowed
 from tme_sim.engine.elementary import exp, log
 from tme_sim.engine.pieces import (
     act,
@@ -53,6 +54,7 @@ def reached_end(y, carry_i, carry_f):
 def at_tick(decide, y, u, th, memory, limits, budget, queue, jump_end, jump_place, jump_value, out_ticks, out_y, out_u,
             carry_i, carry_f, old):
     """Carry out what is due at the tick the run stands on; return GO_ON, or the code with which this call ends."""
+    limits = borrowed(limits)
     now = carry_i[c.NOW]
     queue[0, q.H_NOW] = now
     stopped = 0
@@ -280,6 +282,7 @@ def finish_step(guards, decide, y, y_new, u, th, memory, k, d, limits, queue, ju
     y becomes the state at its end, which is where the first guard crosses zero if one does. d (3, n): dense output,
     filled here from the stages k where it is needed. work (4, at least n + m and the number of guards): work.
     """
+    d, work = borrowed(d), borrowed(work)
     n = y.size
     now = carry_i[c.NOW]
     target = carry_i[c.TARGET]
