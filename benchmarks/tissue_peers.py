@@ -288,10 +288,11 @@ class Ours:
         self.breathe(self.dt)
         divide, die = self.problem.hazards(self.seen)
         n, step, fate = self.cell.size, np.uint64(self.number), np.zeros(self.cell.size, dtype=np.int16)
-        none, rows, begin = np.zeros(n), np.arange(2), np.array([0, 0, 2])
-        kernels.strikes(self.cell, np.stack([die, divide]), np.empty((0, 0)), rows, np.zeros(2), np.zeros(2, bool),
-                        begin, none, np.zeros(n, dtype=np.int32), 0.0, self.lineage, self.seed, np.uint64(0), step,
-                        np.uint64(PURPOSES["cell_death"]), self.dt, 0.0, fate, none, 0, n)  # fmt: skip
+        none, rows, begin, sums = np.zeros(n), np.arange(2), np.array([0, 0, 2]), np.array([-1, 2])
+        kernels.strikes(self.cell, np.stack([die, divide, die + divide]), np.empty((0, 0)), rows, np.zeros(2), sums,
+                        np.zeros(2), np.zeros(2, bool), begin, none, np.zeros(n, dtype=np.int32), 0.0, self.lineage,
+                        self.seed, np.uint64(0), step, np.uint64(PURPOSES["cell_death"]), self.dt, 0.0, fate, none,
+                        0, n)  # fmt: skip
         struck = np.flatnonzero(fate)
         dead = fate[struck] == 1
         gone, mothers = struck[dead], struck[~dead]

@@ -10,6 +10,7 @@ from tme_sim.diagnostics import InputError
 from tme_sim.plan import plan_of
 from tme_sim.quantities import Quantity
 from tme_sim.scenario import Scenario
+from tme_sim.tissue import kernels
 from tme_sim.tissue.coupling import Coupling, embolise
 from tme_sim.tissue.laws import Here, Laws, Scalars, exp
 from tme_sim.tissue.passes import rates_of
@@ -97,6 +98,24 @@ def test_laws_on_arrays_are_those_of_one_individual():
             assert got[i] == pytest.approx(getattr(module, f"actor_{name}")(*values), rel=1e-13, abs=1e-300), name
 
 
+def test_lucks_of_walkers_are_the_numbers_of_the_generator():
+    """Found in blocks of four, the draws of an individual are those that it would get one by one."""
+    ids = np.array([3, 2**40, 17], dtype=np.uint64)
+    found = np.empty((20, ids.size))
+    kernels.lucks(np.uint64(5), np.uint64(2), ids, np.uint64(9), np.uint64(22), found)
+    for draw in range(20):
+        assert np.array_equal(found[draw], kernels.draws(np.uint64(5), np.uint64(2), ids, np.uint64(9), np.uint64(22),
+                                                         np.uint64(draw)))  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 4), (2, 3, 5)])
+def test_neighbours_lie_beside_around_the_edges(shape):
+    number = np.arange(np.prod(shape)).reshape(shape)
+    for side in range(6 if shape[0] > 1 else 4):
+        expected = np.roll(number, 1 if side % 2 == 0 else -1, axis=2 - side // 2).ravel()
+        assert [kernels.neighbour(v, side, *shape) for v in range(number.size)] == expected.tolist()
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 def test_passes_give_the_bits_of_laws_asked_one_by_one(mixed):
     """Everywhere and at some places: fates, arrivals and what becomes of traits and fields in one compiled pass each."""
@@ -112,7 +131,7 @@ def test_passes_give_the_bits_of_laws_asked_one_by_one(mixed):
             found, some = part(here, n), part(here, places.size, places)
             assert found.row or mixed
             for name in (*part.local, *part.plain):
-                expected = here.rate(name)
+                expected = sum((here.rate(one) for one in name.split(" + ") if one), 0.0)
                 assert np.array_equal(found[name], expected), name
                 assert np.array_equal(some[name], expected[places] if name in part.local else expected), name
     alive, dt = is_viable(one.state).astype(float), 0.04

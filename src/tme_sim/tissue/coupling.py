@@ -204,10 +204,10 @@ class Coupling:
         out["mature_vessels"] = np.count_nonzero((s.vessel == MATURE) & inside) / area
         alive, vessel = is_viable(s), (s.vessel > 0) & inside
         among = alive if alive.any() else np.ones(f.voxels, dtype=bool)
-        out |= {n: float(s.local[n][among].mean()) for n in (*TRAITS, *FIELDS)}
-        for name in ("normalisation", "adaptation", "escape"):
-            if vessel.any():
-                out[name] = float(s.local[name][vessel].mean())
+        at, of = np.flatnonzero(among), np.flatnonzero(vessel)
+        for name in (*TRAITS, *FIELDS):
+            of_vessels = of.size and name in ("normalisation", "adaptation", "escape")
+            out[name] = float(s.local[name][of if of_vessels else at].mean())
         for name, place in zip(OCCLUSION, (f.core & inside, ~f.core & inside), strict=True):
             of = np.count_nonzero(vessel & place)
             out[name] = np.count_nonzero(s.occluded & place) / of if of else 0.0

@@ -37,6 +37,7 @@ import math
 import numba
 import numpy as np
 
+from tme_sim.engine.registers import wide_registers
 from tme_sim.tissue.fused import fill, keep
 from tme_sim.tissue.laws import exp, exp_of_place, log, log_of_place, power, power_of_any, power_of_place
 
@@ -51,6 +52,7 @@ def numbers(s):
             cache=True, nogil=True, error_model="numpy")
 def places(s, fields, at, out, first, last):
     """Items `first` to `last` of `out` [value, item]: of all places, or of those numbered in `at`."""
+    wide_registers()
     t, u = np.zeros({fields} * {tile}), np.empty({values} * {tile})
 {loads}
     for start in range(first, last, {tile}):
@@ -234,7 +236,7 @@ class Fused:
                 self.places(operands, fields, at, out, 0, items)
             else:
                 deal(partial(self.places, operands, fields, at, out))
-        return Found(self.row, out, dict(zip(self.plain, results, strict=True)))
+        return Found(self.row, out, self.plain, results)
 
 
 class Numbers:
@@ -248,15 +250,33 @@ class Numbers:
 
 
 class Found(NamedTuple):
-    """What a pass found: rows of `out` [row, item] by name, and numbers by name of what is the same everywhere."""
+    """What a pass found: rows of `out` [row, item] by name, and numbers, named in `plain`, of what has no row."""
 
     row: dict[str, int]
     out: np.ndarray
-    number: dict[str, float]
+    plain: list[str]
+    numbers: tuple[float, ...]
 
     def __getitem__(self, name: str):
         """An array [item], or a number."""
-        return self.out[self.row[name]] if name in self.row else self.number[name]
+        return self.out[self.row[name]] if name in self.row else self.numbers[self.plain.index(name)]
+
+
+class Table:
+    """Where compiled loops find values of one or more passes, by place in a list of names; `source[j]` is the pass."""
+
+    def __init__(self, names: list[str], passes: list[Fused], source: list[int]):
+        of = [passes[s] for s in source]
+        self.rows = np.array([p.row.get(name, -1) for p, name in zip(of, names, strict=True)], dtype=np.int64)
+        self.place = [(j, s, passes[s].plain.index(name)) for j, (s, name) in enumerate(zip(source, names, strict=True))
+                      if self.rows[j] < 0]  # fmt: skip
+
+    def numbers(self, *found: Found) -> np.ndarray:
+        """The numbers of what has no row (-1 in `rows`), of what the passes found."""
+        out = np.zeros(self.rows.size)
+        for j, s, k in self.place:
+            out[j] = found[s].numbers[k]
+        return out
 
 
 def source(record: Record, local: list[Value], plain: list[Value]) -> tuple[str, list[str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from tme_sim.engine import rng
 from tme_sim.engine.elementary import exp
 from tme_sim.engine.rng import poisson, uniform
 
@@ -17,6 +18,8 @@ OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
 MOST_WALKERS = 4  # immune cells that share one voxel
 COMPARED = 2  # free places that a sprout compares before it goes for the one with more VEGF
 MOST_TRIALS = 24  # places looked at for free ones
+
+_philox = njit(nogil=True, forceinline=True)(rng.philox.py_func)  # within a loop several blocks are found side by side
 
 
 @njit(**OPTIONS)
@@ -28,25 +31,30 @@ def draws(seed, patient, ids, step, purpose, draw):
     return out
 
 
+@njit(nogil=True, error_model="numpy", forceinline=True)
+def _between(word):
+    """The number between 0 and 1 that a random word stands for."""
+    value = (np.float64(word >> rng.SHIFT_11) + 0.5) * 1.1102230246251565e-16
+    return value if value < 1.0 else 0.9999999999999999
+
+
 @njit(**OPTIONS)
-def strikes(cell, rates, touching, rows, numbers, contact, begin, by, item, touch, ids, seed, patient, step, purpose,
-            dt, weight, fate, killing, first, last):
+def strikes(cell, rates, touching, rows, numbers, sum_rows, sum_numbers, contact, begin, by, item, touch, ids, seed,
+            patient, step, purpose, dt, weight, fate, killing, first, last):
     """Cells of places `first` to `last` that something strikes within `dt`: `fate` 1 + the process there, else 0; and
     `killing`, the flux.
 
     Process `j` of kind `k` (`begin[k] <= j < begin[k + 1]`) has the hazard `rates[rows[j], place]`, or `numbers[j]`
     where its row is -1; where `contact[j]`, that of one killer, `touching[rows[j], item[place]]`: `by` are the killers
-    at a place, of whom each touches with `touch`.  `weight` are cells per volume.
+    at a place, of whom each touches with `touch`.  Those of a kind without a touch add up to `rates[sum_rows[kind],
+    place]`, or `sum_numbers[kind]`.  `weight` are cells per volume.
     """
     for v in range(first, last):
         kind = cell[v]
         start, stop = begin[kind], begin[kind + 1]
         if start == stop:
             continue
-        alone, hazard = 0.0, 0.0
-        for j in range(start, stop):
-            if not contact[j]:
-                alone += rates[rows[j], v] if rows[j] >= 0 else numbers[j]
+        alone, hazard = rates[sum_rows[kind], v] if sum_rows[kind] >= 0 else sum_numbers[kind], 0.0
         if by[v] > 0.0:
             for j in range(start, stop):
                 if contact[j]:
@@ -121,21 +129,19 @@ def census(where, kind, rows, counts):
 
 @njit(**OPTIONS)
 def neighbour(v, d, nz, ny, nx):
-    """Voxel on side `d` of `v`: 0 -x, 1 +x, 2 -y, 3 +y, 4 -z, 5 +z."""
-    x, y, z = v % nx, (v // nx) % ny, v // (nx * ny)
+    """Voxel on side `d` of `v`: 0 -x, 1 +x, 2 -y, 3 +y, 4 -z, 5 +z; few divisions, which take most of the time."""
+    plane = ny * nx
     if d == 0:
-        x = x - 1 if x > 0 else nx - 1
-    elif d == 1:
-        x = x + 1 if x < nx - 1 else 0
-    elif d == 2:
-        y = y - 1 if y > 0 else ny - 1
-    elif d == 3:
-        y = y + 1 if y < ny - 1 else 0
-    elif d == 4:
-        z = z - 1 if z > 0 else nz - 1
-    else:
-        z = z + 1 if z < nz - 1 else 0
-    return (z * ny + y) * nx + x
+        return v - 1 if v % nx > 0 else v + nx - 1
+    if d == 1:
+        return v + 1 if v % nx < nx - 1 else v - nx + 1
+    if d == 2:
+        return v - nx if v % plane >= nx else v + plane - nx
+    if d == 3:
+        return v + nx if v % plane < plane - nx else v - plane + nx
+    if d == 4:
+        return v - plane if v >= plane else v + (nz - 1) * plane
+    return v + plane if v < (nz - 1) * plane else v - (nz - 1) * plane
 
 
 @njit(**OPTIONS)
@@ -169,6 +175,18 @@ def arrivals(seed, patient, ids, open_, step, purpose, draws, rates, rows, numbe
 
 
 @njit(**OPTIONS)
+def lucks(seed, patient, ids, step, purpose, out):
+    """Uniform numbers [draw, individual] of the first draws, as :func:`tme_sim.engine.rng.uniform` gives them; the rows
+    of `out` come in fours, because a block of the generator holds four."""
+    for block in range(out.shape[0] // 4):
+        a, b, c, d = out[4 * block], out[4 * block + 1], out[4 * block + 2], out[4 * block + 3]
+        for i in range(ids.size):
+            words = _philox(seed, patient, ids[i], step, purpose, np.uint64(block))
+            a[i], b[i] = _between(words[0]), _between(words[1])
+            c[i], d[i] = _between(words[2]), _between(words[3])
+
+
+@njit(**OPTIONS)
 def walk(where, heading, ids, kind, resident, guide, stall, crowd, seed, patient, step, purpose, subs, chance,
          persistence, chemotaxis, nz, ny, nx):
     """`subs` sub-steps of all walkers: in each every one moves one voxel with chance * stall, and keeps the heading or
@@ -177,20 +195,19 @@ def walk(where, heading, ids, kind, resident, guide, stall, crowd, seed, patient
     A share `chemotaxis` of turns goes for the better of two directions by `guide`.
     """
     sides = 6 if nz > 1 else 4
+    luck = np.empty(((3 * subs + 3) // 4 * 4, ids.size))
+    lucks(seed, patient, ids, step, purpose, luck)
     for sub in range(subs):
-        first = 3 * sub
+        move, turn, choose = luck[3 * sub], luck[3 * sub + 1], luck[3 * sub + 2]
         for i in range(where.size):
             if resident[kind[i]]:
                 continue
             v = where[i]
-            key = np.uint64(ids[i])
-            if uniform(seed, patient, key, step, purpose, np.uint64(first)) >= chance * stall[v]:
+            if move[i] >= chance * stall[v]:
                 continue
-            turn = uniform(seed, patient, key, step, purpose, np.uint64(first + 1))
-            if turn >= persistence:
-                d = int((turn - persistence) / (1.0 - persistence) * sides)
-                luck = uniform(seed, patient, key, step, purpose, np.uint64(first + 2))
-                other = int(luck / chemotaxis * sides) if luck < chemotaxis else d
+            if turn[i] >= persistence:
+                d = int((turn[i] - persistence) / (1.0 - persistence) * sides)
+                other = int(choose[i] / chemotaxis * sides) if choose[i] < chemotaxis else d
                 if guide[neighbour(v, other, nz, ny, nx)] > guide[neighbour(v, d, nz, ny, nx)]:
                     d = other
                 heading[i] = d

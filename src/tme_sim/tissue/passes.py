@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from tme_sim.mechanisms.killing import motility_lets
-from tme_sim.tissue.fused import Found, Fused, Value, above_zero, where
+from tme_sim.tissue.fused import Fused, Table, Value, above_zero, where
 from tme_sim.tissue.laws import OXYGEN, Here, Laws, exp, on_arrays
 from tme_sim.tissue.piece import CELLS, DYING, FIELDS, NECROTIC, TRAITS, VIABLE, WALKERS
 
@@ -23,31 +23,39 @@ class Fates:
     """Processes that strike individuals, kind by kind, as tables for compiled loops.
 
     Process `j` of kind `k` (`begin[k] <= j < begin[k + 1]`) is `names[j]`; `contact[j]`: it takes a touch, and is found
-    by `touching`, the others by `rates`.
+    by `touching`, the others by `rates`; `table` says where.  If any does, `alone` says where the summed rates of the
+    others are, kind by kind.
     """
 
     def __init__(self, laws: Laws, listed: list[list[str]]):
         self.laws, self.names = laws, [name for names in listed for name in names]
         self.begin = np.cumsum([0, *(len(names) for names in listed)])
         self.contact = np.array([laws.processes[name].kind == "contact" for name in self.names], dtype=bool)
-        self.rates = Fused(laws, laws.fields, self._asking(~self.contact))
-        self.touching = Fused(laws, laws.fields, self._asking(self.contact)) if self.contact.any() else None
+        same = [laws.same[name] for name in self.names]
+        alone = [[laws.same[name] for name in names if laws.processes[name].kind != "contact"] for names in listed]
+        self.rates = self._pass(~self.contact, alone if self.contact.any() else [])
+        self.touching = self._pass(self.contact, []) if self.contact.any() else None
+        sums = [_sum_of(names) for names in alone]
+        self.alone = Table(sums, [self.rates], [0] * len(sums)) if self.contact.any() else None
+        self.table = Table(same, [self.rates, self.touching], list(self.contact.astype(int)))
 
-    def _asking(self, those: np.ndarray) -> Callable[[Here, Callable], dict]:
-        same = self.laws.same
-        names = dict.fromkeys(same[name] for name, asked in zip(self.names, those, strict=True) if asked)
-        return lambda here, own: {name: here.rate(name) for name in names}
+    def _pass(self, those: np.ndarray, sums: list[list[str]]) -> Fused:
+        """A pass that finds the rates of `those`, and of each list in `sums` their sum."""
+        laws = self.laws
+        names = dict.fromkeys(laws.same[name] for name, asked in zip(self.names, those, strict=True) if asked)
 
-    def tables(self, found: Found, touching: Found | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Row of every process in what was found (-1: the same everywhere), and its number then."""
-        rows, numbers = np.full(len(self.names), -1), np.zeros(len(self.names))
-        for j, name in enumerate(self.names):
-            of, name = touching if self.contact[j] else found, self.laws.same[name]
-            if name in of.row:
-                rows[j] = of.row[name]
-            else:
-                numbers[j] = of.number[name]
-        return rows, numbers
+        def build(here: Here, own: Callable) -> dict:
+            out = {name: here.rate(name) for name in names}
+            for added in sums:
+                out[_sum_of(added)] = sum((here.rate(name) for name in added), own("zero", True))
+            return out
+
+        return Fused(laws, laws.fields, build)
+
+
+def _sum_of(names: list[str]) -> str:
+    """Name of the sum of rates."""
+    return " + ".join(names)
 
 
 class Passes:
@@ -86,6 +94,11 @@ class Passes:
         """Kind (index in WALKERS) and process of everything that arrives."""
         return [(k, p) for k, name in enumerate(WALKERS) for p in self.laws.by_species[name]
                 if self.laws.processes[p].kind == "arrival"]  # fmt: skip
+
+    @cached_property
+    def arrival_table(self) -> Table:
+        """Where :attr:`arrivals` has each process of :attr:`arriving`."""
+        return Table([process for _, process in self.arriving], [self.arrivals], [0] * len(self.arriving))
 
     @cached_property
     def arrivals(self) -> Fused:

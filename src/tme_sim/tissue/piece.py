@@ -31,7 +31,7 @@ LOCAL = {
 
 EDGE = VOXEL_UM / 1000.0  # mm
 IMMATURE, MATURE = 1, 2
-SMALL, LARGE = 4_000, 40_000  # voxels from which threads share fields, and the work within one
+SMALL, LARGE = 4_000, 40_000  # voxels from which threads share fields and voxels, and the work within one field
 
 
 def purpose(name: str) -> np.uint64:
@@ -131,17 +131,29 @@ class Frame:
         """Threads that share the work of one field: of large ones only."""
         return self.threads if self.voxels >= LARGE else 1
 
+    @cached_property
+    def sharers(self) -> int:
+        """Threads that share work on different fields, or on different voxels; one for small pieces."""
+        return self.threads if self.voxels >= SMALL else 1
+
     def together(self, work: list) -> list:
         """What the functions of `work` return, which do not touch each other; side by side where there are threads."""
-        if self.threads <= 1 or len(work) <= 1 or self.voxels < SMALL:
+        n = min(self.sharers, len(work))
+        if n <= 1:
             return [one() for one in work]
         if "pool" not in self.grid:
-            self.grid["pool"] = ThreadPoolExecutor(self.threads)
-        return list(self.grid["pool"].map(lambda one: one(), work))
+            self.grid["pool"] = ThreadPoolExecutor(self.threads - 1)
+
+        def share(k: int) -> list:
+            return [one() for one in work[k::n]]
+
+        others = [self.grid["pool"].submit(share, k) for k in range(1, n)]
+        shares = [share(0), *(one.result() for one in others)]
+        return [shares[i % n][i // n] for i in range(len(work))]
 
     def deal(self, work) -> None:
         """`work(first, last)` over ranges that cover all voxels."""
-        n = self.within
+        n = self.sharers
         edges = [self.voxels * k // n for k in range(n + 1)]
         self.together([partial(work, a, b) for a, b in zip(edges, edges[1:], strict=False)])
 
@@ -400,6 +412,6 @@ def breathe(frame: Frame, state: State, scalars: Scalars, tolerance: float = 0.0
     else:
         steady_oxygen(oxygen, uptake.reshape(frame.shape), scalars["Km_tum"], supply.reshape(frame.shape),
                       blood, D / EDGE**2, tolerance, periodic=True, grid=frame.grid["oxygen"],
-                      threads=frame.within)  # fmt: skip
+                      threads=frame.within, residual=False)  # fmt: skip
     state.local["oxygen"] = np.maximum(oxygen, 0.0).ravel()
     state.local["anoxic_viable"] = anoxic_here(state.local["oxygen"])

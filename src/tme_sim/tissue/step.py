@@ -73,7 +73,7 @@ def smear(frame: Frame, fields: np.ndarray, reach: float) -> None:
     key = ("smear", reach)
     if key not in frame.grid:  # holds no working arrays, so several may use it at a time
         frame.grid[key] = Diffusion(frame.shape, (reach / VOXEL_UM) ** 2, 1.0, periodic=True, threads=frame.within)
-    if len(fields) == 1:
+    if len(fields) == 1 and frame.within > 1:
         frame.grid[key].step(fields.reshape(frame.shape))
         return
     edges = [len(fields) * k // frame.threads for k in range(frame.threads + 1)]
@@ -144,7 +144,7 @@ def _spread(frame: Frame, name: str, now: np.ndarray, made: np.ndarray, lost: np
         frame.grid[name] = Multigrid(frame.shape, D, periodic=True)
     u, shape = now.copy(), frame.shape
     steady_field(u.reshape(shape), lost.reshape(shape), made.reshape(shape), D, 1e-3, step=dt, periodic=True,
-                 grid=frame.grid[name])  # fmt: skip
+                 grid=frame.grid[name], residual=False)  # fmt: skip
     return np.maximum(u, 0.0)
 
 
@@ -162,9 +162,8 @@ def struck(frame: Frame, fates: Fates, here: Here, kind: np.ndarray, where: np.n
            what: str) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Individuals of `kind` at `where` that something strikes within a step, as places in `kind`; and the processes."""
     found = fates.rates(here, where.size, where)
-    rows, numbers = fates.tables(found)
-    return kernels.struck(kind, found.out, rows, numbers, fates.begin, ids, frame.seed, frame.patient, np.uint64(step_),
-                          purpose(what), frame.dt)  # fmt: skip
+    return kernels.struck(kind, found.out, fates.table.rows, fates.table.numbers(found), fates.begin, ids, frame.seed,
+                          frame.patient, np.uint64(step_), purpose(what), frame.dt)  # fmt: skip
 
 
 def live(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
@@ -180,9 +179,10 @@ def live(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     found, touching = here.memo["cells"], fates.touching(here, near.size, near)
     touch = scalars["contact_volume"] / EDGE**3  # touched cells in the own voxel
     killing, fate, weight = np.zeros((1, n)), np.zeros(n, dtype=np.int16), cell_weight(scalars) / EDGE**3
-    frame.deal(partial(kernels.strikes, cell, found.out, touching.out, *fates.tables(found, touching), fates.contact,
-                       fates.begin, by, item, touch, state.lineage, frame.seed, frame.patient, np.uint64(state.step),
-                       purpose("cell_death"), frame.dt, weight, fate, killing[0]))  # fmt: skip
+    tables = (fates.table.rows, fates.table.numbers(found, touching), fates.alone.rows, fates.alone.numbers(found))
+    frame.deal(partial(kernels.strikes, cell, found.out, touching.out, *tables, fates.contact, fates.begin, by, item,
+                       touch, state.lineage, frame.seed, frame.patient, np.uint64(state.step), purpose("cell_death"),
+                       frame.dt, weight, fate, killing[0]))  # fmt: skip
     hit = np.flatnonzero(fate)
     becomes = passes(frame).becomes[fate[hit] - 1]
     cell[hit[becomes >= 0]] = becomes[becomes >= 0]
@@ -272,24 +272,22 @@ def arrivals(frame: Frame, state: State, here: Here, scalars: Scalars) -> tuple[
     arriving = passes(frame).arriving
     if "arrivals" not in here.memo:
         here.memo["arrivals"] = _expected(frame, state, here, scalars)
-    sites, rows, numbers, rates = here.memo["arrivals"]
+    sites, numbers, rates = here.memo["arrivals"]
     draws = np.array([k + (STEM if "stem" in process else 0) for k, process in arriving])
     kinds, at = kernels.arrivals(frame.seed, frame.patient, state.vessel_id[sites], state.vessel[sites] > 0,
-                                 np.uint64(state.step), purpose("recruitment"), draws, rates, rows,
-                                 numbers)  # fmt: skip
+                                 np.uint64(state.step), purpose("recruitment"), draws, rates,
+                                 passes(frame).arrival_table.rows, numbers)  # fmt: skip
     return np.array([k for k, _ in arriving])[kinds], sites[at]
 
 
 def _expected(frame: Frame, state: State, here: Here, scalars: Scalars):
-    """Vessels, and how many immune cells of each process come through each in a step: row or number, and the rows."""
+    """Vessels, and how many immune cells of each process come through each in a step: numbers, and rows."""
     sites, inside = np.flatnonzero((state.vessel > 0) & ~state.liver), np.count_nonzero(~state.liver)
     arrays = here.arrays | {"blood": carries_blood(state).astype(np.float64)}
     more = {"untreated": EDGE**2 * inside * scalars["perfusion_start"], "amount": inside * EDGE**3 * frame.dt,
             "sites": max(1, sites.size)}  # fmt: skip
     found = passes(frame).arrivals(here, sites.size, sites, arrays=arrays, more=more)
-    names = [process for _, process in passes(frame).arriving]
-    rows = np.array([found.row.get(name, -1) for name in names])
-    return sites, rows, np.array([found.number.get(name, 0.0) for name in names]), found.out
+    return sites, passes(frame).arrival_table.numbers(found), found.out
 
 
 def _renew(state: State, gone: np.ndarray, born: list[tuple[int, np.ndarray]]) -> None:

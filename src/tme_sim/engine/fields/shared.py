@@ -38,7 +38,7 @@ def as_values(name: str, value, shape, least=-np.inf) -> np.ndarray:
         raise ValueError(f"{name}: not finite")
     if low < least:
         raise ValueError(f"{name}: {low:g} is below {least:g}")
-    return np.ascontiguousarray(np.broadcast_to(array, shape))
+    return np.ascontiguousarray(array if array.shape == shape else np.broadcast_to(array, shape))
 
 
 def positive(name: str, value) -> float:
