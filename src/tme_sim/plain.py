@@ -122,6 +122,7 @@ class _Now:
 
     def product(self, law, bind, arrows, lesion, oxygen):
         def call(f, b):
+            """The value of a law or arrow with its arguments looked up by name, as no compiled code is trusted here."""
             return f(**{a: oxygen if n == OXYGEN else self.value(n, lesion) for a, n in arguments(f, b).items()})
 
         result = call(law, bind)

@@ -410,6 +410,7 @@ def read_arrays(content: bytes, name: str, max_bytes: int = MAX_ARRAY_BYTES) -> 
     import numpy as np
 
     def wrong(reason: str) -> InputError:
+        """The error for this file, raised in several places below."""
         return InputError(Problem(name, "", reason))
 
     arrays: dict[str, np.ndarray] = {}
@@ -499,6 +500,7 @@ def _cell(value: Any) -> str:
 
 def _events(text: str) -> list[dict[str, Any]]:
     def value(cell: str) -> Any:
+        """A cell as the number it was written from, or the text it is."""
         try:
             return int(cell)
         except ValueError:

@@ -79,6 +79,7 @@ def structures(announce: Callable[[str], None] | None = None) -> Callable[[Plan]
     shared: dict[tuple, tuple[dict, dict[str, Parameter], np.ndarray]] = {}
 
     def make(plan: Plan) -> SetUp:
+        """The set-up of a plan, from what is known of its structure where another plan has met it."""
         timings = {"compose": 0.0, "compile": 0.0}
         slots = slots_for(len(plan.lesions))
         key = (tuple(map(id, plan.mechanisms)), tuple(plan.off), tuple(sorted(plan.hypotheses.items())), slots)
@@ -310,6 +311,7 @@ def _calendar(plan: Plan, builder: CalendarBuilder, doses: _Doses):
         return (*builder.finish(plan), np.zeros(1))
 
     def parts_of(track, entry):
+        """The parts that the doses of a track are made of, so that a rule can give another dose of them."""
         given = entry or track.given[0]
         if given.kind != "drug":
             return builder.session_parts(given)

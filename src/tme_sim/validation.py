@@ -41,6 +41,7 @@ def measured(
     """
 
     def read(value: Any) -> Quantity:
+        """The quantity as typed, refused where its unit or size cannot be meant."""
         if isinstance(value, Quantity):
             value = value.value if is_dimensionless(unit) and value.unit == "1" else f"{value.value!r} {value.unit}"
         refuse_other_kinds(value, unit)
@@ -130,6 +131,7 @@ class Problems:
         files = list(dict.fromkeys(p.place.rpartition(":")[0] or p.place for p in self.found))
 
         def rank(problem: Problem) -> tuple[int, int]:
+            """File and line of a mistake, so that one file is told from top to bottom."""
             file, _, line = problem.place.rpartition(":")
             return files.index(file or problem.place), int(line) if file and line.isdigit() else 0
 

@@ -321,3 +321,4 @@ def test_a_large_number_of_runs_asks_for_yes(folder, monkeypatch):
     monkeypatch.setattr(execute, "MANY", 3)
     said = call("sensitivity", "arms.toml", "--method", "morris", "--parameters", "k_T_exh", code=2)
     assert "go on with --yes" in said and not list(folder.glob("runs/*.store"))
+    assert "runs are kept" not in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -30,6 +31,20 @@ def test_a_scheduler_open_to_others_is_refused_unless_trusted(address):
 def test_what_is_no_address_is_refused(address):
     with pytest.raises(InputError, match="127.0.0.1:8786"):
         check_address(address, True)
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_an_address_where_no_scheduler_answers_is_told_within_seconds(listening, monkeypatch):
+    monkeypatch.setattr("tme_sim.study.cluster.ANSWER", 0.5)
+    with socket.socket() as other:  # bound and so nobody else's; where it listens, something that is no scheduler
+        other.bind(("127.0.0.1", 0))
+        if listening:
+            other.listen()
+        address = f"tcp://127.0.0.1:{other.getsockname()[1]}"
+        begin = time.monotonic()
+        with pytest.raises(InputError, match="no dask scheduler answers there.*dask scheduler"):
+            dask_engine(address)
+    assert time.monotonic() - begin < 20
 
 
 def test_a_worker_of_another_version_is_refused():

@@ -290,6 +290,14 @@ def test_a_large_design_shows_its_estimate_and_asks(toy, tmp_path):
         run_study(study(toy.read_text().removeprefix(HEAD)), tmp_path / "s")
 
 
+def test_the_estimate_of_runs_cell_by_cell_tells_of_compiling(toy, tmp_path):
+    said = "where this model has not run cell by cell before"
+    toy.write_text(HEAD.replace("configs/emerald1.toml", "configs/agents_emerald1.toml") + MDSC)
+    assert said in call("sweep", toy, "--out", tmp_path / "s", "--dry-run").output
+    toy.write_text(HEAD + MDSC)
+    assert said not in call("sweep", toy, "--out", tmp_path / "s", "--dry-run").output
+
+
 def test_a_store_of_another_model_is_refused_by_sweep(toy, tmp_path):
     open_store(tmp_path / "s", create=True, digest="b" * 32).close()
     done = call("sweep", toy, "--out", tmp_path / "s")

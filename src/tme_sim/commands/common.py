@@ -29,6 +29,7 @@ def guarded(command: Callable) -> Callable:
 
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
+        """The command, whose errors leave as a message and an exit code."""
         try:
             return command(*args, **kwargs)
         except (click.ClickException, click.Abort, click.exceptions.Exit):

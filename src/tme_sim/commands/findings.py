@@ -45,10 +45,18 @@ def _keeping(study: Any, store: str | None, jobs: int | None, yes: bool) -> Iter
     from tme_sim.study.execute import Interrupted
 
     folder = Path(store) if store else Path("runs") / f"{study.name}-{study.model_digest[:8]}.store"
-    if store is None:
-        announce(f"runs are kept in {folder}")
+    untold = [] if store else [f"runs are kept in {folder}"]
+
+    def tell(*words: str) -> None:
+        """Pass on progress, after where the runs go; warnings come before it is known whether they are refused."""
+        while untold and not any(word.startswith("warning:") for word in words):
+            announce(untold.pop())
+        for word in words:
+            announce(word)
+
     try:
-        yield {"store": folder, "jobs": jobs, "yes": yes, "progress": announce}
+        yield {"store": folder, "jobs": jobs, "yes": yes, "progress": tell}
+        tell()
     except (KeyboardInterrupt, Interrupted):
         raise Failure(f"stopped; the runs made so far are in {folder}; the same command goes on", INTERRUPTED) from None
 

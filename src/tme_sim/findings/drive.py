@@ -206,6 +206,7 @@ def sensitivity(
     missing = missing_of(table, outcome_of(table, outcome))
 
     def analysed(y: np.ndarray, there: float) -> Any:
+        """What the method says of outcomes `y`, which is `there` at the values used."""
         if method != "local":
             return _analysed(method, cube, y, names, there, seed)
         slopes, error = methods.local_derivatives(lambda _points: y, middle, step=steps)

@@ -63,6 +63,7 @@ def best_protocol(
     runs = Runs(plain_study(study), store=store, **running)
 
     def evaluate(candidates: Sequence[tuple], which: str) -> list[dict[str, np.ndarray]]:
+        """Outcome and constraints of each candidate over the patients that choose, or those that judge."""
         points = []
         for candidate in candidates:
             values, arm = values_of(study, names, candidate)

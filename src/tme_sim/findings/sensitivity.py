@@ -173,6 +173,7 @@ def sobol(values: np.ndarray, names: Sequence[str], *, seed: int = 0) -> Sobol:
     y = (y - y.mean()) / scale
 
     def estimate(pick: np.ndarray) -> np.ndarray:
+        """First and total order of every factor from some of the base samples, for resampling."""
         a, b, mixed = y[pick, 0], y[pick, -1], y[pick, 1:-1]
         variance = np.concatenate([a, b]).var()
         if variance <= 1e-24:

@@ -316,6 +316,7 @@ def _widths(window: Window) -> str:
 
 def _extent(word: str, surface: Surface, window: Window) -> str:
     def one(name: str, along: tuple[float, float], ends: Sequence[bool], width: float) -> str:
+        """The window along one date; a lower bound of its width where it reaches the end of the map."""
         least = "at least " if any(ends) else ""
         return f"{name} {along[0]:.3g} to {along[1]:.3g}, {least}{width:.3g} days wide"
 

@@ -32,6 +32,7 @@ def read_protocol(table: Any, key: Key, problems: Problems) -> Protocol | None:
     checked = check_table(_Head, head, key, problems, also=(*LISTS, "file"))
 
     def read(name: str, model: type[Model] | None) -> list[tuple[Key, Any]]:
+        """The checked entries of one list with their places, a sole table counting as a list of one."""
         return [
             (
                 at,

@@ -7,6 +7,7 @@ local run: a worker of another version is refused.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import threading
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["check_address", "dask_engine", "run_points"]
 
 IN_FLIGHT = 3  # tasks for each worker
-PATIENCE = 60.0  # seconds to wait for a scheduler, and for its first worker
+ANSWER = 4.0  # seconds in which a scheduler must answer
+PATIENCE = 60.0  # seconds to wait for its first worker, which a queue may start later
 OTHER_MODEL = "another model"
 
 
@@ -57,8 +59,10 @@ def check_address(address: str | None, trusted: bool) -> str:
 def dask_engine(address: str | None, trusted: bool = False) -> Callable[..., None]:
     """What runs the tasks of a study on the cluster at `address`; for `run_study(..., engine=...)`.
 
+    The scheduler is asked at once, so that a wrong address is told before a store is made.
+
     Raises:
-        InputError: an address that may not be used.
+        InputError: an address that may not be used, or where no scheduler answers.
         ImportError: distributed is not installed.
     """
     address = check_address(address, trusted)
@@ -66,11 +70,32 @@ def dask_engine(address: str | None, trusted: bool = False) -> Callable[..., Non
         import distributed  # noqa: F401
     except ImportError as error:
         raise ImportError('--engine dask needs distributed: pip install "tme-sim[cluster]"') from error
+    try:
+        asyncio.run(asyncio.wait_for(_ask(address), ANSWER + 1.0))
+    except (OSError, TimeoutError) as error:
+        said = f" ({error})" if str(error) else ""
+        raise InputError(Problem("--scheduler", address, (
+            f"no dask scheduler answers there{said}; start one with dask scheduler, or give the address that it prints"
+        ))) from error
 
     def engine(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> None:
+        """Run tasks on the cluster; how many processes there are is its own matter."""
         _run(address, study, tasks, sink)
 
     return engine
+
+
+async def _ask(address: str) -> None:
+    """Ask a scheduler who it is.  Not by a client, which waits for ever on a port where something else listens."""
+    from distributed.comm import connect
+    from distributed.security import Security
+
+    comm = await connect(address, timeout=ANSWER, **Security().get_connection_args("client"))
+    try:
+        await comm.write({"op": "identity", "reply": True})
+        await comm.read()
+    finally:
+        comm.abort()
 
 
 def _run(address: str, study: Study, tasks: Sequence[Task], sink: _Sink) -> None:
@@ -83,7 +108,7 @@ def _run(address: str, study: Study, tasks: Sequence[Task], sink: _Sink) -> None
     client = None
     try:
         sink.tell(f"asking {address} for workers")
-        client = Client(address, timeout=PATIENCE, set_as_default=False)
+        client = Client(address, timeout=ANSWER, set_as_default=False)
         client.wait_for_workers(1, timeout=PATIENCE)
         _feed(client, study, deque(tasks), sink)
     except KeyboardInterrupt:
@@ -113,6 +138,7 @@ def _feed(client: Any, study: Study, queue: deque, sink: _Sink) -> None:
     done = as_completed(loop=client.loop)
 
     def top_up() -> None:
+        """Keep some tasks waiting at every worker, so that none idles while an answer travels."""
         room = IN_FLIGHT * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
         while queue and len(at_work) < room:
             task = queue.popleft()

@@ -261,6 +261,7 @@ class _Reader:
         self.alike(left, right)
 
         def compared(columns: Values) -> Any:
+            """1 or 0, and no number where a side has none."""
             a, b = left.code(columns), right.code(columns)
             return np.where(np.isnan(a) | np.isnan(b), np.nan, operation(a, b))
 
@@ -346,6 +347,7 @@ def _plain(name: str) -> Callable:
     """The numpy function called `name`, imported when it is first used."""
 
     def function(*values: Any) -> Any:
+        """The numpy function, called."""
         import numpy as np
 
         return getattr(np, name)(*values)

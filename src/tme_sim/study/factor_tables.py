@@ -55,6 +55,19 @@ def passed_on(error: InputError, key: Key, problems: Problems, about: str = "") 
         problems.add(key, f"{about}{named}{text}")
 
 
+class _Once:
+    """Passes on the mistakes of several trials, each mistake with the first trial that made it."""
+
+    def __init__(self, problems: Problems):
+        self.problems, self.told = problems, set[str]()
+
+    def __call__(self, error: InputError, key: Key, about: str) -> None:
+        new = [p for p in error.problems if p.message not in self.told]
+        self.told |= {p.message for p in new}
+        if new:
+            passed_on(InputError(new), key, self.problems, about)
+
+
 def with_factors(study: Study, tables: list, draws: list, problems: Problems) -> Study:
     """The study with the factors of its tables, each tried on the scenario of every arm; mistakes go to `problems`."""
     taken: dict[str, str] = {}
@@ -279,19 +292,15 @@ def _try(study: Study, factor: Factor, key: Key, problems: Problems, warnings: l
             continue
         base = study.scenario_of_arm(arm.name)
         about = f"factor {quoted(factor.name)}" + (f" in arm {quoted(arm.name)}" if len(study.arms) > 1 else "")
-        told: set[str] = set()
+        once = _Once(problems)
         for value in values:
             try:
                 changes = study.changes(({**beside, factor.name: value}, arm.name, 0))
                 tried = base.changed(changes)
                 warnings += [w for w in tried.warnings if w not in base.warnings]
             except InputError as error:
-                if _fits_alone(study, factor, value, base):
-                    continue  # what follows it does not fit, which is told there
-                new = [p for p in error.problems if p.message not in told]
-                told |= {p.message for p in new}
-                if new:
-                    passed_on(InputError(new), key, problems, f"{about} at {quoted(factor.written(value))}: ")
+                if not _fits_alone(study, factor, value, base):  # else what follows it does not, which is told there
+                    once(error, key, f"{about} at {quoted(factor.written(value))}: ")
 
 
 def _fits_alone(study: Study, factor: Factor, value: Value, base: Scenario) -> bool:
@@ -341,18 +350,15 @@ def try_rows(study: Study, file: str, problems: Problems) -> None:
         column = {i: row[at] for i, row in enumerate(study.rows) if row[at] is not None}
         if column and not factor.is_choice:
             rows |= {min(column, key=column.get), max(column, key=column.get)}
-    told: set[str] = set()
+    once = _Once(problems)
     for at in sorted(rows):
         values = {f.name: v for f, v in zip(study.factors, study.rows[at], strict=True) if v is not None}
         for arm in study.arms:
             try:
                 study.scenario((values, arm.name, 0))
             except InputError as error:
-                new = [p for p in error.problems if p.message not in told]
-                told |= {p.message for p in new}
                 point = ", ".join(f"{n} = {v if isinstance(v, str) else format(v, 'g')}" for n, v in values.items())
-                if new:
-                    passed_on(InputError(new), ("design", "file"), problems, f"{file}, the point {point}: ")
+                once(error, ("design", "file"), f"{file}, the point {point}: ")
 
 
 def try_links(study: Study, places: Mapping[str, Key], problems: Problems) -> None:
@@ -373,7 +379,7 @@ def try_links(study: Study, places: Mapping[str, Key], problems: Problems) -> No
             problems.add((*places[problem.key], "expression"), f"factor {quoted(problem.key)}: {problem.message}{more}")
             return
     for link in study.links:
-        told: set[str] = set()
+        once = _Once(problems)
         for value, values in ends.get(link.name, ()):
             for arm in study.arms:
                 if link.factor.arms and arm.name not in link.factor.arms:
@@ -381,10 +387,7 @@ def try_links(study: Study, places: Mapping[str, Key], problems: Problems) -> No
                 try:
                     study.scenario((values, arm.name, 0))
                 except InputError as error:
-                    new = [p for p in error.problems if p.message not in told]
-                    told |= {p.message for p in new}
                     known = {**values, **study.linked(values)}
                     at = ", ".join(f"{n} = {known[n]:g}" for n in link.reads)
                     about = f"factor {quoted(link.name)} at {quoted(link.factor.written(value))} ({at}): "
-                    if new:
-                        passed_on(InputError(new), (*places[link.name], "expression"), problems, about)
+                    once(error, (*places[link.name], "expression"), about)

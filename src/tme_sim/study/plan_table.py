@@ -86,6 +86,7 @@ class PlanTable:
         import numpy as np
 
         def chosen(column: Sequence[Any]) -> Sequence[Any]:
+            """The entries of a column that are asked for."""
             return column if ordinals is None else [column[i] for i in ordinals]
 
         out: dict[str, Any] = {}

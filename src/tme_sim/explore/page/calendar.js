@@ -5,6 +5,11 @@ const NS = "http://www.w3.org/2000/svg";
 const ROW = 25, TOP = 4, BOTTOM = 20, LABEL = 158, RIGHT = 12;
 const MONTH = 30.4375;
 
+// The unit of an axis over so many days: its length in days and its name.
+export function unitOf(days) {
+  return days > 200 ? [MONTH, "months"] : [7, "weeks"];
+}
+
 function node(name, attributes, parent, text) {
   const made = document.createElementNS(NS, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -97,14 +102,14 @@ export class Calendar {
 
   axis(height) {
     const days = this.data.stop - this.data.start;
-    const unit = days > 200 ? MONTH : 7;
+    const [unit, name] = unitOf(days);
     const step = [1, 2, 3, 4, 6, 12, 24, 48].find((s) => days / unit / s <= 13) || 96;
     for (let k = Math.ceil(this.start / unit / step) * step; k * unit <= this.stop + 0.01; k += step) {
       const x = this.x(k * unit);
       node("line", { class: k ? "grid" : "zero", x1: x, x2: x, y1: TOP, y2: height - BOTTOM }, this.svg);
       node("text", { class: "tick", x, y: height - 6, "text-anchor": "middle" }, this.svg, String(k));
     }
-    node("text", { class: "tick", x: LABEL - 12, y: height - 6, "text-anchor": "end" }, this.svg, unit === MONTH ? "months" : "weeks");
+    node("text", { class: "tick", x: LABEL - 12, y: height - 6, "text-anchor": "end" }, this.svg, name);
   }
 
   row(row, y) {

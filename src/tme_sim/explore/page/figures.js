@@ -1,11 +1,11 @@
 // One card per panel: axes by BokehJS, what moves on a canvas over them; readout, brush, pins, band.
 
+import { unitOf } from "./calendar.js";
 import { draw, marks, overlay, place } from "./curves.js";
 
 const B = window.Bokeh;
 B.set_log_level("error");
 
-const MONTH = 30.4375;
 const PIN_DASHES = [[7, 3], [2, 3], [9, 3, 2, 3], [1, 4]];
 
 export function decode(text) {
@@ -52,7 +52,7 @@ export class Figures {
     this.hooks = hooks;
     this.cards = new Map();
     this.dark = false;
-    this.unit = MONTH;
+    this.unit = 1; // days on the axis of time for one of its numbers; set by every frame
     this.ends = { start: 0, end: 1 };
     this.frame = null;
     this.bandOf = null;
@@ -78,7 +78,7 @@ export class Figures {
   show(frame) {
     this.frame = frame;
     const days = frame.calendar.stop - frame.calendar.start;
-    this.unit = days > 200 ? MONTH : 7;
+    [this.unit] = unitOf(days);
     this.range(frame);
     const kept = new Map();
     frame.panels.forEach((panel, i) => {
