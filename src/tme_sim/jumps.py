@@ -117,8 +117,10 @@ class CalendarBuilder:
         """What a session closes of a lesion where that is drawn; None where it is the end point's, or given."""
         if one.lost is not None or not reach.is_drawn(self.model):
             return None
-        return reach.closed_by(one, self.of_lesion("diameter", lesion), self.value,
-                               *reach.draws(*self.drawn_for, lesion, entry.tick), arterial)  # fmt: skip
+        size = self.of_lesion("diameter", lesion)
+        depth = reach.depth_at(one, size, self.value) if reach.is_sized(self.model) else None
+        return reach.closed_by(one, size, self.value, *reach.draws(*self.drawn_for, lesion, entry.tick), arterial,
+                               depth)  # fmt: skip
 
     def session_parts(self, entry) -> list[tuple[int, int, int, int]]:
         """Parts of a session that decisions date: lesion from 0 (-1: the body), delay in ticks, order, jump group."""

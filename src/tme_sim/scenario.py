@@ -463,7 +463,9 @@ def _parameters(
         return {}
     chosen = set(biology.hypotheses.items()) if biology is not None else set()
     known = catalogue.names() | catalogue.under_choices(chosen)
-    absent = {n: way for way, own in catalogue.under.items() if way not in chosen for n in own}
+    absent: dict[str, tuple[str, str]] = {}  # a name that several hypotheses add belongs to the first of them
+    for way, own in catalogue.under.items():
+        absent |= {n: way for n in own if n not in absent}
     out: dict[str, Quantity] = {}
     for name, value in raw.items():
         key: Key = ("parameters", name)

@@ -61,6 +61,22 @@ def test_portal_blood_is_closed_with_the_margin_alone():
     assert lesion[others].mean() == pytest.approx(0.7 * usual[others].mean(), rel=0.05)  # few have a branch of each kind
 
 
+def test_by_size_small_lesions_are_entered_further_and_what_a_protocol_says_plainly_is_followed():
+    values = VALUES | {p.name: p.internal for p in reach.BY_SIZE}
+    segmental = Session(selectivity="segmental")
+    depths = [reach.depth_at(segmental, d, values.__getitem__) for d in (20.0, 50.0, 100.0)]
+    assert depths[0] > 0.95 and depths[1] == 0.5 and depths[2] < 0.01
+    assert [reach.depth_at(Session(selectivity=s), 100.0, values.__getitem__) for s in ("lobar", "superselective")] == [0, 1]
+
+    def share_whole(depth):
+        drawn = (reach.draws(1, p, 1, 0) for p in range(PATIENTS))
+        return whole(np.array([reach.closed_by(segmental, 10.0, VALUES.__getitem__, *d, depth=depth) for d in drawn]))
+
+    assert share_whole(1.0) == pytest.approx(62 / 109, abs=0.04)
+    assert share_whole(0.0) == pytest.approx(0.55 * 62 / 109, abs=0.04)
+    assert share_whole(None) == share_whole(0.5)
+
+
 def test_draws_come_from_seed_patient_lesion_and_date_alone():
     anatomy, chance = reach.draws(1, 4, 2, -30)
     again, same = reach.draws(1, 4, 2, -30)

@@ -73,6 +73,7 @@ class Target(Model):
     of: str = Field(description="endpoint of a row")
     equals: str | None = None
     above: float | None = None
+    below: float | None = None
     at: measured("day", "time of an `after`", above=0, most=36525) | None = None
     window: measured("day", "interval of visits, over which a date is uncertain", least=0, most=400) = Quantity(
         0.0, "day"
@@ -96,7 +97,8 @@ class Target(Model):
 
 
 class Candidate(Model):
-    """A parameter that may be fitted: of the model, or a number of the cohorts' draws (``occult_liver.median``)."""
+    """A parameter that may be fitted: of the model, a number of the cohorts' draws (``occult_liver.median``), or what
+    one drug does at its target (``lenvatinib.signalling_ic50``)."""
 
     name: str = Field(min_length=1, max_length=80)
     low: float | None = None
@@ -170,6 +172,8 @@ def patient_value(target: Target, row: Mapping[str, Any], values: Mapping[str, A
         return math.nan
     if target.statistic == "mean_log":
         return math.log(value) if value > 0 else math.nan
+    if target.below is not None:
+        return float(value < target.below)
     return float(value > target.above) if target.above is not None else float(value)
 
 
@@ -289,12 +293,13 @@ def _priors(candidates, catalogue, cohorts, problems: Problems):
     """Priors of the candidates in internal units (model) or units of the draw (cohorts)."""
     followed = {way for cohort in cohorts.values() for way in cohort.hypotheses.items()}
     known = {**catalogue.under_choices(followed), **session_numbers()}
+    known |= _drug_numbers([one.name for one in candidates], catalogue)
     names, centres, lows, highs, logs, units, sources = [], [], [], [], [], [], {}
     drawn = {name for cohort in cohorts.values() for name in cohort.draws}
     for i, one in enumerate(candidates):
         key = ("parameter", i)
         draw, _, number = one.name.partition(".")
-        if number:
+        if number and one.name not in known:
             holding = [c.draws[draw] for c in cohorts.values() if draw in c.draws]
             value = getattr(holding[0], number, None) if holding else None
             if not isinstance(value, float) or one.low is None or one.high is None or not one.source or not one.grade:
@@ -331,7 +336,25 @@ def _priors(candidates, catalogue, cohorts, problems: Problems):
                   np.array(logs, dtype=bool)), tuple(units), sources  # fmt: skip
 
 
+def _drug_numbers(names, catalogue) -> dict[str, Any]:
+    """Declarations of the effects of drugs among candidates, by name as candidates have them."""
+    from tme_sim.therapies.dosing import EFFECTS
+
+    out = {}
+    for name in names:
+        drug, _, field_name = name.partition(".")
+        if not field_name or drug not in catalogue.library.names():
+            continue
+        entry = catalogue.library.get(drug)
+        tables = entry.binding | entry.effect | entry.regional
+        if field_name in EFFECTS[entry.slot] and field_name in tables:
+            out[name] = tables[field_name]
+    return out
+
+
 def shown(problem: FitProblem, place: int, value: float) -> float:
     """A fitted value in the unit a reader knows it by."""
     name, unit = problem.priors.names[place], problem.units[place]
-    return float(value) if "." in name else float(to_display(value, unit))
+    if "." in name and not _drug_numbers([name], problem.catalogue):  # of a draw, in the unit of the draw
+        return float(value)
+    return float(to_display(value, unit))

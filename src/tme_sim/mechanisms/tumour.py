@@ -90,6 +90,15 @@ def clear_from_margin(k_necrosis_clear, resorption_diameter, diameter):
     return k_necrosis_clear * resorption_diameter / diameter
 
 
+def clear_by_front(k_necrosis_clear, resorption_diameter, diameter):
+    """Alternative: scavengers reach all of a small necrosis and the margin of a large one.
+
+    The rate is `k_necrosis_clear` in small lesions and falls as surface over volume in large ones, half at
+    `resorption_diameter`; the sizes that `clear_from_margin` lets go faster and faster keep one rate.
+    """
+    return k_necrosis_clear * resorption_diameter / (resorption_diameter + diameter)
+
+
 def perfusion_lets_scavengers_in(perfusion):
     """Necrosis is resorbed from perfused margins: clearing falls with perfusion (coagulated cores persist)."""
     return perfusion
@@ -188,6 +197,22 @@ def necrosis_at_rest_by_margin(
     """Alternative: the same with resorption from the margin."""
     clearing = clear_from_margin(k_necrosis_clear, resorption_diameter, diameter)
     return necrosis_at_rest(anoxic_share, k_anoxia, clearing, growth_rate, anoxic_width)
+
+
+def necrosis_at_rest_by_front(
+    anoxic_share, k_anoxia, k_necrosis_clear, resorption_diameter, diameter, growth_rate, anoxic_width
+):
+    """Alternative: the same with resorption by a front."""
+    clearing = clear_by_front(k_necrosis_clear, resorption_diameter, diameter)
+    return necrosis_at_rest(anoxic_share, k_anoxia, clearing, growth_rate, anoxic_width)
+
+
+def apoptotic_ratio_by_front(
+    cell_loss, growth_rate, k_dying_clear, k_necrosis_clear, resorption_diameter, diameter, psi_start
+):
+    """Alternative: the same with resorption by a front."""
+    clearing = clear_by_front(k_necrosis_clear, resorption_diameter, diameter)
+    return apoptotic_ratio(cell_loss, growth_rate, k_dying_clear, clearing, psi_start)
 
 
 def apoptotic_ratio_by_margin(
@@ -365,6 +390,17 @@ MECHANISM = Mechanism(
             adds=Mechanism("tumour", "", parameters=(
                 Parameter("resorption_diameter", 20.0, "mm", "no source found; small nodules, which halve in a month",
                           "assumed", 10.0, 40.0, "diameter of a lesion whose necrosis goes at k_necrosis_clear"),
+            )),
+        ),
+        Hypothesis(
+            "tumour.resorption", "front", "necrosis is resorbed whole in small lesions, from its margin in large ones",
+            "no source found for the rate; form: surface over volume beyond a depth that scavengers reach",
+            laws={"clearing_necrotic": clear_by_front, "psi_start": necrosis_at_rest_by_front,
+                  "apoptotic_ratio_start": apoptotic_ratio_by_front},
+            adds=Mechanism("tumour", "", parameters=(
+                Parameter("resorption_diameter", 40.0, "mm", "no source found; within the sizes of nodules whose "
+                          "shrinkage was followed", "assumed", 20.0, 80.0,
+                          "diameter of a lesion whose necrosis goes at half of k_necrosis_clear"),
             )),
         ),
     ),

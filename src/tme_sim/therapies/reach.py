@@ -1,4 +1,4 @@
-"""A rival account of a session: how much of a lesion it reaches is drawn, by lesion and session.
+"""Rival accounts of a session: how much of a lesion it reaches is drawn, by lesion and session.
 
 Biology.  A lesion has one feeding artery or several, more as it grows.  In a branch that is entered far enough,
 lipiodol runs through the tumour into portal venules around it and closes both supplies (PMC6933118): tumour and a
@@ -13,6 +13,12 @@ shares and are drawn one by one; the shares closed are averaged over the lesion,
 branches and the artery from outside are anatomy, drawn once per lesion; what a session makes of them is drawn anew at
 each date.  A session that a rule dates takes the draw of its rule.  Diameters are those of day 0.  The share that is
 closed to stasis is 0.88 on average in small lesions, as in the default.
+
+`by size` draws the same, and lets the lesion decide how far the catheter gets.  The most distal branches are entered
+mainly for lesions of up to 5 cm (PMC6933118); larger ones span segments, and are treated from the trunk that feeds them
+all.  Where a protocol says `segmental`, which stands for "as far as one gets", the session counts as superselective in
+small lesions and as lobar in large ones, with a logistic between; `superselective` and `lobar` are taken as they are
+written.  Healthy liver that a session meets follows the protocol all the same, which is simplified.
 
 Not included.  Skill, shunts, catheters that cannot enter, arteries ruined by earlier sessions.
 """
@@ -32,6 +38,7 @@ SLOT = "tace.reach"
 STAINING = "DOI 10.3350/cmh.2018.0072 (Bannangkoon 2019, 109 nodules, cone-beam CT, abstract)"
 FEEDERS = "DOI 10.1186/s12880-024-01408-z (136 tumours of 69 patients, 185 feeding arteries, abstract)"
 OUTSIDE = "DOI 10.3892/etm.2015.2822 (942 patients, abstract)"
+DISTAL = "https://pmc.ncbi.nlm.nih.gov/articles/PMC6933118 (review: done mainly for HCC of up to 5 cm)"
 EXPLANT = "DOI 10.1002/hep.24246 (122 nodules, explants)"
 
 PARAMETERS = (
@@ -65,6 +72,17 @@ DRAWN = Hypothesis(
     SLOT, "drawn", "what a session reaches is drawn: margin closed too, tumour alone, or part missed",
     f"{STAINING}; {OUTSIDE}", adds=Mechanism("tace", "", parameters=PARAMETERS))  # fmt: skip
 
+BY_SIZE = (
+    Parameter("selective_diameter", 50.0, "mm", f"{DISTAL}; that half are at this size is ours", "low", 30.0, 70.0,
+              "diameter at which a segmental session gets half as far as a superselective one"),
+    Parameter("selective_width", 8.0, "mm", "no source found; between a cut at one size and hardly any dependence",
+              "assumed", 4.0, 15.0, "width of that logistic"),
+)  # fmt: skip
+
+SIZED = Hypothesis(
+    SLOT, "by size", "the same, and small lesions are entered further than large ones",
+    f"{STAINING}; {OUTSIDE}; {DISTAL}", adds=Mechanism("tace", "", parameters=PARAMETERS + BY_SIZE))  # fmt: skip
+
 COUNT, FED_OUTSIDE, SHARE_OUTSIDE = range(3)  # draws of anatomy
 TAKEN, BRANCH = 0, 1  # draws of a session: two for each branch from BRANCH on
 MOST = 12  # branches
@@ -75,6 +93,21 @@ LESION = 2**48  # keeps keys of lesions apart from those of vessels of agent tis
 def is_drawn(model) -> bool:
     """Whether a compiled model has the parameters of drawn reach: it is chosen, and TACE is not switched off."""
     return PARAMETERS[0].name in model.layout.theta["body"]
+
+
+def is_sized(model) -> bool:
+    """Whether a compiled model lets a lesion's diameter decide how far a session gets."""
+    return BY_SIZE[0].name in model.layout.theta["body"]
+
+
+def depth_at(session: Session, diameter: float, value: Callable[[str], float]) -> float:
+    """How far a session gets into a lesion of `diameter` (mm, of day 0), from 0 (lobar) to 1 (superselective)."""
+    from tme_sim.engine.elementary import exp
+    from tme_sim.therapies.session import SELECTIVITY
+
+    if session.selectivity != "segmental":
+        return SELECTIVITY[session.selectivity]
+    return 1.0 / (1.0 + float(exp((diameter - value("selective_diameter")) / value("selective_width"))))
 
 
 def draws(seed: int, patient: int, lesion: int, tick: int) -> tuple[Callable, Callable]:
@@ -97,11 +130,13 @@ def draws(seed: int, patient: int, lesion: int, tick: int) -> tuple[Callable, Ca
 
 
 def closed_by(session: Session, diameter: float, value: Callable[[str], float], anatomy: Callable,
-              chance: Callable, arterial: float = 1.0) -> tuple[float, float, float]:  # fmt: skip
+              chance: Callable, arterial: float = 1.0, depth: float | None = None,
+              ) -> tuple[float, float, float]:  # fmt: skip
     """Shares of core and rim vessels that a session closes, and of the lesion that it reaches with drug.
 
     `diameter` is that of day 0 and `value` gives parameters (internal units); `anatomy` and `chance` are :func:`draws`.
     `arterial` is the share that the artery feeds: a branch closed with its portal venules loses the rest as well.
+    `depth` is how far the session gets, 0 (lobar) to 1 (superselective); by default what its selectivity says.
     """
     import numpy as np
 
@@ -110,10 +145,11 @@ def closed_by(session: Session, diameter: float, value: Callable[[str], float], 
 
     technique_margin = 1.0 if session.technique == "conventional" else value("reach_margin_solid")
     lobar = value("reach_margin_lobar")
-    margin = value("reach_margin") * (lobar + SELECTIVITY[session.selectivity] * (1.0 - lobar)) * technique_margin
+    depth = SELECTIVITY[session.selectivity] if depth is None else depth
+    margin = value("reach_margin") * (lobar + depth * (1.0 - lobar)) * technique_margin
     if session.end_point != "stasis":
         margin = 0.0
-    core, rim = occlusion(session, value("core_share"))
+    core, rim = occlusion(session, value("core_share"), depth)
     mean = value("feeders_more") * (diameter / value("feeders_diameter")) ** 2
     branches = min(1 + int(anatomy(COUNT, mean)), MOST)
     closed = np.zeros(3)

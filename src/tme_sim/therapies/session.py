@@ -120,11 +120,15 @@ class Session:
         return self.numbers.get(parameter.name, parameter.internal)
 
 
-def occlusion(session: Session, core_share: float) -> tuple[float, float]:
-    """Occluded shares of core and rim vessels, which together lose the session's share of perfused vessels."""
+def occlusion(session: Session, core_share: float, depth: float | None = None) -> tuple[float, float]:
+    """Occluded shares of core and rim vessels, which together lose the session's share of perfused vessels.
+
+    `depth` is how far the session gets, 0 (lobar) to 1 (superselective); by default what its selectivity says.
+    """
+    depth = SELECTIVITY[session.selectivity] if depth is None else depth
     lost = session.number(END_POINTS[session.end_point]) if session.lost is None else session.lost
     lobar, sparing = session.number(LOBAR), session.number(RIM_SPARING)
-    lost *= lobar + SELECTIVITY[session.selectivity] * (1 - lobar)
+    lost *= lobar + depth * (1 - lobar)
     core = lost / (core_share + sparing * (1 - core_share))
     if core_share == 1.0:  # no vessels are counted as rim
         return core, sparing * core

@@ -130,5 +130,5 @@ MECHANISM = Mechanism(
             "HIF -> doxorubicin kill",
         ),
     ),
-    hypotheses=(reach.DRAWN,),
+    hypotheses=(reach.DRAWN, reach.SIZED),
 )
