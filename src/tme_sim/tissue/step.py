@@ -62,6 +62,8 @@ def step(frame: Frame, state: State, scalars: Scalars) -> None:
     if not frame.mixed:
         walk(frame, state, here)
     state.step += 1
+    if state.step % FIELD_STEPS == 0:
+        del frame.grid["here"]  # what was found for this instant takes as much memory as the state
 
 
 # --- densities within reach ------------------------------------------------------------------------------------------
@@ -122,6 +124,8 @@ def signal(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     if frame.mixed:
         new = {name: np.full(frame.voxels, found[name].mean()) for name in (*TRAITS, *FIELDS)}
     else:
+        if FIELDS[0] not in frame.grid:
+            lay_grids(frame)
         new = {name: found[name] for name in TRAITS}
         work = [partial(_spread, frame, name, local[name], found[f"made {name}"], found[f"lost {name}"], dt)
                 for name in FIELDS]  # fmt: skip
@@ -135,16 +139,23 @@ def signal(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     local["doxorubicin"] = local["dox_fast"] + local["dox_slow"]
 
 
-def _spread(frame: Frame, name: str, now: np.ndarray, made: np.ndarray, lost: np.ndarray, dt: float) -> np.ndarray:
-    """A field after `dt`, made and lost as said."""
+def lay_grids(frame: Frame) -> None:
+    """Working arrays of the fields: those that one thread solves one after the other share theirs, and the caller's
+    are those of oxygen."""
     from tme_sim.engine.fields import Multigrid
 
-    D = VALUE["D_VEGF" if name == "VEGF" else "D_purine"] * 86400.0 / VOXEL_UM**2
-    if name not in frame.grid:
-        frame.grid[name] = Multigrid(frame.shape, D, periodic=True)
-    u, shape = now.copy(), frame.shape
-    steady_field(u.reshape(shape), lost.reshape(shape), made.reshape(shape), D, 1e-3, step=dt, periodic=True,
-                 grid=frame.grid[name], residual=False)  # fmt: skip
+    n = min(frame.sharers, len(FIELDS))  # field i is solved by thread i % n, see `together`
+    for i, name in enumerate(FIELDS):
+        D = VALUE["D_VEGF" if name == "VEGF" else "D_purine"] * 86400.0 / VOXEL_UM**2
+        of = "oxygen" if i % n == 0 else FIELDS[i % n]
+        frame.grid[name] = Multigrid(frame.shape, D, periodic=True, work=frame.grid.get(of))
+
+
+def _spread(frame: Frame, name: str, now: np.ndarray, made: np.ndarray, lost: np.ndarray, dt: float) -> np.ndarray:
+    """A field after `dt`, made and lost as said."""
+    u, shape, grid = now.copy(), frame.shape, frame.grid[name]
+    steady_field(u.reshape(shape), lost.reshape(shape), made.reshape(shape), grid.spread, 1e-3, step=dt, periodic=True,
+                 grid=grid, residual=False)  # fmt: skip
     return np.maximum(u, 0.0)
 
 

@@ -207,7 +207,8 @@ def test_a_piece_without_open_vessels_has_no_oxygen_left():
 def test_bytes_do_not_depend_on_threads_or_on_arrays_used_again(shape, periodic):
     uptake, exchange, spread = tissue(shape)
     grid, seen = Multigrid(shape, spread, periodic=periodic), set()
-    for threads, again in ((1, None), (2, grid), (3, None), (1, grid)):
+    shared = Multigrid(shape, spread, periodic=periodic, work=Multigrid(shape, 7.0))
+    for threads, again in ((1, None), (2, grid), (3, None), (1, grid), (1, shared)):
         p = np.full(shape, 30.0)
         end = steady_oxygen(p, uptake, 2.0, exchange, 60.0, spread, 1e-6, periodic=periodic, threads=threads, grid=again)
         c = np.zeros(shape)
@@ -231,6 +232,16 @@ def test_too_few_cycles_are_told():
     assert end.cycles == 2 and not end.converged and end.change > 1e-9
 
 
+def test_a_residual_that_is_not_asked_for_is_no_number_and_changes_nothing():
+    uptake, exchange, spread = tissue((32, 31))
+    ends, fields = [], []
+    for asked in (True, False):
+        fields.append(np.zeros((32, 31)))
+        ends.append(steady_oxygen(fields[-1], uptake, 2.0, exchange, 60.0, spread, 1e-6, residual=asked))
+    assert ends[0].residual < 1e-6 and np.isnan(ends[1].residual)
+    assert ends[0][:2] == ends[1][:2] and np.array_equal(*fields)
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -251,6 +262,8 @@ def test_what_makes_no_sense_is_refused_by_name(change, told):
     steady_oxygen(**good)
     with pytest.raises(ValueError, match=told):
         steady_oxygen(**(good | change))
+    with pytest.raises(ValueError, match=r"work: expected working arrays of shape \(1, 4, 5\)"):
+        Multigrid((4, 5), 1.0, work=Multigrid((5, 4), 1.0))
     with pytest.raises(ValueError, match="nothing fixes"):
         steady_field(np.zeros((4, 5)), 0.0, 1.0, 1.0, 1e-6)
 

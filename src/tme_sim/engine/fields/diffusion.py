@@ -323,6 +323,10 @@ class Diffusion:
 
     def set_sources(self, decay=0.0, source=0.0) -> None:
         """Change loss and source; meanings as for the class."""
+        self.idle = all(isinstance(v, (int, float)) and v == 0.0 for v in (decay, source))
+        if self.idle:
+            self.inflow = 0.0
+            return
         decay = as_values("decay", decay, self.shape, 0.0)
         source = as_values("source", source, self.shape)
         if self.order == 1:
@@ -349,7 +353,8 @@ class Diffusion:
             raise ValueError(f"field: expected shape {self.shape}, got {u.shape}")
         nz, ny, nx = u.shape
         ring, second = self.periodic, self.order == 2
-        rows, keep, made = u.reshape(nz * ny, nx), self.keep.reshape(nz * ny, nx), self.made.reshape(nz * ny, nx)
+        rows = u.reshape(nz * ny, nx)
+        keep, made = (None, None) if self.idle else (a.reshape(nz * ny, nx) for a in (self.keep, self.made))
         fell = np.zeros(nz * ny)
         (fz, fy, fx), (gz, gy, gx) = self.factors, self.whole
         group = max(1, CACHED // (ny * nx))  # planes that stay in the cache from one axis to the next

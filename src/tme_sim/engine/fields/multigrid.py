@@ -284,12 +284,13 @@ class Multigrid:
         shape: (ny, nx) or (nz, ny, nx).
         spread: D / h^2, per time.
         periodic: a ring along each axis instead of walls without flux.
+        work: another one of this shape, whose working arrays this one uses too; only one of them may solve at a time.
 
     `a` and `f` are views of the finest level (nz, ny, nx): loss per time, and source in units of the field per time.
     `p` is the field itself, flat.
     """
 
-    def __init__(self, shape, spread, *, periodic=False):
+    def __init__(self, shape, spread, *, periodic=False, work: Multigrid | None = None):
         spread = positive("spread", spread)
         self.shape = tuple(int(n) for n in (shape if len(shape) == 3 else (1, *shape)))
         if len(self.shape) != 3 or min(self.shape) < 1:
@@ -308,7 +309,11 @@ class Multigrid:
         self.axes = np.concatenate([[0], np.cumsum(self.shapes.sum(axis=1))])
         self.cells = np.concatenate([[0], np.cumsum(self.shapes.prod(axis=1))])
         total, fine = int(self.cells[-1]), int(self.cells[1])
-        self.all_a, self.all_f, self.all_p, self.inverse = (np.zeros(total) for _ in range(4))
+        if work is not None and work.shape != self.shape:
+            raise ValueError(f"work: expected working arrays of shape {self.shape}, got {work.shape}")
+        self.all_a, self.all_f, self.all_p, self.inverse = (
+            (np.zeros(total) for _ in range(4)) if work is None else (work.all_a, work.all_f, work.all_p, work.inverse)
+        )
         self.a, self.f = self.all_a[:fine].reshape(self.shape), self.all_f[:fine].reshape(self.shape)
         self.p = self.all_p[:fine]
 
