@@ -290,12 +290,16 @@ def test_a_large_design_shows_its_estimate_and_asks(toy, tmp_path):
         run_study(study(toy.read_text().removeprefix(HEAD)), tmp_path / "s")
 
 
-def test_the_estimate_of_runs_cell_by_cell_tells_of_compiling(toy, tmp_path):
-    said = "where this model has not run cell by cell before"
-    toy.write_text(HEAD.replace("configs/emerald1.toml", "configs/agents_emerald1.toml") + MDSC)
-    assert said in call("sweep", toy, "--out", tmp_path / "s", "--dry-run").output
-    toy.write_text(HEAD + MDSC)
-    assert said not in call("sweep", toy, "--out", tmp_path / "s", "--dry-run").output
+def test_the_estimate_tells_what_is_compiled_first_where_it_is_not_there(whole, toy, tmp_path, monkeypatch):
+    def said(text):
+        toy.write_text(text)
+        return call("sweep", toy, "--out", tmp_path / "s", "--dry-run").output
+
+    assert "compile" not in said(HEAD + MDSC)  # what `whole` has run
+    monkeypatch.setenv("TME_SIM_CACHE", str(tmp_path))
+    assert "first, once, to compile 1 model, about 30 s" in said(HEAD + MDSC)
+    cells = HEAD.replace("configs/emerald1.toml", "configs/agents_emerald1.toml") + MDSC
+    assert "first, once, to compile 1 model and the laws of single cells, about" in said(cells)
 
 
 def test_a_store_of_another_model_is_refused_by_sweep(toy, tmp_path):

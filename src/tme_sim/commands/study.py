@@ -44,7 +44,7 @@ def sweep(
     part = _shard(shard)
     runner = _engine(engine, scheduler, trusted)
     ordinals = made.shard(*part) if part else None
-    expected = estimate(made, out, jobs if jobs is not None else cores(), ordinals)
+    expected = estimate(made, out, jobs if jobs is not None else cores(), ordinals, compiling=runner is None)
     announce(f"{made.name}: {len(made)} points; to do: {expected}")
     if dry_run:
         return

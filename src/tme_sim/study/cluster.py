@@ -77,6 +77,10 @@ def dask_engine(address: str | None, trusted: bool = False) -> Callable[..., Non
         raise InputError(Problem("--scheduler", address, (
             f"no dask scheduler answers there{said}; start one with dask scheduler, or give the address that it prints"
         ))) from error
+    except TypeError as error:  # what distributed says where it has no certificates
+        raise InputError(Problem("--scheduler", address, (
+            "needs the certificates of its cluster; name them in dask's configuration (distributed.comm.tls), as the "
+            "page on clusters shows"))) from error
 
     def engine(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> None:
         """Run tasks on the cluster; how many processes there are is its own matter."""
@@ -109,7 +113,13 @@ def _run(address: str, study: Study, tasks: Sequence[Task], sink: _Sink) -> None
     try:
         sink.tell(f"asking {address} for workers")
         client = Client(address, timeout=ANSWER, set_as_default=False)
-        client.wait_for_workers(1, timeout=PATIENCE)
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError:
+            raise StoreError(
+                f"{address}: the cluster has no workers, and none came in {PATIENCE:.0f} s; start one with "
+                f"dask worker {address}; {_stopped(sink)}"
+            ) from None
         _feed(client, study, deque(tasks), sink)
     except KeyboardInterrupt:
         sink.flush()

@@ -11,14 +11,14 @@ import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.ensemble import OK, Row
-from tme_sim.study.runner import CRASHED
+from tme_sim.study.runner import CRASHED, uncompiled
 from tme_sim.study.store import FILE, Store, StoreError, open_store
 from tme_sim.study.task import Task
 
@@ -36,7 +36,7 @@ BATCH = 128  # runs of one task: two fillings of the lanes, and a report every f
 WORTH_A_WORKER = 50  # runs for which one more process pays for its start
 SECONDS_PER_RUN = 0.025  # of a core, for two years and one lesion; replaced by what a store has seen
 SECONDS_PER_DAY_OF_CELLS = 0.5  # of a core, for a piece of one square millimetre; replaced in the same way
-COMPILING_CELLS = "2 minutes", "15 MB"  # of a core, in the cache: what a first run cell by cell leaves there
+COMPILE_MODEL, COMPILE_CELLS = 30.0, 60.0  # s of a core, for the engine with a model, and for laws asked cell by cell
 BYTES_PER_ROW = 1000
 MANY, LONG, LARGE = 20_000, 1800.0, 2e9  # runs, seconds and bytes from which --yes is asked for
 
@@ -60,14 +60,18 @@ class Progress:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What is to come: runs, seconds on `jobs` processes, bytes on disk, and bytes that are free there."""
+    """What is to come: runs, seconds on `jobs` processes, bytes on disk, and bytes that are free there.
+
+    Before the runs, `models` are compiled on this machine, and for `cells` of them what asks their laws cell by cell.
+    """
 
     runs: int
     seconds: float
     size: float
     jobs: int
     free: float
-    compiles: bool = False  # runs cell by cell of which the store has seen none: they may have to be compiled first
+    models: int = 0
+    cells: int = 0
 
     @property
     def large(self) -> bool:
@@ -77,10 +81,12 @@ class Estimate:
     def __str__(self) -> str:
         text = f"{self.runs} runs, about {told_time(self.seconds)} on {self.jobs} processes and {told_size(self.size)}"
         text += f", but only {told_size(self.free)} are free" if self.size > self.free else ""
-        if self.compiles and self.runs:
-            time_of, size_of = COMPILING_CELLS
-            text += f"; where this model has not run cell by cell before, {time_of} and {size_of} more to compile it"
-        return text
+        if not self.models and not self.cells:
+            return text
+        what = [f"{self.models} model{'s' * (self.models > 1)}"] if self.models else []
+        what += ["the laws of single cells"] if self.cells else []
+        took = self.models * COMPILE_MODEL + self.cells * COMPILE_CELLS
+        return f"{text}; first, once, to compile {' and '.join(what)}, about {told_time(took)}"
 
 
 def told_time(seconds: float) -> str:
@@ -189,8 +195,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def estimate(study: Study, out: str | Path, jobs: int | None = None, ordinals: Sequence[int] | None = None) -> Estimate:
+def estimate(
+    study: Study, out: str | Path, jobs: int | None = None, ordinals: Sequence[int] | None = None, *,
+    compiling: bool = False,
+) -> Estimate:  # fmt: skip
     """What running a study into `out` will take; measured on earlier runs of the store where there are any.
+
+    With `compiling` it is looked up, too, what this machine has to compile before.
 
     Raises:
         InputError: the store there is of another model.
@@ -201,12 +212,13 @@ def estimate(study: Study, out: str | Path, jobs: int | None = None, ordinals: S
     per_run, per_row = None, None
     if (out / FILE).is_file():
         with open_store(out, digest=study.model_digest) as store:
-            missing = len(store.missing(study, ordinals))
+            todo = store.missing(study, ordinals)
             per_run = store.noted("seconds_per_run")
             rows = len(store)
             per_row = (out / FILE).stat().st_size / rows if rows > 500 else None
     else:
-        missing = len(set(study.keys if ordinals is None else [study.keys[i] for i in ordinals]))
+        todo = list({study.keys[i]: i for i in (range(len(study)) if ordinals is None else ordinals)}.values())
+    missing = len(todo)
     days = float(internal(*study.base.run.duration))
     noted = per_run is not None
     per_run = per_run or SECONDS_PER_RUN * (0.3 + 0.7 * days / 730.0) * max(1, len(study.base.patient.lesion))
@@ -219,7 +231,8 @@ def estimate(study: Study, out: str | Path, jobs: int | None = None, ordinals: S
         per_run += 0.15
     free = shutil.disk_usage(_existing(out)).free
     seconds = missing * per_run / max(1, min(jobs or 1, missing or 1))
-    return Estimate(missing, seconds, missing * per_row, jobs, free, study.agents and not noted)
+    first = uncompiled(study, _samples(study, todo)) if compiling else (0, 0)
+    return Estimate(missing, seconds, missing * per_row, jobs, free, *first)
 
 
 def _existing(path: Path) -> Path:
@@ -353,7 +366,7 @@ def _processes(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> N
     queue = deque(tasks)
     try:
         sink.tell("starting workers")
-        pool.start(_samples(study, tasks), len(tasks[0]))
+        pool.start(_samples(study, (i for task in tasks for i in task.ordinals)), len(tasks[0]))
         while queue or pool.busy:
             for worker in pool.idle():
                 if not queue:
@@ -388,14 +401,15 @@ def _limit(study: Study, task: Task, sink: _Sink) -> float:
     return 2.0 * study.timeout + 30.0 * usual * len(task)
 
 
-def _samples(study: Study, tasks: Sequence[Task]) -> list[tuple[str, dict[str, Any]]]:
+def _samples(study: Study, ordinals: Iterable[int]) -> list[tuple[str, dict[str, Any]]]:
     """Points whose models are compiled before all workers begin: one for each arm and set of biological choices."""
     structural = [
         f.name for f in study.all_factors if any(k.startswith("biology.") and "gains" not in k for k in f.keys)
     ]
     seen: dict[tuple, int] = {}
-    for task in tasks:
-        for i in task.ordinals:
-            values, arm, _ = study.point(i)
-            seen.setdefault((arm, *(values.get(name) for name in structural)), i)
+    for i in ordinals:
+        values, arm, _ = study.point(i)
+        seen.setdefault((arm, *(values.get(name) for name in structural)), i)
+        if not structural and len(seen) == len(study.arms):
+            break
     return Task(study, tuple(seen.values())[:200]).points

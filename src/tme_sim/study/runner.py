@@ -153,6 +153,36 @@ class Runner:
         return row
 
 
+def uncompiled(study: Study, points: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[int, int]:
+    """How many models of some points (arm, overrides) this machine has not compiled yet, and for how many of those of
+    agent tissue the laws are not compiled cell by cell; points that make no model are passed over.
+    """
+    from tme_sim.compiler.model import model_digest
+    from tme_sim.engine.cache import cache_root
+    from tme_sim.network import NetworkError, compose
+    from tme_sim.simulation import slots_for
+
+    seen: set[tuple] = set()
+    models, cells = set(), set()
+    for arm, changes in points:
+        try:
+            plan = plan_of(study.scenario_of_arm(arm).changed(changes))
+            slots = slots_for(len(plan.lesions))
+            key = (arm, tuple(plan.off), tuple(sorted(plan.hypotheses.items())), slots)
+            if key in seen:
+                continue
+            seen.add(key)
+            network = compose(plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses)
+            folder = cache_root() / "models" / model_digest(network, slots)
+        except (InputError, NetworkError, ValueError, KeyError):
+            continue  # its row will tell
+        if not folder.is_dir():
+            models.add(folder)
+        if plan.piece is not None and not any(folder.glob("tissue_*.py")):
+            cells.add(folder)
+    return len(models), len(cells)
+
+
 def _quick(base: Scenario, name: str, value: Any) -> tuple[str, Any] | None:
     """An override that no date depends on, checked; None for any other.
 
