@@ -39,6 +39,7 @@ from tme_sim.tissue.piece import (
     nodule_radius,
     purpose,
     quality_of,
+    signal_at,
     start,
     view,
 )
@@ -213,7 +214,7 @@ class Coupling:
             out[name] = np.count_nonzero(s.occluded & place) / of if of else 0.0
         out["debris"] = s.told.get("debris", scalars["debris"])
         if not f.mixed:
-            out["dox_exposed"] = exposed(f, s, scalars, among)
+            out["dox_exposed"] = exposed(f, s, scalars, at)
         return out
 
     def measured(self) -> dict[str, float]:
@@ -253,12 +254,12 @@ class Coupling:
 
 
 def exposed(frame: Frame, state: State, scalars: Scalars, among: np.ndarray) -> float:
-    """Share of living cells in reach that kills as the drug in the piece does: mean hazard over that at the depots."""
+    """Share of living cells in reach that kills as the drug in the piece does: mean hazard at the voxels `among` over
+    that at the depots."""
     at_depots = scalars["dox_kill"]
     if not at_depots > 0.0 or not state.local["doxorubicin"].any():
         return 0.0
-    kill = np.broadcast_to(view(frame, state, scalars).value("dox_kill"), frame.voxels)
-    return float(min(1.0, kill[among].mean() / at_depots))
+    return float(min(1.0, signal_at(frame, state, scalars, "dox_kill", among).mean() / at_depots))
 
 
 def embolise(frame: Frame, state: State, scalars: Scalars, before: dict, after: dict, rise: dict) -> None:

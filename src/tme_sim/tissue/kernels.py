@@ -195,19 +195,26 @@ def walk(where, heading, ids, kind, resident, guide, stall, crowd, seed, patient
     A share `chemotaxis` of turns goes for the better of two directions by `guide`.
     """
     sides = 6 if nz > 1 else 4
-    luck = np.empty(((3 * subs + 3) // 4 * 4, ids.size))
-    lucks(seed, patient, ids, step, purpose, luck)
+    mobile, n = np.empty(ids.size, dtype=np.int64), 0
+    for i in range(ids.size):
+        if not resident[kind[i]]:
+            mobile[n] = i
+            n += 1
+    who = np.empty(n, dtype=np.uint64)
+    for m in range(n):
+        who[m] = ids[mobile[m]]
+    luck = np.empty(((3 * subs + 3) // 4 * 4, n))
+    lucks(seed, patient, who, step, purpose, luck)
     for sub in range(subs):
         move, turn, choose = luck[3 * sub], luck[3 * sub + 1], luck[3 * sub + 2]
-        for i in range(where.size):
-            if resident[kind[i]]:
-                continue
+        for m in range(n):
+            i = mobile[m]
             v = where[i]
-            if move[i] >= chance * stall[v]:
+            if move[m] >= chance * stall[v]:
                 continue
-            if turn[i] >= persistence:
-                d = int((turn[i] - persistence) / (1.0 - persistence) * sides)
-                other = int(choose[i] / chemotaxis * sides) if choose[i] < chemotaxis else d
+            if turn[m] >= persistence:
+                d = int((turn[m] - persistence) / (1.0 - persistence) * sides)
+                other = int(choose[m] / chemotaxis * sides) if choose[m] < chemotaxis else d
                 if guide[neighbour(v, other, nz, ny, nx)] > guide[neighbour(v, d, nz, ny, nx)]:
                     d = other
                 heading[i] = d

@@ -379,11 +379,16 @@ def quality_of(frame: Frame, state: State, scalars: Scalars) -> np.ndarray:
 
 def quality_at(frame: Frame, state: State, scalars: Scalars, at: np.ndarray) -> np.ndarray:
     """Quality of the vessels at voxels `at`, as :func:`quality_of` has it."""
-    if "quality" not in frame.grid:
-        frame.grid["quality"] = Fused(frame.laws, frame.laws.fields,
-                                      lambda here, own: {"quality": here.value("vessel_quality")})  # fmt: skip
-    quality = np.broadcast_to(frame.grid["quality"](view(frame, state, scalars), at.size, at)["quality"], at.size)
+    quality = signal_at(frame, state, scalars, "vessel_quality", at)
     return np.where(state.liver[at], 1.0, quality) if frame.nodule else quality
+
+
+def signal_at(frame: Frame, state: State, scalars: Scalars, name: str, at: np.ndarray) -> np.ndarray:
+    """A signal of the laws at voxels `at` now, in one compiled pass."""
+    key = ("signal", name)
+    if key not in frame.grid:
+        frame.grid[key] = Fused(frame.laws, frame.laws.fields, lambda here, own: {name: here.value(name)})
+    return np.broadcast_to(frame.grid[key](view(frame, state, scalars), at.size, at)[name], at.size)
 
 
 def breathe(frame: Frame, state: State, scalars: Scalars, tolerance: float = 0.02) -> None:
