@@ -80,6 +80,10 @@ def apply_changes(raw: dict, changes: Sequence[tuple[str, Any]], problems: Probl
                 at = at[index]
             elif isinstance(at, dict):
                 key = (*key, part)
+                if not last and part not in at and path[i + 1].isdigit():
+                    problems.found.append(Problem("--set", name, (
+                        f"there is no {part} whose entry {path[i + 1]} could be changed; give the file one first")))
+                    break
                 if last:
                     at[part] = value
                 else:

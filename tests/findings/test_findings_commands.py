@@ -98,6 +98,13 @@ def test_a_new_card_is_a_card(folder):
     study = load_study(card.study)
     check_names(card, [a.name for a in study.arms], outcomes_of(study))
     assert card.claim == "It 'works'"
+    from tme_sim.findings.card_page import not_filled_in
+
+    assert "still stands in source and measurement" in not_filled_in(card)[0]
+    path = folder / "mine" / "card.toml"
+    own = path.read_text().replace("who claims it, with DOI", "Me 2026").replace("what is measured, in whom, when", "size")
+    path.write_text(own)
+    assert not not_filled_in(load_card("mine"))
     call("hypothesis", "new", "mine", "--base", "base.toml", code=2)
 
 

@@ -308,7 +308,8 @@ def new(name: str, base: str, claim: str) -> None:
     for file, text in files.items():
         write_file(folder / file, text.encode())
         click.echo(f"written to {folder / file}")
-    click.echo(f"tme-sim hypothesis run {folder}")
+    click.echo(f"next: put your own arms and predictions in place of those of the example, then "
+               f"tme-sim hypothesis run {folder}")  # fmt: skip
 
 
 @hypothesis.command("run")
@@ -334,7 +335,7 @@ def run_card(
 
     from tme_sim.diagnostics import InputError, Problem
     from tme_sim.findings import cards
-    from tme_sim.findings.card_page import card_html, card_lines
+    from tme_sim.findings.card_page import card_html, card_lines, not_filled_in
     from tme_sim.findings.runs import Runs
     from tme_sim.results import write_file
     from tme_sim.study.outcomes import outcomes_of
@@ -352,6 +353,6 @@ def run_card(
     html = card_html(loaded, study, table, judged, missing, member)
     page.parent.mkdir(parents=True, exist_ok=True)
     write_file(page, html.encode())
-    for line in card_lines(loaded, judged, missing):
+    for line in [*not_filled_in(loaded), *card_lines(loaded, judged, missing)]:
         click.echo(line, err=line.startswith("warning:"))
     click.echo(f"written to {page}")

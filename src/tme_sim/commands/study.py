@@ -135,6 +135,8 @@ def _finish(store: Any, plan: Any, ordinals: Any) -> None:
     table = store.table(plan, ordinals)
     write_file(store.folder / "table.csv", csv_text(table).encode())
     write_file(store.folder / "columns.csv", columns_text(plan, table).encode())
+    if (store.folder / "runs").is_dir():
+        write_file(store.folder / "folders.csv", csv_text(_index(plan, table, ordinals)).encode())
     bad = {s: int((table["status"] == s).sum()) for s in dict.fromkeys(table["status"]) if s != "ok"}
     click.echo(f"{len(table['status'])} rows, {store.folder / 'table.csv'}")
     for status, count in bad.items():
@@ -150,6 +152,15 @@ def _finish(store: Any, plan: Any, ordinals: Any) -> None:
         click.echo(str(error))
     if bad and not (table["status"] == "ok").any():
         raise click.exceptions.Exit(FAILED)
+
+
+def _index(plan: Any, table: dict[str, Any], ordinals: Any) -> dict[str, Any]:
+    """Which run folder belongs to which row of a table."""
+    import numpy as np
+
+    keys = plan.keys if ordinals is None else [plan.keys[i] for i in ordinals]
+    told = {name: values for name, values in table.items() if name in plan.settings or name == "status"}
+    return {"folder": np.array([key.hex() for key in keys], dtype=object), **told}
 
 
 @click.command()

@@ -58,10 +58,10 @@ def gap_text(found: Optimum, label: str) -> str:
     if gap is None:
         return "no second protocol that differs from the best by a tenth of a range was allowed"
     if gap.members < 2:
-        return f"gap: {number(gap.mean)} {label}; one patient says nothing about how sure that is"
+        return f"gap, {label}: {number(gap.mean)}; one patient says nothing about how sure that is"
     sure = "the best is better" if gap.low > 0 else "the runner-up is better" if gap.high < 0 else "not told apart"
-    return (f"gap in the patients that did not choose: {number(gap.mean)} (95 % {number(gap.low)} to "
-            f"{number(gap.high)}) {label}, best ahead in {gap.above} of {gap.members}: {sure}")  # fmt: skip
+    return (f"gap in the patients that did not choose, {label}: {number(gap.mean)} (95 % {number(gap.low)} to "
+            f"{number(gap.high)}), best ahead in {gap.above} of {gap.members}: {sure}")  # fmt: skip
 
 
 def protocol_texts(study: Study, names: Sequence[str], found: Optimum, outcome: str, aim: str) -> list[str]:

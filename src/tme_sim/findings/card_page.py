@@ -188,13 +188,14 @@ set = {{ "parameters.k_MDSC_diff" = "0.2 1/day" }}
 endpoints = ["{outcome}"]
 '''
 
+EXAMPLE = {"source": "who claims it, with DOI", "measurement": "what is measured, in whom, when"}
 CARD = '''\
 # A hypothesis card.  tme-sim hypothesis run {name} makes the page with the verdict.
 schema = 1
 name = "{name}"
 claim = "{title}"
 study = "study.toml"
-source = ["who claims it, with DOI"]
+source = ["{source}"]
 note = "How the claim is put into the model, and what that leaves out."
 
 [[prediction]]
@@ -205,10 +206,18 @@ than = "as it is"
 by = 0.05                         # by at least 5 %
 
 [[refute]]
-measurement = "what is measured, in whom, when"
+measurement = "{measurement}"
 refuted_if = "the result that would refute the claim"
 cost = "samples, animals or patients"
 '''
+
+
+def not_filled_in(card: Card) -> list[str]:
+    """A warning where a card still has words of the example that :func:`new_card` writes."""
+    given = {"source": card.source, "measurement": [one.measurement for one in card.refutes]}
+    left = [name for name, words in EXAMPLE.items() if words in given[name]]
+    said = f"warning: {card.name}: the example still stands in {' and '.join(left)}, so the verdict may be its own"
+    return [said] if left else []
 
 
 def new_card(name: str, base: str, days: float, title: str = "") -> dict[str, str]:
@@ -218,5 +227,5 @@ def new_card(name: str, base: str, days: float, title: str = "") -> dict[str, st
     title = title or "MDSC that leave faster let less tumour survive"
     day = max((d for d in LANDMARKS if d <= min(days, 365)), default=None)
     plain = {"name": name, "title": title.replace("\\", "").replace('"', "'"), "base": base,
-             "outcome": f"burden_d{day}" if day else "depth"}  # fmt: skip
+             "outcome": f"burden_d{day}" if day else "depth", **EXAMPLE}  # fmt: skip
     return {"card.toml": CARD.format(**plain), "study.toml": STUDY.format(**plain)}

@@ -209,8 +209,13 @@ def tornado_figure(found, *, title: str, subtitle: str, label: str, most: int = 
     paper = _Paper(HEAD + 8 + ROW * len(order) + 12, title, subtitle)
     left = _left([found.names[k] for k in order], LEFT)
     axes = paper.axes(left, HEAD + 8, WIDTH_MM - left - 10, ROW * len(order))
-    for ends, colour, name in ((found.low, BLUE, "low end of the range"), (found.high, RED, "high end of the range")):
-        axes.barh(range(len(order)), ends[order] - found.at, 0.66, left=found.at, color=colour, alpha=0.85, label=name)
+    ends = {"low end of the range": (found.low, BLUE), "high end of the range": (found.high, RED)}
+    shorter = np.fmin(np.abs(found.low - found.at), np.abs(found.high - found.at))
+    for name, (values, colour) in ends.items():
+        far = values[order] - found.at
+        bars = axes.barh(range(len(order)), far, 0.66, left=found.at, color=colour, label=name)
+        for bar, length, least in zip(bars, np.abs(far), shorter[order], strict=True):
+            bar.set_zorder(3 if length <= least else 2)  # where both ends lie on one side, the nearer one is in front
     axes.axvline(found.at, color=INK, linewidth=0.6)
     axes.set_ylim(len(order) - 0.5, -0.5)
     axes.set_yticks(range(len(order)), [found.names[k] for k in order])

@@ -15,6 +15,7 @@ from tme_sim.findings.drive import LEAD, Flips, Sensitivity, Tornado
 from tme_sim.findings.knockouts import Knockouts
 from tme_sim.findings.sensitivity import Local, Morris, Prcc, Sobol
 from tme_sim.findings.surface import Regret, Surface, Window, member_windows, near_best, paired_window, regret
+from tme_sim.study.tables import unit_of
 
 if TYPE_CHECKING:
     from tme_sim.study import Study
@@ -26,6 +27,10 @@ __all__ = [
 
 Files = dict[str, bytes]
 AS_USED, MIDDLE = "as used", "middle of the range, as the value used is not in it or not known"
+MEANING = {  # what columns of an analysis are, where their names do not say it
+    "morris": "mu_star: mean size of the change over a whole range of the factor; mu: with its sign; sigma: its spread",
+    "local": "slope: change over a whole range of the factor, at its rate at the value told; error: of that",
+}
 SHOWN = 12  # rows told on the terminal; the file holds all
 
 
@@ -92,13 +97,15 @@ def sensitivity_told(found: Sensitivity, study: Study) -> tuple[Files, list[str]
         files[f"{found.method}_{_stem(target)}.png"] = draw.png(figure)
         rows += [{"target": target, "unit": units[r["factor"]], **r} for r in these]
         shown = sorted(these, key=lambda r: -abs(r[head]))[:SHOWN]
-        lines.append(f"{target}, {found.outcome}: {_counted(one)}")
+        unit = unit_of(study.plan_table, found.outcome)
+        told = f" ({unit})" if isinstance(one, (Morris, Tornado, Local)) and unit != "1" else ""
+        lines.append(f"{target}, {found.outcome}{told}: {_counted(one)}")
         wide = max([22, *(len(r["factor"]) + 2 for r in shown)])
         lines += [f"  {r['factor']:<{wide}}" + "  ".join(_shown(k, v, units[r["factor"]]) for k, v in r.items()
                                                          if k != "factor") for r in shown]  # fmt: skip
     files[f"{found.method}.csv"] = csv_bytes(rows)
     files["runs.csv"] = table_bytes(found.table)
-    return files, lines
+    return files, [*lines, *([MEANING[found.method]] if found.method in MEANING else [])]
 
 
 def _shown(column: str, value: Any, unit: str) -> str:
@@ -291,7 +298,7 @@ def surface_told(
     for key, word in (("best_x", f"own best {surface.x_name}"), ("best_y", f"own best {surface.y_name}"),
                       ("width_x", f"own width of {surface.x_name}"), ("width_y", f"own width of {surface.y_name}")):
         band = members[key]
-        lines.append(f"  {word:<32} median {band.median:g}, 80 % of members {band.low:g} to {band.high:g}")
+        lines.append(f"  {word:<32} median {band.median:.3g}, 80 % of members {band.low:.3g} to {band.high:.3g}")
     if orders:
         files["regret.csv"] = csv_bytes(_order_row(one) for one in orders)
         lines.append(f"regret in {label}: of the mean; of members median, 80 % band, worst tenth; share of their best")

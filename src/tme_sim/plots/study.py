@@ -34,6 +34,7 @@ __all__ = ["draw_study", "study_figure"]
 
 PREFERRED = ("viable_fraction_d180", "viable_fraction_d90", "burden_d90", "burden_d28", "pfs", "depth_mrecist", "depth")
 MOST_STRIPS, MOST_MAPS, MOST_RANKED = 8, 4, 40
+FEW_LEVELS, APART = 6, 0.025  # values of a factor at which arms stand side by side, and how far, of its span
 MM = 25.4
 
 
@@ -277,8 +278,7 @@ def _ranked(figure, view: _View) -> None:
 def _strips(figure, view: _View) -> None:
     """A scatter over each factor, those whose rank goes with the endpoint most first."""
     strengths = {n: _strength(v, view.values) for n, v in view.numbers.items()}
-    strengths |= {n: _strength(np.unique(v.astype(str), return_inverse=True)[1], view.values)
-                  for n, v in view.choices.items()}  # fmt: skip
+    strengths |= {n: _strength(_by_median(v.astype(str), view.values), view.values) for n, v in view.choices.items()}
     order = sorted(strengths, key=lambda n: -abs(strengths[n]))[:MOST_STRIPS]
     rows = -(-len(order) // 2)
     axes = figure.subplots(rows, 2, squeeze=False).ravel()
@@ -288,7 +288,7 @@ def _strips(figure, view: _View) -> None:
     for k, (one, name) in enumerate(zip(axes, order, strict=False)):
         _strip(one, view, name, arms)
         dress_axes(one, view.labels[name], _endpoint(view) if k % 2 == 0 else None)
-        if view.design != "one_at_a_time":
+        if view.design != "one_at_a_time" and name not in view.choices:  # choices have no order of their own
             rank = f"{strengths[name]:+.2f}" if abs(strengths[name]) >= 0.005 else "0.00"
             text = f"rank correlation {rank}".replace("-", "\N{MINUS SIGN}")
             one.set_title(text, fontsize=TEXT, color=MUTED, loc="right", pad=2)
@@ -305,10 +305,19 @@ def _strip(axes, view: _View, name: str, arms: Sequence[str]) -> None:
         x = view.numbers[name]
         _scaled(axes, "x", x)
     size = 2.5 if x.size < 500 else 1.2
+    few = np.unique(x).size <= FEW_LEVELS and axes.get_xscale() == "linear"
+    apart = APART * np.ptp(x) if few else 0.0
     for i, arm in enumerate(arms):
         here = view.arms == arm
         look = {"markersize": size, "markeredgewidth": 0, "alpha": 0.6 if x.size < 500 else 0.3, "rasterized": True}
-        axes.plot(x[here], view.values[here], "o", color=RUN_COLOURS[(i + 1) % len(RUN_COLOURS)], label=arm, **look)
+        beside = x[here] + apart * (i - (len(arms) - 1) / 2)
+        axes.plot(beside, view.values[here], "o", color=RUN_COLOURS[(i + 1) % len(RUN_COLOURS)], label=arm, **look)
+
+
+def _by_median(groups: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """For each value the median of all values of its group."""
+    names, at = np.unique(groups, return_inverse=True)
+    return np.array([np.median(_finite(y[at == i])) for i in range(names.size)])[at]
 
 
 def _strength(x: np.ndarray, y: np.ndarray) -> float:

@@ -142,8 +142,8 @@ def _factor(study: Study, table: FactorTable) -> Factor:
     scale = table.scale
     evidence = _evidence(study.base, keys[0])
     if values is None and low is None and high is None:
-        if table.unit is not None:  # the values come from a file
-            return Factor(**common, unit=table.unit, date=date, relative_to=table.relative_to or "",
+        if table.unit is not None or date:  # the values come from a file
+            return Factor(**common, unit=table.unit or "day", date=date, relative_to=table.relative_to or "",
                           whole=_whole(keys[0]))  # fmt: skip
         kind, choices = _natural(study.base, keys[0])
         if kind == "choices":
@@ -151,7 +151,7 @@ def _factor(study: Study, table: FactorTable) -> Factor:
         if kind == "gain":
             return Factor(**common, low=0.0, high=1.0)
         if evidence is None:
-            raise QuantityError('has no values: give "low" and "high", or "values"')
+            raise QuantityError('has no values: give "low" and "high", or "values"; or "unit", if a list has them')
         low, high = (f"{v!r} {evidence.unit}" if evidence.unit != "1" else v for v in (evidence.low, evidence.high))
         if scale is None and evidence.low > 0 and evidence.high / evidence.low >= 10:
             scale = "log"

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from tme_sim.study.store import Store
 
 BLOCK = 4096  # rows
+FIXED = {  # columns that every table has, and what they are
+    "arm": "treatment arm", "replicate": "number of the patient", "message": "why there is no result",
+    "status": "ok, bad input, failed, crashed, timeout, missing or damaged",
+}  # fmt: skip
 
 __all__ = ["columns_text", "csv_text", "export_table", "unit_of"]
 
@@ -38,7 +42,17 @@ def unit_of(plan: PlanTable, name: str) -> str:
     found = definition_of(name)
     if found is not None:
         return found.unit
-    return "text" if name in ("arm", "status", "message") else "1"
+    if name in FIXED:
+        return "1" if name == "replicate" else "text"
+    return _units_of_states().get(name.rpartition("_d")[0], "unknown")
+
+
+@lru_cache(maxsize=1)
+def _units_of_states() -> Mapping[str, str]:
+    """Units of the states and signals that come with the model; those of a user's own mechanisms are not among them."""
+    from tme_sim.catalogue import load_catalogue
+
+    return load_catalogue().states
 
 
 def csv_text(table: Mapping[str, Any]) -> str:
@@ -87,16 +101,14 @@ def columns_text(plan: PlanTable, table: Mapping[str, Any]) -> str:
     titles = {name: title for name, _, title, _ in plan.factors}
     titles |= {name: title for name, _, title, _ in plan.linked}
     titles |= {name: f"{title}: {text}" if title else text for name, text, _, title in plan.derived}
-    fixed = {"arm": "treatment arm", "replicate": "number of the patient", "message": "why there is no result",
-             "status": "ok, bad input, failed, crashed, timeout, missing or damaged"}  # fmt: skip
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["column", "unit", "meaning"])
     for name in table:
         found = definition_of(name)
-        day = f"day {name.rpartition('_d')[2]}"
-        told = found.text.replace("day N", day) if found else "state or signal at that day"
-        meaning = titles.get(name) or fixed.get(name) or told
+        state, _, number = name.rpartition("_d")
+        told = found.text.replace("day N", f"day {number}") if found else f"{state} on day {number}"
+        meaning = titles.get(name) or FIXED.get(name) or told
         writer.writerow([name, no_formula(unit_of(plan, name)), no_formula(meaning)])
     return out.getvalue()
 

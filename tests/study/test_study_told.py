@@ -1,0 +1,53 @@
+"""What a study says of itself: units of its columns, choices without an order, entries that are not there."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from study_toys import HEAD, MDSC, study
+
+from tme_sim.diagnostics import InputError
+from tme_sim.plots.study import _by_median
+from tme_sim.study.tables import columns_text, unit_of
+
+
+def test_columns_of_trajectories_have_the_unit_of_their_state():
+    made = study(MDSC + '[outputs]\ntrajectories = ["MDSC"]\ndays = [0, 28]\n')
+    assert unit_of(made.plan_table, "MDSC_d28") == "cell/mm^3"
+    assert unit_of(made.plan_table, "replicate") == "1" and unit_of(made.plan_table, "status") == "text"
+    assert "MDSC_d28,cell/mm^3,MDSC on day 28" in columns_text(made.plan_table, {"MDSC_d28": np.zeros(1)})
+
+
+def test_a_hold_that_the_protocol_does_not_have_is_told_as_such():
+    text = '[[factor]]\nname = "h"\nkey = "protocol.treatment.bevacizumab.hold.1.before"\nvalues = ["1 day", "2 day"]\n'
+    with pytest.raises(InputError, match="there is no hold whose entry 1 could be changed"):
+        study(text)
+
+
+def test_dates_of_a_list_are_in_days_unless_they_have_a_unit(tmp_path):
+    (tmp_path / "points.csv").write_text("start\n-14\n21\n")
+    text = '[design]\nkind = "list"\nfile = "points.csv"\n[[factor]]\nname = "start"\nkey = "protocol.treatment.bevacizumab.start"\n'
+    made = study(text, folder=tmp_path)
+    assert made.factor("start").unit == "day" and [row[0] for row in made.rows] == [-14.0, 21.0]
+    with pytest.raises(InputError, match='"start" has no values'):
+        study(text.replace('kind = "list"\nfile = "points.csv"\n', ""))
+
+
+def test_choices_count_by_their_medians_and_not_by_their_names():
+    groups, y = np.array(["b", "a", "b", "c", "a", "c"]), np.array([1.0, 2.0, 3.0, 0.0, 9.0, np.nan])
+    assert _by_median(groups, y).tolist() == [2.0, 5.5, 2.0, 0.0, 5.5, 0.0]
+
+
+def test_folders_of_whole_runs_are_found_by_the_row(tmp_path):
+    from click.testing import CliRunner
+
+    from tme_sim.cli import cli
+
+    (tmp_path / "study.toml").write_text(HEAD + MDSC + "[outputs]\nruns = true\n")
+    done = CliRunner().invoke(cli, ["sweep", str(tmp_path / "study.toml"), "--out", str(tmp_path / "s"), "--jobs", "0"])
+    assert done.exit_code == 0, done.output
+    head, *rows = (tmp_path / "s" / "folders.csv").read_text().splitlines()
+    assert head == "folder,mdsc_death,arm,replicate,status"
+    made = study(MDSC + "[outputs]\nruns = true\n")
+    assert rows == [f"{key.hex()},{v},base,0,ok" for key, v in zip(made.keys, (0.02, 0.05), strict=True)]
+    assert all((tmp_path / "s" / "runs" / row.split(",")[0] / "manifest.json").is_file() for row in rows)
