@@ -156,12 +156,12 @@ def with_hypotheses(tmp_path, table):
 
 
 def test_virtual_patients_follow_the_hypotheses_of_their_biology(cohort, tmp_path):
-    assert cohort.hypotheses == {"tace.reach": "drawn", "liver.repair": "weeks"}
+    assert cohort.hypotheses == {"tace.reach": "by size", "liver.repair": "weeks", "tumour.resorption": "front"}
     other = load_cohort(with_hypotheses(tmp_path, 'mdsc.amp = "both"'))
     assert other.biology() == {"hypotheses": {"mdsc.amp": "both"}}
     assert other.digest != cohort.digest
     mine = cohort.biology({"off": ["liver"], "hypotheses": {"tace": {"reach": "default"}}})
-    assert mine == {"off": ["liver"], "hypotheses": {"tace.reach": "default", "liver.repair": "weeks"}}
+    assert mine == {"off": ["liver"], "hypotheses": cohort.hypotheses | {"tace.reach": "default"}}
 
 
 @pytest.mark.parametrize(

@@ -137,8 +137,9 @@ def test_data_closed_before_the_last_patient_enters_are_refused(tmp_path):
 def test_arms_follow_the_hypotheses_of_the_cohort_unless_the_trial_chooses(tmp_path):
     plain = load_trial(written(tmp_path))
     assert {tuple(a.scenario.biology.hypotheses.items()) for a in plain.arms} == {
-        (("tace.reach", "drawn"), ("liver.repair", "weeks"))
+        (("tace.reach", "by size"), ("liver.repair", "weeks"), ("tumour.resorption", "front"))
     }
     own = load_trial(written(tmp_path, TEXT + '[biology.hypotheses]\ntace.reach = "default"\n'))
-    assert own.arms[0].scenario.biology.hypotheses == {"tace.reach": "default", "liver.repair": "weeks"}
+    assert own.arms[0].scenario.biology.hypotheses == {
+        "tace.reach": "default", "liver.repair": "weeks", "tumour.resorption": "front"}  # fmt: skip
     assert own.digest != plain.digest

@@ -2,15 +2,16 @@
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from tme_sim.diagnostics import InputError
-from tme_sim.fit.design import simulate_pairs, values_of
+from tme_sim.fit.design import plan_with, simulate_pairs, values_of
 from tme_sim.fit.posterior import model_digest
 from tme_sim.fit.runs import RunStore
-from tme_sim.fit.targets import load_problem, session_numbers
+from tme_sim.fit.targets import load_problem, patient_value, session_numbers, shown
 from tme_sim.therapies.session import Session, lesion_changes
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +118,33 @@ def test_numbers_of_a_session_can_be_varied_and_stay_declared_otherwise():
     assert reached(Session()) == pytest.approx(session_numbers()["reach"].value)
 
 
+def test_a_number_of_a_drug_is_fitted_within_its_evidence_and_meets_that_drug_alone(shipped):
+    at = shipped.priors.names.index("lenvatinib.signalling_ic50")
+    declared = shipped.catalogue.library.get("lenvatinib").binding["signalling_ic50"]
+    assert shipped.priors.low[at] == declared.low_internal and shipped.priors.high[at] == declared.high_internal
+    assert shown(shipped, at, declared.internal) == pytest.approx(declared.value)
+
+    def slots(arm, **values):
+        patient = SimpleNamespace(changes={})
+        return plan_with(shipped.scenarios[arm], patient, values, shipped.settings).values
+
+    half = {"lenvatinib.signalling_ic50": 0.5 * declared.internal, "oxaliplatin.kill_maximum": 3e-4,
+            "fluorouracil.kill_maximum": 2e-4}  # fmt: skip
+    assert slots("lenvatinib", **half)["tki_IC50"] == 0.5 * declared.internal
+    assert "tki_IC50" not in slots("durvalumab", **half).keys() - slots("durvalumab").keys()
+    assert slots("durvalumab", **half) == slots("durvalumab")
+    by_artery = slots("li2022_haic", **half)
+    assert {by_artery["chemo_kill_max"], by_artery["chemo2_kill_max"]} == {2e-4, 3e-4}
+
+
+def test_a_share_below_a_mark_is_counted(shipped):
+    target = next(t for t in shipped.targets if t.name == "cr_3_to_5_cm")
+    one = {"largest_diameter": 40.0, "tumour_number": 1}
+    assert [patient_value(target, {"depth": d}, one) for d in (-1.0, -0.9, 0.1)] == [1.0, 0.0, 0.0]
+    assert math.isnan(patient_value(target, {"depth": -1.0}, one | {"tumour_number": 2}))
+    assert math.isnan(patient_value(target, {"depth": float("nan")}, one))
+
+
 def test_pairs_feel_their_parameters_and_are_kept(tmp_path, monkeypatch):
     problem = read(tmp_path, ONE)
     low, high = problem.priors.bounds()
@@ -126,7 +154,7 @@ def test_pairs_feel_their_parameters_and_are_kept(tmp_path, monkeypatch):
         rows = simulate_pairs(problem, "one", scores, [5, 5], store=store, label="w", announce=told.append)
     assert rows.good.all() and len(told) == 1
     left = [s["viable_fraction_d28"] for s in rows.summaries]
-    assert left[1] < 0.7 * left[0]  # the drug reaches most cells, or hardly any, in the same patient
+    assert left[1] < 0.8 * left[0]  # the drug reaches most cells, or hardly any, in the same patient
     monkeypatch.setattr("tme_sim.fit.design.run_redrawn", None)  # nothing is simulated again
     with RunStore(tmp_path / "runs") as store:
         again = simulate_pairs(problem, "one", scores, [5, 5], store=store, label="w")

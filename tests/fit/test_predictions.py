@@ -25,7 +25,7 @@ def posterior():
     priors = Priors(("reach",), np.array([0.3]), np.array([0.05]), np.array([0.8]), np.array([False]))
     return Posterior(priors, np.linspace(-0.5, 2, 8)[:, None], np.ones(8) / 8, "model", "digest", "toy", {
         "targets": [{"name": "hard", "role": "fit", "within_2": False}],
-        "hypotheses": {"tace.reach": "drawn", "liver.repair": "weeks"}})  # fmt: skip
+        "hypotheses": {"tace.reach": "by size", "liver.repair": "weeks", "tumour.resorption": "front"}})  # fmt: skip
 
 
 @pytest.fixture
@@ -138,6 +138,7 @@ EARLIER = {
     "84165bf121ec435f": "451c584e3464e06f92d4df6f257656597a82d5567778c6681c6f54c988fb63a9",
     "6da42c51b40275ab": "923146635afe0994892f808ef9aba873d207807e5b7f82f158e1ec3ec29d5321",
     "a9385e7dfabb726f": "7277353e7885d64e85be8972bdbe5d4907405ec053958b61648691ec111f068c",
+    "928cfebe5535f9cc": "45bfe80b202bc7e10e281058ca2ce1d6abf171053e72b6dbd49e19f416220a4e",
 }
 
 
