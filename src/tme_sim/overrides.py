@@ -81,8 +81,11 @@ def apply_changes(raw: dict, changes: Sequence[tuple[str, Any]], problems: Probl
             elif isinstance(at, dict):
                 key = (*key, part)
                 if not last and part not in at and path[i + 1].isdigit():
-                    problems.found.append(Problem("--set", name, (
-                        f"there is no {part} whose entry {path[i + 1]} could be changed; give the file one first")))
+                    near = nearest(part, list(at))
+                    place = ".".join(k for k in key if isinstance(k, str))
+                    said = f"there is no {part} whose entry {path[i + 1]} could be changed"
+                    said += near or f"; give the file one first, as [[{place}]]"
+                    problems.found.append(Problem("--set", name, said))
                     break
                 if last:
                     at[part] = value

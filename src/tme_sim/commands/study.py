@@ -21,7 +21,8 @@ WORDS = 10.0  # seconds between two lines of progress where there is no terminal
 @click.option("--yes", is_flag=True, help="Go on with a large study.")
 @click.option("--shard", metavar="I/N", help="Run every N-th point from the I-th; tme-sim merge joins the stores.")
 @click.option("--retry", is_flag=True, help="Run again what crashed or timed out.")
-@click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True)
+@click.option("--engine", type=click.Choice(["local", "dask"]), default="local", show_default=True,
+              help="Processes of this machine, or the workers of a dask cluster.")
 @click.option("--scheduler", metavar="ADDRESS", help="Of a dask cluster, like tcp://127.0.0.1:8786.")
 @click.option("--i-trust-this-network", "trusted", is_flag=True, help="Talk to a cluster without TLS.")
 @click.option("--dry-run", is_flag=True, help="Check the study and estimate time and disk; write nothing.")
@@ -109,7 +110,7 @@ class _Shown:
             if monotonic() - self.last > REFRESH or progress.done == progress.total:
                 self.last = monotonic()
                 self.live.update(self.task, total=progress.total, completed=progress.done, told=_words(progress))
-        elif progress.note != self.note or (progress.rate and (
+        elif progress.note not in ("", self.note) or (progress.rate and (
             monotonic() - self.last > WORDS or progress.done == progress.total != self.told
         )):  # fmt: skip
             self.last, self.note, self.told = monotonic(), progress.note, progress.done

@@ -79,7 +79,11 @@ class Estimate:
         return self.runs > MANY or self.seconds > LONG or self.size > LARGE or self.size > self.free
 
     def __str__(self) -> str:
-        text = f"{self.runs} runs, about {told_time(self.seconds)} on {self.jobs} processes and {told_size(self.size)}"
+        if not self.runs:
+            return "nothing"
+        where = "in this process" if self.jobs == 0 else f"on {self.jobs} process{'es' * (self.jobs > 1)}"
+        many = f"{self.runs} run{'s' * (self.runs > 1)}"
+        text = f"{many}, about {told_time(self.seconds)} {where} and {told_size(self.size)}"
         text += f", but only {told_size(self.free)} are free" if self.size > self.free else ""
         if not self.models and not self.cells:
             return text
@@ -146,7 +150,7 @@ def run_study(
         if retry:
             _forget(store, study)
         missing = store.missing(study, ordinals)
-        planned = len(study) if ordinals is None else len(ordinals)
+        planned = len({study.keys[i] for i in (range(len(study)) if ordinals is None else ordinals)})
         sink = _Sink(store, study, missing, planned, progress)
         if wanted is None:
             jobs = min(jobs, max(1, len(missing) // (1 if study.agents else WORTH_A_WORKER)))
