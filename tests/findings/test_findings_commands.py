@@ -71,6 +71,15 @@ def test_the_best_protocol_is_a_file_that_protocol_show_takes(folder):
     assert (folder / "best_runner_up.toml").exists()
 
 
+@pytest.mark.parametrize(("out", "said"), [("nowhere/best.toml", "there is no such folder"), ("best.csv", '"best.toml"')])
+def test_a_place_that_cannot_hold_the_protocol_is_told_before_the_search(folder, out, said):
+    assert said in call("optimise", "study.toml", "--out", out, code=2)
+    assert not list(folder.glob("runs/*.store"))
+    assert said.replace(".toml", ".html") in call("hypothesis", "run", "card.toml", "--out", out.replace(".toml", ".html"),
+                                                  code=2)  # fmt: skip
+    assert not list(folder.glob("runs/*.store"))
+
+
 def test_a_card_makes_a_page_with_the_verdict_and_escapes_what_it_says(folder):
     told = call("hypothesis", "run", "card.toml", "--out", "page.html")
     assert "early: undecided (0 of 1 predictions hold)" in told

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import INTERRUPTED, Failure, announce, folders, guarded, load_study
+from tme_sim.commands.common import INTERRUPTED, Failure, announce, folders, guarded, load_study, output_file
 
 METHODS = ("morris", "sobol", "prcc", "local", "tornado", "flips", "knockouts")
 
@@ -236,20 +236,14 @@ def optimise(
     tme-sim optimise experiments/best_protocol --out best.toml
     tme-sim protocol show best.toml
     """
-    from pathlib import Path
-
-    from tme_sim.diagnostics import InputError, Problem
     from tme_sim.findings import best_told, drive, protocols
     from tme_sim.findings.sections import optimise_section
     from tme_sim.results import write_file
 
     made = _study(study, mechanisms, arms)
     section = optimise_section(made)
-    path = Path(out or f"{made.name}_best.toml")
-    second = path.with_name(f"{path.stem}_runner_up{path.suffix}")
-    for one in (path, second):
-        if one.exists() and not force:
-            raise InputError(Problem(str(one), "", "exists; choose another --out, or replace it with --force"))
+    path = output_file(out or f"{made.name}_best.toml", ".toml", force=force)
+    second = output_file(str(path.with_name(f"{path.stem}_runner_up{path.suffix}")), force=force)
     own = drive.outcome_name(made, section.outcome) if section.better else None
     outcome = drive.outcome_name(made, outcome or section.outcome)
     better = better or (section.better if outcome == own else None)
@@ -331,9 +325,6 @@ def run_card(
     tme-sim hypothesis run experiments/hypotheses/mpekris2020_dose --out dose.html
     tme-sim hypothesis run my_claim --mechanisms my_claim/mechanisms
     """
-    from pathlib import Path
-
-    from tme_sim.diagnostics import InputError, Problem
     from tme_sim.findings import cards
     from tme_sim.findings.card_page import card_html, card_lines, not_filled_in
     from tme_sim.findings.runs import Runs
@@ -343,15 +334,12 @@ def run_card(
     loaded = cards.load_card(card)
     study = _study(str(loaded.study), mechanisms)
     cards.check_names(loaded, [a.name for a in study.arms], outcomes_of(study))
-    page = Path(out or f"{loaded.name}.html")
-    if page.exists() and not force:
-        raise InputError(Problem(str(page), "", "exists; choose another --out, or replace it with --force"))
+    page = output_file(out or f"{loaded.name}.html", ".html", force=force)
     with _keeping(study, store, jobs, yes) as running:
         table = Runs(study, **running).table(study.points())
     member = [f.name for f in study.all_factors] + ["replicate"]
     judged, missing = cards.judge(loaded, table, member)
     html = card_html(loaded, study, table, judged, missing, member)
-    page.parent.mkdir(parents=True, exist_ok=True)
     write_file(page, html.encode())
     for line in [*not_filled_in(loaded), *card_lines(loaded, judged, missing)]:
         click.echo(line, err=line.startswith("warning:"))

@@ -50,7 +50,10 @@ def sweep(
     if dry_run:
         return
     if expected.large and not yes:
-        raise Failure("this is a large study; go on with --yes, or make it smaller (levels, n, count)", BAD_INPUT)
+        told = "more than this disk holds; free some of it, or choose another --out; --yes goes on as far as it lasts"
+        if expected.size <= expected.free:
+            told = "this is a large study; go on with --yes, or make it smaller (levels, n, count)"
+        raise Failure(told, BAD_INPUT)
     try:
         with _Shown() as shown:
             store = run_study(made, out, jobs, True, shown, shard=part, retry=retry, engine=runner)

@@ -133,7 +133,8 @@ def evidence_factors(study: Study, patterns: Iterable[str] = ("*",)) -> tuple[St
     for pattern in patterns:
         hits = [n for n in known if fnmatch.fnmatchcase(n, pattern)]
         if not hits:
-            raise InputError(Problem("--parameters", quoted(pattern), f"is no parameter{nearest(pattern, known)}"))
+            said = nearest(pattern.strip("*?"), known) or "; tme-sim export parameters CONFIG --out FILE lists them"
+            raise InputError(Problem("--parameters", quoted(pattern), f"is no parameter{said}"))
         if any(c in pattern for c in "*?["):
             hits = [
                 n for n in hits if n not in of_drugs and not any(fnmatch.fnmatchcase(n, skip) for skip in NOT_BIOLOGY)
