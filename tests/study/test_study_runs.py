@@ -302,6 +302,23 @@ def test_the_estimate_tells_what_is_compiled_first_where_it_is_not_there(whole, 
     assert "first, once, to compile 1 model and the laws of single cells, about" in said(cells)
 
 
+def test_a_factor_that_most_points_leave_alone_is_drawn_where_it_is_moved():
+    from tme_sim.ensemble import Row
+    from tme_sim.plots.study import study_figure
+    from tme_sim.study.store import table_of_rows
+
+    choice = '[[factor]]\nname = "loss"\nkey = "biology.hypotheses.mdsc.loss"\n'
+    made = study(MDSC + START + choice + '[design]\nkind = "one_at_a_time"\n[outputs]\nendpoints = ["depth"]\n')
+    rows = [Row("ok", "", {"depth": -0.1 * i}) for i in range(len(made))]
+    figure = study_figure(made.plan_table, table_of_rows(made.plan_table, rows))
+    panels = {one.get_xlabel(): one for one in figure.axes if one.get_visible()}
+    assert len(panels) == 3
+    for panel in panels.values():
+        (points,) = panel.lines
+        assert np.isfinite(points.get_xdata()).sum() == (3 if panel is panels["loss"] else 2)
+    assert [t.get_text() for t in panels["loss"].get_xticklabels()] == ["default", "fast_turnover", "slow_turnover"]
+
+
 def test_a_store_of_another_model_is_refused_by_sweep(toy, tmp_path):
     open_store(tmp_path / "s", create=True, digest="b" * 32).close()
     done = call("sweep", toy, "--out", tmp_path / "s")

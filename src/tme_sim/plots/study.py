@@ -281,7 +281,7 @@ def _strips(figure, view: _View) -> None:
     strengths |= {n: _strength(_by_median(v.astype(str), view.values), view.values) for n, v in view.choices.items()}
     order = sorted(strengths, key=lambda n: -abs(strengths[n]))[:MOST_STRIPS]
     rows = -(-len(order) // 2)
-    axes = figure.subplots(rows, 2, squeeze=False).ravel()
+    axes = figure.subplots(rows, 2, squeeze=False, sharey=view.design == "one_at_a_time").ravel()
     for one in axes[len(order) :]:
         one.set_visible(False)
     arms = list(dict.fromkeys(view.arms))
@@ -297,16 +297,20 @@ def _strips(figure, view: _View) -> None:
 
 
 def _strip(axes, view: _View, name: str, arms: Sequence[str]) -> None:
+    """Rows over one factor, but for those that leave it alone, as most of a design of one at a time do."""
     if name in view.choices:
-        levels, x = np.unique(view.choices[name].astype(str), return_inverse=True)
+        chosen = view.choices[name].astype(str)
+        levels, at = np.unique(chosen[chosen != ""], return_inverse=True)
         axes.set_xticks(range(levels.size), [_cut(level, 18) for level in levels])
-        x = x.astype(float)
+        x = np.full(chosen.size, np.nan)
+        x[chosen != ""] = at
     else:
         x = view.numbers[name]
         _scaled(axes, "x", x)
     size = 2.5 if x.size < 500 else 1.2
-    few = np.unique(x).size <= FEW_LEVELS and axes.get_xscale() == "linear"
-    apart = APART * np.ptp(x) if few else 0.0
+    known = np.unique(x[np.isfinite(x)])
+    few = 0 < known.size <= FEW_LEVELS and axes.get_xscale() == "linear"
+    apart = APART * np.ptp(known) if few else 0.0
     for i, arm in enumerate(arms):
         here = view.arms == arm
         look = {"markersize": size, "markeredgewidth": 0, "alpha": 0.6 if x.size < 500 else 0.3, "rasterized": True}
