@@ -51,3 +51,16 @@ def test_folders_of_whole_runs_are_found_by_the_row(tmp_path):
     made = study(MDSC + "[outputs]\nruns = true\n")
     assert rows == [f"{key.hex()},{v},base,0,ok" for key, v in zip(made.keys, (0.02, 0.05), strict=True)]
     assert all((tmp_path / "s" / "runs" / row.split(",")[0] / "manifest.json").is_file() for row in rows)
+
+
+def test_points_of_one_factor_at_a_time_are_drawn_at_the_values_of_their_factor(tmp_path, monkeypatch):
+    from tme_sim.plots import study as plots
+
+    drawn = []
+    monkeypatch.setattr(plots, "dress_axes", lambda axes, *_: drawn.append(axes))
+    made = study(MDSC + '[[factor]]\nname = "amp"\nkey = "biology.hypotheses.mdsc.amp"\n[design]\nkind = "one_at_a_time"\n')
+    plan = made.plan_table
+    table = {**plan.columns(), "depth": np.linspace(0.0, 1.0, len(made)), "status": np.array(["ok"] * len(made), dtype=object)}
+    plots.draw_study(plan, table, tmp_path / "x.png")
+    seen = [np.concatenate([line.get_xdata() for line in axes.lines]) for axes in drawn]
+    assert sorted(x[np.isfinite(x)].tolist() for x in seen) == [[0.02, 0.05], [1.0, 2.0, 0.0]]

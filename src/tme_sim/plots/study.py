@@ -288,7 +288,8 @@ def _strips(figure, view: _View) -> None:
     for k, (one, name) in enumerate(zip(axes, order, strict=False)):
         _strip(one, view, name, arms)
         dress_axes(one, view.labels[name], _endpoint(view) if k % 2 == 0 else None)
-        if view.design != "one_at_a_time" and name not in view.choices:  # choices have no order of their own
+        enough = name in view.numbers and np.isfinite(view.numbers[name]).sum() > 2  # choices have no order
+        if enough and view.design != "one_at_a_time":
             rank = f"{strengths[name]:+.2f}" if abs(strengths[name]) >= 0.005 else "0.00"
             text = f"rank correlation {rank}".replace("-", "\N{MINUS SIGN}")
             one.set_title(text, fontsize=TEXT, color=MUTED, loc="right", pad=2)
