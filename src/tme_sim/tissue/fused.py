@@ -12,8 +12,6 @@ A generated module lies beside the model that its laws are of, under a digest of
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -22,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from tme_sim.compiler.model import load_part
+from tme_sim.compiler.model import load_part, write_part
 from tme_sim.engine.cache import compiled_digest
 from tme_sim.tissue import laws
 from tme_sim.tissue.laws import Here, Laws
@@ -323,10 +321,5 @@ def load(model, text: str):
     """The module of this text beside the compiled model, written and compiled when it is not there."""
     parts = [Path(__file__).read_bytes(), Path(laws.__file__).read_bytes(), compiled_digest().encode(), text.encode()]
     key = hashlib.blake2b(b"".join(parts), digest_size=8).hexdigest()
-    path = Path(model.folder) / f"tissue_{key}.py"
-    if not path.exists():
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".py")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
-        os.replace(temporary, path)
-    return load_part(model.folder, model.digest, path.stem)
+    write_part(model.folder, f"tissue_{key}", text)
+    return load_part(model.folder, model.digest, f"tissue_{key}")
