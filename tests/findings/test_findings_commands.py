@@ -338,3 +338,10 @@ def test_a_large_number_of_runs_asks_for_yes(folder, monkeypatch):
     said = call("sensitivity", "arms.toml", "--method", "morris", "--parameters", "k_T_exh", code=2)
     assert "go on with --yes" in said and not list(folder.glob("runs/*.store"))
     assert "runs are kept" not in said
+
+
+def test_where_every_run_fails_the_first_failure_is_told(folder):
+    text = (folder / "arms.toml").read_text()
+    (folder / "arms.toml").write_text(text.replace("[replicates]", '[set]\n"run.max_steps" = 20\n[replicates]'))
+    said = call("sensitivity", "arms.toml", "--method", "tornado", "--parameters", "k_T_exh", code=2)
+    assert "runs has a result; the first: the integration ended" in said

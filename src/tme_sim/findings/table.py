@@ -65,9 +65,13 @@ def column(table: Table, name: str) -> np.ndarray:
     """A column by name.
 
     Raises:
-        InputError: there is none; with the nearest known name.
+        InputError: there is none; with the nearest known name, or what the first run says where none has a result.
     """
     if name not in table:
+        status = np.asarray(table.get("status", ())).astype(str)
+        if status.size and not (status == "ok").any():
+            first = _short(str(np.asarray(table["message"])[0]))
+            raise InputError(Problem("study", "", f"none of {status.size} runs has a result; the first: {first}"))
         raise InputError(Problem("study", "", f"{quoted(name)} is no column of the table{nearest(name, table)}"))
     return np.asarray(table[name])
 
