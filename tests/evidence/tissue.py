@@ -12,15 +12,17 @@ import numpy as np
 
 from tests.evidence.clinic import between
 from tests.evidence.world import One, _set_up, cohort, occlusion, plan, share, tace
+from tme_sim.mechanisms.killing import motility_lets
 from tme_sim.quantities import Quantity
 from tme_sim.therapies.session import RABBIT, Session
 from tme_sim.therapies.session import occlusion as closed_by
 from tme_sim.tissue.coupling import Coupling, embolise
 from tme_sim.tissue.course import integrate
+from tme_sim.tissue.laws import on_arrays
 from tme_sim.tissue.piece import EDGE, breathe, is_viable, view
 from tme_sim.tissue.settings import Tissue
 from tme_sim.tissue.snapshots import read_snapshot
-from tme_sim.tissue.step import carries_blood, motility, step, walk
+from tme_sim.tissue.step import carries_blood, step, walk
 
 SECTION, CUBE = ("1.6", 2, 8), ("0.6", 3, 4)  # edge (mm), dimension, number of patterns of vessels
 PIECES = 6  # patients with a piece of necrosis
@@ -134,8 +136,8 @@ def stalling() -> dict[str, list[float]]:
         state, moved = one.state, []
         for oxygen in (30.0, 2.0, 30.0):
             state.local["oxygen"][:] = oxygen
-            here, passed = view(one.frame, state, one.scalars), 0
-            state.local["motility"] = motility(here)
+            passed, law = 0, (one.scalars["p_mot"], one.scalars["n_mot"])
+            state.local["motility"] = on_arrays(motility_lets)(state.local["oxygen"], *law)
             for _ in range(12):
                 before = state.where.copy()
                 walk(one.frame, state, view(one.frame, state, one.scalars))
