@@ -145,11 +145,13 @@ class CompiledModel:
 
         Compiled once per structure and set of drugs, which `announce` is told before, then cached.
         """
+        if number < ENOUGH_FOR_MADE_LANES:
+            return None
         absent = self.absent(states, held)
         part = f"lanes_{hashlib.blake2b(repr(absent).encode(), digest_size=8).hexdigest()}" if absent else "lanes"
         sign = self.folder / f"{part}.made"  # beside numba's cache, which may have lost it
         first = not sign.exists()
-        if number < (ENOUGH_FOR_LANES if first else ENOUGH_FOR_MADE_LANES):
+        if first and number < ENOUGH_FOR_LANES:
             return None
         if first and self.announce:
             seconds = 4 + self.layout.n_lesions  # of a quiet core
@@ -305,6 +307,11 @@ def model_digest(network: Network, n_lesions: int) -> str:
     return h.hexdigest()
 
 
+def model_folder(network: Network, n_lesions: int) -> Path:
+    """Where the compiled model is kept, or will be; its name is the :func:`model_digest`."""
+    return cache_root() / "models" / model_digest(network, n_lesions)
+
+
 def _laws(network: Network) -> list:
     laws = [p.law for p in network.processes] + [s.law for s in network.signals] + [t.law for t in network.totals]
     laws += [m.law for m in network.modulations]
@@ -341,8 +348,8 @@ def compile_model(network: Network, n_lesions: int = 1, announce=None) -> Compil
     Raises:
         NetworkError: if the network cannot be compiled (circles, units, balances).
     """
-    digest = model_digest(network, n_lesions)
-    folder = cache_root() / "models" / digest
+    folder = model_folder(network, n_lesions)
+    digest = folder.name
     try:
         return _load(network, digest, folder, announce)
     except FileNotFoundError:

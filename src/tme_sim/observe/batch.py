@@ -51,19 +51,16 @@ def visit_ticks(plan: Plan) -> np.ndarray:
 
 def observation_ticks(plan: Plan) -> np.ndarray:
     """Ticks whose states the endpoints of a plan need: visits, landmarks, day 0, and each week for the hazards."""
-    marks = [0, *(day * TICKS_PER_DAY for day in LANDMARKS)]
     weeks = range(plan.start, plan.stop + 1, WEEK)
-    visits = visit_ticks(plan)
-    chosen = {plan.start, plan.stop, *visits.tolist(), *weeks, *marks}
-    return np.array(sorted(t for t in chosen if plan.start <= t <= plan.stop), dtype=np.int64)
+    return np.array(sorted({plan.stop, *weeks, *read_ticks(plan).tolist()}), dtype=np.int64)
 
 
 def read_ticks(plan: Plan) -> np.ndarray:
     """Those of the :func:`observation_ticks` at which observables are read: at the others hazards are, which are
     states.
     """
-    marks = (0, *(day * TICKS_PER_DAY for day in LANDMARKS))
-    return np.union1d(visit_ticks(plan), [t for t in marks if plan.start <= t <= plan.stop])
+    chosen = {0, *(day * TICKS_PER_DAY for day in LANDMARKS), *visit_ticks(plan).tolist()}
+    return np.array(sorted(t for t in chosen if plan.start <= t <= plan.stop), dtype=np.int64)
 
 
 def endpoints_of_batch(

@@ -157,8 +157,7 @@ def uncompiled(study: Study, points: Sequence[tuple[str, Mapping[str, Any]]]) ->
     """How many models of some points (arm, overrides) this machine has not compiled yet, and for how many of those of
     agent tissue the laws are not compiled cell by cell; points that make no model are passed over.
     """
-    from tme_sim.compiler.model import model_digest
-    from tme_sim.engine.cache import cache_root
+    from tme_sim.compiler.model import model_folder
     from tme_sim.network import NetworkError, compose
     from tme_sim.simulation import slots_for
 
@@ -173,7 +172,7 @@ def uncompiled(study: Study, points: Sequence[tuple[str, Mapping[str, Any]]]) ->
                 continue
             seen.add(key)
             network = compose(plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses)
-            folder = cache_root() / "models" / model_digest(network, slots)
+            folder = model_folder(network, slots)
         except (InputError, NetworkError, ValueError, KeyError):
             continue  # its row will tell
         if not folder.is_dir():

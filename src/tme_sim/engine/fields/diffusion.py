@@ -356,24 +356,13 @@ class Diffusion:
         rows = u.reshape(nz * ny, nx)
         keep, made = (None, None) if self.idle else (a.reshape(nz * ny, nx) for a in (self.keep, self.made))
         fell = np.zeros(nz * ny)
-        (fz, fy, fx), (gz, gy, gx) = self.factors, self.whole
-        group = max(1, CACHED // (ny * nx))  # planes that stay in the cache from one axis to the next
-
-        def along_x_and_y(first, last):
-            for z in range(first, last, group):
-                end = min(last, z + group)
-                if nx > 1:
-                    sweep_rows(rows, z * ny, end * ny, fx, gx, ring and nx > 2, second)
-                if ny > 1:
-                    sweep_columns(u, z * nx, end * nx, fy, gy, ring and ny > 2, second)
-
+        (_, fy, fx), (_, gy, gx) = self.factors, self.whole
         with dealer(self.threads) as deal:
             if not self.idle:
                 deal(nz * ny, lambda a, b: react(rows, keep, made, fell, a, b))
             if nz > 1:
-                deal(nz, along_x_and_y)
-                flat = u.reshape(1, nz, ny * nx)
-                deal(ny * nx, lambda a, b: sweep_columns(flat, a, b, fz, gz, ring and nz > 2, second))
+                deal(nz, lambda a, b: self._along_x_and_y(u, a, b))
+                deal(ny * nx, lambda a, b: self._along_z(u[None], a, b))
             else:
                 if nx > 1:
                     deal(ny, lambda a, b: sweep_rows(rows, a, b, fx, gx, ring and nx > 2, second))
@@ -383,6 +372,24 @@ class Diffusion:
                 deal(nz * ny, lambda a, b: react(rows, keep, made, fell, a, b))
         return self.inflow + math.fsum(fell)
 
+    def _along_x_and_y(self, planes: np.ndarray, first: int, last: int) -> None:
+        """Diffuse planes `first` to `last` of [plane, y, x], some at a time that stay in the cache between the axes."""
+        _, ny, nx = planes.shape
+        ring, second = self.periodic, self.order == 2
+        (_, fy, fx), (_, gy, gx) = self.factors, self.whole
+        rows, group = planes.reshape(-1, nx), max(1, CACHED // (ny * nx))
+        for z in range(first, last, group):
+            end = min(last, z + group)
+            if nx > 1:
+                sweep_rows(rows, z * ny, end * ny, fx, gx, ring and nx > 2, second)
+            if ny > 1:
+                sweep_columns(planes, z * nx, end * nx, fy, gy, ring and ny > 2, second)
+
+    def _along_z(self, fields: np.ndarray, first: int, last: int) -> None:
+        """Diffuse columns `first` to `last` of [field, z, y, x], counted through all fields, along z."""
+        number, nz, ny, nx = fields.shape
+        ring, second = self.periodic and nz > 2, self.order == 2
+        sweep_columns(fields.reshape(number, nz, ny * nx), first, last, self.factors[0], self.whole[0], ring, second)
 
     def spread(self, fields: np.ndarray) -> None:
         """Advance several fields [field, z, y, x] (float64, C-contiguous) by one step of diffusion alone, in place.
@@ -395,19 +402,9 @@ class Diffusion:
         if fields.dtype != np.float64 or not fields.flags.c_contiguous or fields.shape[1:] != self.shape:
             raise ValueError(f"fields: expected C-contiguous float64 fields of shape {self.shape}, got {fields.shape}")
         (nz, ny, nx), number = self.shape, len(fields)
-        ring, second = self.periodic, self.order == 2
-        (fz, fy, fx), (gz, gy, gx) = self.factors, self.whole
-        planes, rows = fields.reshape(number * nz, ny, nx), fields.reshape(number * nz * ny, nx)
-        group = max(1, CACHED // (ny * nx))
-        for z in range(0, number * nz, group):
-            end = min(number * nz, z + group)
-            if nx > 1:
-                sweep_rows(rows, z * ny, end * ny, fx, gx, ring and nx > 2, second)
-            if ny > 1:
-                sweep_columns(planes, z * nx, end * nx, fy, gy, ring and ny > 2, second)
+        self._along_x_and_y(fields.reshape(number * nz, ny, nx), 0, number * nz)
         if nz > 1:
-            columns = fields.reshape(number, nz, ny * nx)
-            sweep_columns(columns, 0, number * ny * nx, fz, gz, ring and nz > 2, second)
+            self._along_z(fields, 0, number * ny * nx)
 
 
 def diffuse(field, spread, decay, source, dt, *, order=1, periodic=False, threads=1) -> float:
