@@ -481,6 +481,7 @@ def _check_names(network: Network) -> list[str]:
     seen: dict[str, str] = {}
 
     def declare(name: str, what: str) -> None:
+        """Note a name, and what is wrong with it."""
         if not name.isidentifier():
             problems.append(f'{what} "{name}" is not a plain name (letters, digits, underscore)')
         elif iskeyword(name) or name in RESERVED:

@@ -86,6 +86,7 @@ class _Now:
         return self.memo[key]
 
     def find(self, name: str, lesion: int) -> float:
+        """A value of one lesion (0: the body) in internal units, computed anew."""
         model, layout = self.model, self.layout
         if name in model.signals:
             signal, part = model.signals[name]
@@ -159,6 +160,7 @@ class _Baseline(_Now):
         self.par = par
 
     def find(self, name: str, lesion: int) -> float:
+        """The same before treatment, where values at the start are solved."""
         model, layout = self.model, self.layout
         if name.endswith("_start") and name[:-6] in model.species:
             return self.start(model.species[name[:-6]], lesion)

@@ -45,6 +45,7 @@ class _Reader:
         self.tape, self.numbers, self.values, self.written = tape, {}, {}, {}
 
     def run(self, body) -> None:
+        """Record statements in their order."""
         for line in body:
             if isinstance(line, ast.For):
                 for i in range(*(self.whole(a) for a in line.iter.args)):

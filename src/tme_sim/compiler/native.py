@@ -61,6 +61,7 @@ def compiled(signature):
     """Decorate a generated function of two or four arrays: machine code from its text, which stays as `py_func`."""
 
     def decorate(function):
+        """Make code from the text of the function, in place of the function."""
         arrays = list(inspect.signature(function).parameters)
         path = function.__code__.co_filename
 

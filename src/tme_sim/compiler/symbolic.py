@@ -238,6 +238,7 @@ def _order(model: Model) -> None:
     state: dict[str, int] = {}
 
     def visit(name: str, path: list[str]) -> None:
+        """Place a node after all that it reads; `path` leads to it."""
         if name not in model.nodes or state.get(name) == 2:
             return
         if state.get(name) == 1:

@@ -263,6 +263,7 @@ def run_batch(
     f, r = functions, result
 
     def work(first):
+        """Run the chunk that begins with patient `first`, and write its results."""
         if limit is not None and time.monotonic() > limit:
             return
         last = min(first + chunk, number)

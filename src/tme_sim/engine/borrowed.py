@@ -14,6 +14,7 @@ def borrowed(typing_context, array):
     """Return the array itself, on loan: rows of it are not counted either. Whoever owns it must outlive its use."""
 
     def emit(context, b, signature, values):
+        """Copy where the array lies and how large it is, without its owner."""
         found = context.make_array(array)(context, b, values[0])
         for owner in ("meminfo", "parent"):
             setattr(found, owner, ir.Constant(getattr(found, owner).type, None))

@@ -194,6 +194,7 @@ def scalar_body(record, arrays):
     """
 
     def emit(context, builder, signature, values):
+        """Write the tape for one patient."""
         tape, outputs = record()
 
         def address(emitter, array, index):
@@ -235,6 +236,7 @@ def lane_body(record, slots, *then):
     """
 
     def emit(context, builder, signature, values):
+        """Write the tape for LANES patients."""
         tape, outputs = record()
 
         def address(emitter, array, index):

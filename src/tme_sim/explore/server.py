@@ -84,6 +84,7 @@ class _Guarded(RequestHandler):
             raise HTTPError(405)
 
     def write_error(self, status_code: int, **_kwargs: Any) -> None:
+        """Answer with what went wrong and what to do, in a sentence."""
         words = {
             403: "This page answers only the address that tme-sim explore printed. Open that address again.",
             404: "There is no such page.",
@@ -103,6 +104,7 @@ class _Guarded(RequestHandler):
 
 class _Page(_Guarded):
     def get(self) -> None:
+        """The page itself; its token becomes a cookie and leaves the address."""
         token = self.request.arguments.get("token", [b""])[-1]
         if token:
             if not hmac.compare_digest(token, self.explorer.token.encode()):

@@ -45,6 +45,7 @@ class Fates:
         names = dict.fromkeys(laws.same[name] for name, asked in zip(self.names, those, strict=True) if asked)
 
         def build(here: Here, own: Callable) -> dict:
+            """Rates and their sums, by name."""
             out = {name: here.rate(name) for name in names}
             for added in sums:
                 out[_sum_of(added)] = sum((here.rate(name) for name in added), own("zero", True))
@@ -110,6 +111,7 @@ class Passes:
         laws = self.laws
 
         def build(here: Here, own: Callable) -> dict:
+            """What comes through a vessel, by process."""
             share = where(own("blood"), here.value("vessel_quality"), 0.0) / own("untreated", True)
             place, out = here.at(None, {} if laws.mixed else {"perfusion": share}), {}
             for _, process in self.arriving:
@@ -130,6 +132,7 @@ class Passes:
         laws = self.laws
 
         def build(here: Here, own: Callable) -> dict:
+            """Traits, sources and losses of fields, and motility, by name."""
             out = {}
             for name in (*TRAITS, *FIELDS) if laws.mixed else TRAITS:
                 made, lost = rates_of(here, name)
