@@ -208,6 +208,9 @@ class Cvode(Segmented):
     def __init__(self, *args, **more):
         super().__init__(*args, **more)
         from scipy.sparse import csc_matrix
+
+        # After a jump CVODE may begin with a step below the last digit of the time; it says so each time, and goes on.
+        os.environ.setdefault("SUNLOGGER_WARNING_FILENAME", os.devnull)
         from sksundae.cvode import CVODE  # here, so that this peer is left out where it is not installed
 
         self.solver = CVODE
