@@ -188,14 +188,15 @@ def attribute(source, state: str, start_day: float, end_day: float, *, factors: 
     """Which processes moved `state` from `start_day` to `end_day`.
 
     Args:
-        source: a scenario, which is run for this at a relative tolerance of 1e-6 or its own if tighter; or the outcome
-            of :func:`tme_sim.simulation.run_plan` with recorded steps.
+        source: a scenario, which is run for this at a relative tolerance of 1e-6 or its own if tighter (with agent
+            tissue its own); or the outcome of :func:`tme_sim.simulation.run_plan` with recorded steps.
         state: name of a state; of a lesion other than the first with its number, ``MDSC.2``.
         start_day, end_day: the period, within the run; a sudden change on its last day counts, on its first not.
         factors: whether to divide the change among arrows, too.
 
     Raises:
-        InputError: an unknown state, with the nearest known names, or a period outside the run.
+        InputError: an unknown state, with the nearest known names, a period outside the run, or a state that agent
+            tissue holds: no equation moved it.
         ValueError: an outcome without recorded steps.
     """
     if not hasattr(source, "records"):
@@ -203,10 +204,23 @@ def attribute(source, state: str, start_day: float, end_day: float, *, factors: 
         from tme_sim.simulation import run_plan
 
         plan = plan_of(source)
-        source = run_plan(replace(plan, rtol=min(plan.rtol, RTOL)), record=True)
+        _refuse_held_by_cells(plan, state)
+        rtol = min(plan.rtol, RTOL) if plan.piece is None else plan.rtol  # another one would be another fate of the cells
+        source = run_plan(replace(plan, rtol=rtol), record=True)
     if source.records is None:
         raise ValueError("this run kept no steps; run it with record=True")
     return attribute_records(source.model, source.th, source.records, state, start_day, end_day, factors=factors)
+
+
+def _refuse_held_by_cells(plan: Any, state: str) -> None:
+    if plan.piece is None:
+        return
+    from tme_sim.tissue.coupling import HELD
+
+    base, _, number = state.partition(".")
+    if base in HELD and number in ("", "1"):
+        said = f"{state} of the first lesion is held by single cells there, and no equation moves it; attribute its "
+        raise InputError(Problem("", "", said + 'well-mixed form with --set "tissue=density", or a state of the body'))
 
 
 def attribute_records(

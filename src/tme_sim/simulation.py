@@ -126,7 +126,7 @@ def run_plan(
         from tme_sim.tissue.course import integrate
 
         states, held, nodes, stats, tissue = _timed(
-            timings, "integrate", integrate, plan, ready, ticks, announce, checkpoints, watch)
+            timings, "integrate", integrate, plan, ready, ticks, announce, checkpoints, watch, records)
         if plan.calendar.ruled:
             ready.events = _with_decisions(plan, ready.events, ready.memory)
     begin = clock.perf_counter()

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from tme_sim import simulation
+from tme_sim.analysis import attribute
 from tme_sim.diagnostics import InputError
 from tme_sim.plan import plan_of
 from tme_sim.quantities import Quantity
 from tme_sim.scenario import Scenario
 from tme_sim.tissue import kernels
-from tme_sim.tissue.coupling import Coupling, embolise
+from tme_sim.tissue.coupling import HELD, Coupling, embolise
 from tme_sim.tissue.laws import Here, Laws, Scalars, exp
 from tme_sim.tissue.passes import rates_of
 from tme_sim.tissue.piece import CELLS, FIELDS, LOCAL, NECROTIC, TRAITS, WALKERS, is_viable, view
@@ -288,3 +289,17 @@ def test_two_protocols_share_their_luck_until_they_differ():
     for name in ("cycling.1", "CD8.1", "immature_vessels.1", "HIF1.1", "MDSC_blood"):
         assert np.array_equal(early[name][before], late[name][before]), name
     assert not np.array_equal(early["occluded_core"][after], late["occluded_core"][after])
+
+
+def test_states_of_the_body_are_explained_beside_agent_tissue_and_those_of_its_cells_are_refused():
+    scenario = Scenario.from_text(TEXT)
+    found = attribute(scenario, "MDSC_blood", 0.0, 2.0)
+    assert found.change != 0.0 and found.residual_share < 1e-3
+    assert {c.process for c in found.contributions} == {"mdsc_released", "mdsc_leaving_blood"}
+    with pytest.raises(InputError, match="tissue=density"):
+        attribute(scenario, "MDSC", 0.0, 2.0)
+
+
+def test_what_the_piece_holds_is_what_it_tells():
+    one = piece()
+    assert set(one.told(one.scalars)) == set(HELD)

@@ -51,6 +51,9 @@ OCCLUSION = ("occluded_core", "occluded_rim")
 LEVELS = ("VEGF", "ATP", "AMP", "ENTPD2", "PDL1")  # 1 in the untreated lesion
 DEPOTS = ("fast", "slow")
 EXCHANGE_STEPS = 2
+HELD = (*CELLS[1:], *WALKERS, "immature_vessels", "mature_vessels", *TRAITS, *FIELDS, *OCCLUSION, "debris",
+        "dox_exposed")  # fmt: skip
+"""States of the lesion that the piece holds: at each exchange its own values are written over those of the equations."""
 
 
 class Coupling:

@@ -25,16 +25,18 @@ MOST_THREADS = 8  # fields and cells of a piece gain little from more
 
 
 def integrate(plan, ready, ticks: np.ndarray, announce: Callable[[str], None] | None = None,
-              checkpoints: str | Path | None = None, watch: Callable[[str, bytes], None] | None = None):  # fmt: skip
+              checkpoints: str | Path | None = None, watch: Callable[[str, bytes], None] | None = None,
+              records: engine.Records | None = None):  # fmt: skip
     """Advance body and piece over the plan; (states, held, nodes at `ticks`, counts of the engine, a record).
 
     `checkpoints` is a folder: the run goes on from the newest whole checkpoint of the same run that lies there, and
-    leaves one every `piece.checkpoint_every`.  `watch` is given name and content of every snapshot as it is taken.
+    leaves one every `piece.checkpoint_every`.  `watch` is given name and content of every snapshot as it is taken;
+    `records` collects the accepted steps of the equations.
 
     Raises:
         SimulationError: an integration that did not reach the end.
     """
-    course = Course(plan, ready, ticks)
+    course = Course(plan, ready, ticks, records)
     course.record.watch = watch
     say = announce or (lambda text: None)
     say(course.coupling.described())
@@ -47,8 +49,8 @@ def integrate(plan, ready, ticks: np.ndarray, announce: Callable[[str], None] | 
 class Course:
     """A run with agent tissue at a date of exchange: engine, piece, and rows, snapshots and frames kept so far."""
 
-    def __init__(self, plan, ready, ticks: np.ndarray):
-        self.plan, self.ready, self.ticks, model = plan, ready, ticks, ready.model
+    def __init__(self, plan, ready, ticks: np.ndarray, records: engine.Records | None = None):
+        self.plan, self.ready, self.ticks, self.records, model = plan, ready, ticks, records, ready.model
         self.functions = replace(model.functions, decide=ready.decide)
         self.run = engine.new_state(ready.y0, ready.u0, ready.queue, start_tick=plan.start, memory=ready.memory)
         threads = min(MOST_THREADS, len(os.sched_getaffinity(0)))
@@ -89,7 +91,7 @@ class Course:
         begun = told = time.monotonic()
         while True:
             tick = self.tick
-            if engine.advance(self.functions, run, self.ready.th, tick, options, jumps) != 0:
+            if engine.advance(self.functions, run, self.ready.th, tick, options, jumps, records=self.records) != 0:
                 raise SimulationError(engine.message(run, self.ready.model.state_names))
             self.coupling.exchange(run.y, run.u)
             since = max(tick - self.coupling.exchange_ticks + 1, plan.start)
