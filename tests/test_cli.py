@@ -186,6 +186,25 @@ def test_rerun_gives_the_same_bytes_or_says_which_differ(case, fake_simulation, 
     assert done.exit_code == 1 and "not the same bytes: summary.json" in done.output
 
 
+@pytest.mark.parametrize(("given", "says"), [
+    ("nothing", "nothing: there is no such file"), ("case.toml", "case.toml: is no manifest"),
+    ("runs/manifest.json", "runs/manifest.json: there is no such file"),
+])  # fmt: skip
+def test_a_rerun_of_what_is_no_run_says_what_to_give(case, given, says):
+    done = call("rerun", given)
+    assert done.exit_code == 2 and done.output == f"{says}; give a run folder, or the manifest.json in it\n"
+
+
+def test_names_of_endpoints_are_whole_however_many_runs_are_compared(case, fake_simulation, monkeypatch):
+    fake = sys.modules["tme_sim.simulation"]
+    monkeypatch.setattr(fake, "simulate", lambda s, **k: a_run(
+        scenario_text=s.to_toml(), summary={"best_response_recist11": "PR", "first_pd": "existing_intrahepatic"}))
+    for _ in range(3):
+        call("run", case, "--no-figures")
+    done = call("compare", *(f"runs/scenario-{i}" for i in (1, 2, 3)))
+    assert "best_response_recist11" in done.output and done.output.count("existing_intrahepatic") == 3
+
+
 def test_compare_tabulates_and_draws(case, fake_simulation):
     call("run", case), call("run", case, "--set", "seed=5")
     done = call("compare", "runs/scenario-1", "runs/scenario-2", "--out", "c.png")
@@ -200,6 +219,15 @@ def test_landmarks_of_a_comparison_stand_in_the_order_of_their_days():
     assert sorted(["pfs", "albi_d180", "albi_d7", "albi_d28", "depth"], key=_by_day) == [
         "albi_d7", "albi_d28", "albi_d180", "depth", "pfs",
     ]  # fmt: skip
+
+
+def test_a_period_of_an_attribution_may_count_from_a_treatment(case, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tme_sim.analysis.attribute", lambda s, state, *days: asked.append(days) or sys.exit(0))
+    call("attribute", case, "MDSC", "--from", "last tace", "--to", "14 day after first tace")
+    assert asked == [(0.0, 14.0)]
+    done = call("attribute", case, "MDSC", "--to", "first bevacizumab")
+    assert done.exit_code == 2 and '--to: "first bevacizumab" has no date in this calendar' in done.output
 
 
 def test_profile_prints_phases(case, fake_simulation):

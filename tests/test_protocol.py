@@ -120,6 +120,15 @@ def test_the_dates_of_the_emerald1_order():
     assert [e.day for e in found.of("durvalumab")] == [7, 35, 63, 70, 91, 112]
 
 
+def test_a_date_is_found_again_in_the_calendar():
+    text = TACE + drug("d1", "durvalumab", "1500 mg", start="7 day after first tace", every="4 weeks", times=3)
+    calendar = scenario(text).calendar
+    for said, day in (("day 5", 5), ("last tace", 56), ("2 day before 2nd TACE", 26), ("1 week after first durvalumab", 14)):
+        assert calendar.tick_of(parse_when(said)) == day * 1440, said
+    for said in ("9th tace", "first lenvatinib", "start of maintenance"):
+        assert calendar.tick_of(parse_when(said)) is None, said
+
+
 def test_dates_before_day_0_move_the_start_of_the_run():
     text = TACE + drug("pembro", "pembrolizumab", "400 mg", start="28 day before first tace", every="6 weeks", times=2)
     found = scenario(text).calendar

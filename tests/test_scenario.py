@@ -98,8 +98,8 @@ def test_nothing_given_is_a_valid_untreated_scenario():
     assert len(scenario.patient.lesion) == 1 and scenario.calendar.entries == () and scenario.seed == 1
 
 
-def test_no_lesion_at_all_can_be_said():
-    assert read("[patient]\nlesion = []\n").lesion_values() == []
+def test_a_patient_without_any_lesion_is_refused():
+    assert any("holds no lesion" in p for p in problems("[patient]\nlesion = []\n"))
 
 
 def test_hypotheses_may_be_written_without_quotes():
@@ -255,6 +255,8 @@ states = ["VEGG"]
         (("share_free = 0.4", "share_free = true"), "patient.share_free: must be a number, not true or false; write 1"),
         (('weight = "62 kg"', 'weight = ["62 kg"]'), "weight: must be a number with its unit as text, not a list"),
         (('diameter = "12 mm"', 'diameter = "90 cm"'), "physically impossible: larger than a liver; give at most 300 mm"),
+        (('diameter = "12 mm"', 'diameter = "0 mm"'), "smaller than a cell; give at least 0.02 mm"),
+        (('diameter = "12 mm"', 'diameter = "12 mm"\ndoubling_time = "0 day"'), "give more than 0 day"),
         (('"0.1 1/h"', '"-0.1 1/h"'), "physically impossible: k_loss is at least 0 1/day"),
         (('"0.1 1/h"', '"9**9**9**9 1/h"'), "is not a unit"),
         (("vegf_on_itself = 0", "vegf_on_itself = 1.5"), "a gain lies between 0 (cut) and 1"),

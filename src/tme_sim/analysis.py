@@ -205,7 +205,7 @@ def attribute(source, state: str, start_day: float, end_day: float, *, factors: 
 
         plan = plan_of(source)
         _refuse_held_by_cells(plan, state)
-        rtol = min(plan.rtol, RTOL) if plan.piece is None else plan.rtol  # another one would be another fate of the cells
+        rtol = min(plan.rtol, RTOL) if plan.piece is None else plan.rtol  # cells would fare otherwise under another
         source = run_plan(replace(plan, rtol=rtol), record=True)
     if source.records is None:
         raise ValueError("this run kept no steps; run it with record=True")

@@ -166,6 +166,9 @@ def rerun(manifest: str, out: str | None, force: bool, mechanisms: tuple[str, ..
     from tme_sim.results import DETERMINISTIC, read_manifest
 
     path = Path(manifest)
+    if not path.is_dir() and (path.name != "manifest.json" or not path.is_file()):
+        said = "is no manifest" if path.exists() else "there is no such file"
+        raise Failure(f"{manifest}: {said}; give a run folder, or the manifest.json in it", BAD_INPUT)
     folder = path if path.is_dir() else path.parent
     before = read_manifest(folder)
     scenario = load(str(folder / "scenario.toml"), (), mechanisms)
@@ -217,11 +220,16 @@ def compare(directories: tuple[str, ...], out: str | None, force: bool) -> None:
     if out:
         output_file(out, ".png", force=force)
     runs = [Run.load(d) for d in directories]
-    table = Table("endpoint", *(d.rstrip("/").rpartition("/")[2] for d in directories))
     keys = dict.fromkeys(k for r in runs for k, v in r.summary.items() if not isinstance(v, dict))
-    for key in sorted(keys, key=_by_day):
-        table.add_row(key, *(_shown(r.summary.get(key)) for r in runs))
-    Console(width=None if sys.stdout.isatty() else 30 + 16 * len(runs)).print(table)
+    rows = [(key, *(_shown(r.summary.get(key)) for r in runs)) for key in sorted(keys, key=_by_day)]
+    heads = ("endpoint", *(d.rstrip("/").rpartition("/")[2] for d in directories))
+    table = Table()
+    for place, head in enumerate(heads):
+        table.add_column(head, no_wrap=place == 0)  # a name that is cut is another name
+    for row in rows:
+        table.add_row(*row)
+    whole = sum(max(map(len, column)) + 3 for column in zip(heads, *rows, strict=True)) + 1
+    Console(width=None if sys.stdout.isatty() else whole).print(table)
     if out:
         from tme_sim.plots import draw_comparison
 
@@ -263,9 +271,9 @@ def profile(config: str, changes: tuple[str, ...], mechanisms: tuple[str, ...]) 
     timings = {"read": read, **done.manifest.get("timings", {})}
     total = sum(timings.values())
     for phase, seconds in timings.items():
-        click.echo(f"{phase:<14}{seconds * 1e3:>10.2f} ms {100 * seconds / total:>6.1f} %")
+        click.echo(f"{phase:<20}{seconds * 1e3:>10.2f} ms {100 * seconds / total:>6.1f} %")
     for key, value in done.manifest.get("stats", {}).items():
-        click.echo(f"{key:<14}{value:>10}")
+        click.echo(f"{key:<20}{value:>10}")
 
 
 @cli.command()
@@ -292,14 +300,22 @@ def attribute(
 
     \b
     tme-sim attribute configs/emerald1.toml MDSC --from "day 0" --to "day 28"
+    tme-sim attribute configs/emerald1.toml CD8 --from "last tace" --to "first bevacizumab"
     """
     from tme_sim.analysis import attribute as attribute_
-    from tme_sim.protocol import parse_when
+    from tme_sim.protocol import TICKS_PER_DAY, parse_when
 
     if out:
         output_file(out, ".png", force=force)
     scenario = load(config, changes, mechanisms)
-    found = attribute_(scenario, state, parse_when(start).offset / 1440, parse_when(end).offset / 1440)
+    days = []
+    for option, text in (("--from", start), ("--to", end)):
+        when = parse_when(text)
+        tick = scenario.calendar.tick_of(when)
+        if tick is None:
+            raise Failure(f'{option}: "{when}" has no date in this calendar; write "day 28"', BAD_INPUT)
+        days.append(tick / TICKS_PER_DAY)
+    found = attribute_(scenario, state, *days)
     click.echo(found.text)
     if out:
         found.draw(out)

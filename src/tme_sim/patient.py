@@ -80,6 +80,7 @@ class Patient(Model):
 
 
 LARGEST_LESION = 300.0  # mm; a sphere of 14 L, ten times a healthy liver
+SMALLEST_LESION = 0.02  # mm; a cell
 
 _Scalars = {"weight", "height", "age", "sex", "albumin", "alkaline_phosphatase", "aspartate_aminotransferase",
             "child_pugh", "ecog", "line", "number", "chance"}  # fmt: skip
@@ -136,11 +137,25 @@ def read_patient(raw: Any, catalogue: Catalogue, problems: Problems, warnings: l
     return model.model_copy(update={"parameters": read, "lesion": lesions, "occult": occult})
 
 
+def _impossible(key: str, value: Quantity) -> str:
+    """Why no lesion has this value, and what it may have; "" if one can."""
+    if key == "diameter" and convert(*value, "mm") > LARGEST_LESION:
+        return f"larger than a liver; give at most {LARGEST_LESION:g} mm"
+    if key == "diameter" and convert(*value, "mm") < SMALLEST_LESION:
+        return f"smaller than a cell; give at least {SMALLEST_LESION:g} mm, or leave the lesion out"
+    if key == "doubling_time" and value.value == 0.0:
+        return "nothing grows without time; give more than 0 day"
+    return ""
+
+
 def _lesions(raw: Any, catalogue: Catalogue, problems: Problems, warnings: list[str]) -> tuple[Lesion, ...]:
     if raw is None:
         return (Lesion(name="lesion 1"),)
     if not isinstance(raw, list):
         problems.add(("patient", "lesion"), "must be a list of tables: write [[patient.lesion]] with double brackets")
+        return ()
+    if not raw:
+        problems.add(("patient", "lesion"), "holds no lesion, and a run needs one; leave the key out for the usual one")
         return ()
     if len(raw) > MAX_LESIONS:
         problems.add(("patient", "lesion"), f"has {len(raw)} lesions; at most {MAX_LESIONS} are followed one by one")
@@ -161,9 +176,8 @@ def _lesions(raw: Any, catalogue: Catalogue, problems: Problems, warnings: list[
                 problems.add((*key, k), known_key(k, {"name", *catalogue.lesion_parameters}))
                 continue
             values[k] = read_parameter(v, catalogue.lesion_parameters[k], (*key, k), problems, warnings)
-            if k == "diameter" and values[k] is not None and convert(*values[k], "mm") > LARGEST_LESION:
-                most = f"at most {LARGEST_LESION:g} mm"
-                problems.add((*key, k), f"{values[k]} is physically impossible: larger than a liver; give {most}")
+            if values[k] is not None and (told := _impossible(k, values[k])):
+                problems.add((*key, k), f"{values[k]} is physically impossible: {told}")
         if checked is not None and str(name).lower() in seen:
             problems.add((*key, "name"), f"a second lesion is named {quoted(name)}")
         seen.add(str(name).lower())

@@ -266,7 +266,7 @@ def test_a_batch_runs_a_piece_alone():
 
 
 @pytest.mark.parametrize(("change", "told"), [
-    ("piece.size=40 mm", "needs about"),
+    ("piece.size=40 mm", "needs about .* piece.memory allows .* make piece.size smaller"),
     ("piece.dimension=4", "2"),
     ("piece.colour=1", "colour"),
     ("piece.step=25 min", "multiple of 5 min that divides a day"),

@@ -15,7 +15,6 @@ from tme_sim.study.plan_table import FINDING
 from tme_sim.validation import Problems
 
 if TYPE_CHECKING:
-    from tme_sim.protocol import When
     from tme_sim.scenario import Scenario
     from tme_sim.study import Study
     from tme_sim.study.factors import Factor
@@ -197,23 +196,11 @@ def _date_of(scenario: Scenario, factor: Factor, value: Any) -> float | None:
     if (own.anchor.lower(), own.which, own.phase) == (origin.anchor.lower(), origin.which, origin.phase):
         ticks = own.offset - origin.offset
     else:
-        both = [_tick_of(scenario, when) for when in (own, origin)]
+        both = [scenario.calendar.tick_of(when) for when in (own, origin)]
         if None in both:
             return None
         ticks = both[0] - both[1]
     return float(convert(ticks / TICKS_PER_DAY, "day", factor.unit))
-
-
-def _tick_of(scenario: Scenario, when: When) -> int | None:
-    """The minute from day 0 of a date, None where the calendar does not have what it counts from."""
-    if not when.anchor:
-        return when.offset
-    name = when.anchor.lower()
-    dated = [
-        e.tick for e in scenario.calendar.entries if name in (e.treatment.lower(), e.data.get("drug"), e.kind)
-    ]
-    place = len(dated) if when.which == -1 else when.which
-    return dated[place - 1] + when.offset if not when.phase and 1 <= place <= len(dated) else None
 
 
 def cut_arms(study: Study, arrows: Sequence[str]) -> tuple[Study, dict[str, tuple[str, str]]]:

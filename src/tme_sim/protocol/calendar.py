@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tme_sim.protocol.conditions import Condition
-from tme_sim.protocol.dates import TICKS_PER_DAY
+from tme_sim.protocol.dates import TICKS_PER_DAY, When
 from tme_sim.protocol.tables import Given, OnDemand
 
 # At one tick a scan sees what was before the procedure of that visit, and drugs follow the procedure.
@@ -165,3 +165,18 @@ class Calendar:
     def of(self, name: str) -> tuple[Entry, ...]:
         """Entries of one treatment, kind or drug, planned ones included."""
         return tuple(e for e in self.all if name in (e.treatment, e.kind, e.data.get("drug")))
+
+    def tick_of(self, when: When) -> int | None:
+        """The minute from day 0 of a date; None where no dated entry is what it counts from, or only a run dates it.
+
+        A name means a treatment of that name, else a drug, else a kind.
+        """
+        if not when.anchor:
+            return when.offset
+        if when.phase:
+            return None
+        meant = when.anchor.lower()
+        names = [(e.tick, (e.treatment.lower(), e.data.get("drug"), e.kind)) for e in self.entries]
+        dated = next(filter(None, ([t for t, n in names if n[i] == meant] for i in range(3))), [])
+        place = len(dated) if when.which == -1 else when.which
+        return dated[place - 1] + when.offset if 1 <= place <= len(dated) else None

@@ -53,7 +53,7 @@ DEPOTS = ("fast", "slow")
 EXCHANGE_STEPS = 2
 HELD = (*CELLS[1:], *WALKERS, "immature_vessels", "mature_vessels", *TRAITS, *FIELDS, *OCCLUSION, "debris",
         "dox_exposed")  # fmt: skip
-"""States of the lesion that the piece holds: at each exchange its own values are written over those of the equations."""
+"""States of the lesion that the piece holds: at each exchange it writes its own values over those of the equations."""
 
 
 class Coupling:

@@ -1,4 +1,4 @@
-"""The `[tissue]` table of a scenario, numbers of the mechanics with their evidence, and the memory a piece needs."""
+"""The `[piece]` table of a scenario, numbers of the mechanics with their evidence, and the memory a piece needs."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ class Tissue(Model):
         if self.mebibytes <= self.memory:
             return ""
         nz, ny, nx = self.shape
-        return (f"a piece of {nz} x {ny} x {nx} voxels needs about {self.mebibytes:.0f} MiB and tissue.memory allows "
-                f"{self.memory} MiB; make tissue.size smaller, use dimension = 2, or raise tissue.memory")
+        return (f"a piece of {nz} x {ny} x {nx} voxels needs about {self.mebibytes:.0f} MiB and piece.memory allows "
+                f"{self.memory} MiB; make piece.size smaller, use piece.dimension = 2, or raise piece.memory")
 
 
 NEEDED = ("tumour", "oxygen", "hypoxia", "angiogenesis", "vegf", "purinergic", "antigen", "tcells", "myeloid",
