@@ -1,5 +1,7 @@
 """Snapshots and film of a run with agent tissue: written, read back, drawn; bad input told."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -91,3 +93,26 @@ def test_changed_snapshot_is_named(folder):
     with pytest.raises(InputError, match="is missing"):
         film_of(folder)
     (folder / "film.kept").rename(folder / "snapshots" / "film.npz")
+
+
+def test_a_snapshot_of_the_day_of_a_later_session_says_so(folder):
+    from tme_sim.plots.tissue import snapshot_sheet
+
+    shots = snapshots_of(folder)
+    titles = [axes.get_title() for axes in snapshot_sheet(shots, "", ("cells",), (0.5, shots[1].day)).axes]
+    assert titles == ["Before TACE", "Day 1, after TACE 2"]
+    assert snapshot_sheet(shots, "", ("cells",), (shots[1].day,)).axes[1].get_title() == "Day 1 after TACE"
+
+
+def test_measures_of_few_places_are_not_drawn_and_treatments_have_a_key(folder):
+    from tme_sim.plots.tissue_course import FEW, _drawn, measure_figure
+    from tme_sim.results import Run
+
+    frame = film_of(folder)[0]
+    few = np.zeros_like(frame.arrays["cell"])
+    few.flat[: FEW - 1] = frame.cell_names.index("cycling")
+    scarce = dataclasses.replace(frame, arrays=frame.arrays | {"cell": few})
+    assert np.isnan(_drawn("cd8_in_tumour", 5.0, scarce)) and _drawn("cd8_in_tumour", 5.0, frame) == 5.0
+    assert _drawn("cd8_in_stroma", 5.0, scarce) == 5.0 and _drawn("cd8_to_tumour", 5.0, scarce) == 5.0
+    texts = [t.get_text() for t in measure_figure(Run.load(folder), folder).texts]
+    assert "TACE" in texts

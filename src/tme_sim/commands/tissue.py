@@ -6,18 +6,16 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, Failure, announce, guarded
+from tme_sim.commands.common import BAD_INPUT, Failure, announce, guarded, output_file
 
 
-def _target(out: str, force: bool, *endings: str) -> Any:
+def _target(directory: str, usual: str, out: str | None, force: bool, *endings: str) -> Any:
+    """Where a picture goes: to `out`, or to its usual place among the figures of the run, which it replaces."""
     from pathlib import Path
 
-    path = Path(out)
-    if path.suffix not in endings:
-        raise Failure(f"{out}: --out must end in {' or '.join(endings)}", BAD_INPUT)
-    if path.exists() and not force:
-        raise Failure(f"{out}: exists; choose another --out, or replace it with --force", BAD_INPUT)
-    return path
+    if out is not None:
+        return output_file(out, *endings, force=force)
+    return Path(directory) / "figures" / usual
 
 
 @click.command()
@@ -25,7 +23,7 @@ def _target(out: str, force: bool, *endings: str) -> Any:
 @click.option("--day", "days", multiple=True, type=float, help="Only the snapshot nearest to this day; repeatable.")
 @click.option("--show", "rows", multiple=True, metavar="ROW",
               help="cells, oxygen, VEGF, AMP, doxorubicin, perfusion or quality; repeatable.")  # fmt: skip
-@click.option("--out", metavar="FILE.png", help="Default DIR/figures/tissue.png.")
+@click.option("--out", metavar="FILE", help="FILE.png, .svg or .pdf; default DIR/figures/tissue.png.")
 @click.option("--force", is_flag=True, help="Replace the picture in --out.")
 @guarded
 def snapshot(directory: str, days: tuple[float, ...], rows: tuple[str, ...], out: str | None, force: bool) -> None:
@@ -38,34 +36,29 @@ def snapshot(directory: str, days: tuple[float, ...], rows: tuple[str, ...], out
     tme-sim snapshot runs/agents_emerald1-1 --day 7 --show cells --show quality --out day7.png
     """
     import math
-    from pathlib import Path
 
+    from tme_sim.results import Run, whole
     from tme_sim.tissue.snapshots import snapshots_of
 
-    usual = str(Path(directory) / "figures" / "tissue.png")
-    target = _target(out or usual, force or out is None, ".png", ".svg", ".pdf")
+    target = _target(directory, "tissue.png", out, force, ".png", ".svg", ".pdf")
     shots = snapshots_of(directory)
     if any(not math.isfinite(day) for day in days):
         raise Failure("--day: must be a finite number", BAD_INPUT)
     if days:
         shots = [min(shots, key=lambda s, d=day: abs(s.day - d)) for day in days]
+    from tme_sim.plots.record import title_of
     from tme_sim.plots.tissue import ROWS, snapshot_sheet
+    from tme_sim.plots.treatments import treatments_of
 
+    run = Run.load(directory)
     try:
-        figure = snapshot_sheet(shots, _title(directory), rows or ROWS)
+        figure = snapshot_sheet(shots, title_of(run), rows or ROWS, treatments_of(run).tace)
     except ValueError as error:
         raise Failure(f"--show: {error}", BAD_INPUT) from None
-    target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target)
+    target.parent.mkdir(exist_ok=True)
+    with whole(target) as temporary:
+        figure.savefig(temporary, format=target.suffix[1:])
     click.echo(f"figure {target}")
-
-
-def _title(directory: str) -> str:
-    import tomllib
-    from pathlib import Path
-
-    scenario = tomllib.loads((Path(directory) / "scenario.toml").read_text(encoding="utf-8"))
-    return scenario.get("title") or scenario.get("name", "")
 
 
 @click.command()
@@ -83,16 +76,17 @@ def movie(directory: str, out: str | None, rate: float, force: bool) -> None:
     tme-sim movie runs/agents_emerald1-1
     tme-sim movie runs/agents_emerald1-1 --out tissue.mp4 --rate 12
     """
-    from pathlib import Path
     from shutil import which
 
+    from tme_sim.results import Run
     from tme_sim.tissue.snapshots import film_of
 
-    target = _target(out or str(Path(directory) / "figures" / "tissue.gif"), force or out is None, ".gif", ".mp4")
+    target = _target(directory, "tissue.gif", out, force, ".gif", ".mp4")
     if target.suffix == ".mp4" and which("ffmpeg") is None:
         raise Failure(f"{target}: an MP4 needs ffmpeg, which is not on the path; write FILE.gif instead", BAD_INPUT)
     frames = film_of(directory)
+    from tme_sim.plots.record import title_of
     from tme_sim.plots.tissue import write_film
 
-    write_film(target, frames, _title(directory), rate, announce)
+    write_film(target, frames, title_of(Run.load(directory)), rate, announce)
     click.echo(f"film {target}: {len(frames)} frames")

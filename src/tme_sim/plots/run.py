@@ -10,9 +10,9 @@ from tme_sim.plots.files import save_figure
 from tme_sim.plots.panel import KeyItem
 from tme_sim.plots.record import lesion_names, title_of
 from tme_sim.plots.sheet import draw_sheet
-from tme_sim.plots.style import COLOURS, LESION_STYLES, MUTED
+from tme_sim.plots.style import LESION_STYLES, MUTED
 from tme_sim.plots.tissue_course import draw_tissue
-from tme_sim.plots.treatments import PROCEDURES, Treatments, origin_of, treatments_of
+from tme_sim.plots.treatments import Treatments, key_of, origin_of, treatments_of
 
 __all__ = ["draw_run", "run_figures"]
 
@@ -77,9 +77,7 @@ def _subtitle(run) -> str:
 
 
 def _key(run, treatments: Treatments) -> list[KeyItem]:
-    out = [KeyItem("point", "TACE", COLOURS["tace"])] if treatments.tace else []
-    out += [KeyItem("point", PROCEDURES[kind], COLOURS[kind]) for kind, _ in treatments.others]
-    out += [KeyItem("bar", c.drug, c.colour) for c in treatments.courses]
+    out = key_of(treatments)
     names = lesion_names(run)
     if len(names) > 1:
         out += [KeyItem("line", name, MUTED, LESION_STYLES[i % len(LESION_STYLES)]) for i, name in enumerate(names)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,12 +42,17 @@ RAMPS = {
     "quality": ("#F1E3EA", "#D9A7C0", "#B0628C", "#7B2B5D", "#3E0F33"),
 }
 ROWS = ("cells", "oxygen", "perfusion", "doxorubicin")
+SAME_DAY = 1.0 / 24.0  # days; snapshots are taken at exchanges with the body, an hour apart
+LEAST_MARK = 2.6  # points squared, of an immune cell: smaller ones show nothing but their white edge
 
 
-def snapshot_sheet(snapshots: list[Snapshot], title: str, rows: tuple[str, ...] = ROWS) -> Any:
+def snapshot_sheet(
+    snapshots: list[Snapshot], title: str, rows: tuple[str, ...] = ROWS, sessions: Sequence[float] = ()
+) -> Any:
     """A matplotlib Figure: one column per snapshot, one row per thing (`cells`, or a key of FIELDS).
 
-    A cube is shown by its middle section.
+    `sessions` are the days of embolisation: a snapshot of the day of a later one is named after it.  A cube is shown by
+    its middle section.
 
     Raises:
         ValueError: a row that is neither.
@@ -75,7 +81,7 @@ def snapshot_sheet(snapshots: list[Snapshot], title: str, rows: tuple[str, ...] 
             axes = figure.add_axes(box)
             (_cells if row == "cells" else _field)(axes, shot, *(() if row == "cells" else (row, limits)))
             if i == 0:
-                axes.set_title(_named(shot), fontsize=TEXT, color=INK, pad=3)
+                axes.set_title(_named(shot, sessions), fontsize=TEXT, color=INK, pad=3)
             if j == 0 and i == 0:
                 _scale_bar(axes, shot)
         start = (left + n * side + (n - 1) * gap + 0.07) / width
@@ -97,8 +103,13 @@ def snapshot_sheet(snapshots: list[Snapshot], title: str, rows: tuple[str, ...] 
     return figure
 
 
-def _named(shot: Snapshot) -> str:
-    return shot.label[:1].upper() + shot.label[1:]
+def _named(shot: Snapshot, sessions: Sequence[float]) -> str:
+    """What a snapshot shows; on the day of a later session that is what this one just left."""
+    label = shot.label
+    for number, day in enumerate(sorted(sessions), 1):
+        if number > 1 and abs(day - shot.day) < SAME_DAY:
+            label = f"{label.partition(' after ')[0]}, after TACE {number}"
+    return label[:1].upper() + label[1:]
 
 
 def _middle(shot: Snapshot, name: str) -> np.ndarray:
@@ -217,8 +228,8 @@ def _immune(axes: Any, shot: Snapshot) -> None:
     for name, (colour, _) in IMMUNE.items():
         of = here[:, 3] == shot.immune_names.index(name)
         axes.scatter((here[of, 2] + shift[of, 0]) * shot.edge, (here[of, 1] + shift[of, 1]) * shot.edge,
-                     s=_dot(axes, shot, 0.62), marker="^" if name in ("MDSC", "Treg") else "o", c=colour,
-                     linewidths=0.2, edgecolors="white", zorder=4)  # fmt: skip
+                     s=max(LEAST_MARK, _dot(axes, shot, 0.62)), marker="^" if name in ("MDSC", "Treg") else "o",
+                     c=colour, linewidths=0.15, edgecolors="white", zorder=4)  # fmt: skip
 
 
 def _scale_bar(axes: Any, shot: Snapshot) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tme_sim.plots.panel import KeyItem
 from tme_sim.plots.style import COLOURS
 
-__all__ = ["PROCEDURES", "Course", "Track", "Treatments", "colour_of", "colours_of", "origin_of", "treatments_of"]
+__all__ = ["PROCEDURES", "Course", "Track", "Treatments", "colour_of", "colours_of", "key_of", "origin_of",
+           "treatments_of"]  # fmt: skip
 
 PROCEDURES = {"ablation": "ablation", "sbrt": "radiotherapy", "radioembolisation": "radioembolisation"}  # in words
 HOLD = 1.75  # a gap this many times the usual one is a hold, and the bar is cut
@@ -73,6 +75,13 @@ class Treatments:
         out = [Track("tace", COLOURS["tace"], points=self.tace)] if self.tace else []
         out += [Track(kind, COLOURS[kind], points=days) for kind, days in self.others]
         return out + [Track(c.drug, c.colour, tuple(c.bars(self.end))) for c in self.courses]
+
+
+def key_of(treatments: Treatments) -> list[KeyItem]:
+    """What the marks and bars above the axes stand for."""
+    out = [KeyItem("point", "TACE", COLOURS["tace"])] if treatments.tace else []
+    out += [KeyItem("point", PROCEDURES[kind], COLOURS[kind]) for kind, _ in treatments.others]
+    return out + [KeyItem("bar", c.drug, c.colour) for c in treatments.courses]
 
 
 def treatments_of(run) -> Treatments:
