@@ -87,7 +87,6 @@ NOTHING, EXISTING, NEW_LIVER, SPREAD, DEATH = range(5)
 CAUSES = ("", "existing_intrahepatic", "new_intrahepatic", "extrahepatic", "death")
 # why TACE came to its end
 NO_REASON, GROWTH, REFRACTORY, VASCULAR, METASTATIC, LIVER = range(6)
-REASONS = ("", "growth", "refractory", "vascular_invasion", "extrahepatic", "liver")
 
 # memory: head
 (VISITS, FIRST_TICK, LAST_TICK, INVASION_FIRST, UNTACEABLE_TICK, UNTACEABLE_REASON, TACE_PFS_TICK, TACE_PFS_REASON,

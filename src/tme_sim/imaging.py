@@ -30,7 +30,6 @@ from tme_sim.engine.elementary import exp, log
 from tme_sim.engine.rng import PURPOSES, normal
 
 ONE_READER = 0.061  # relative error of one reading, the same reader throughout
-TWO_READERS = 0.086  # different readers
 NOISE = np.uint64(PURPOSES["imaging_noise"])
 SIX_OVER_PI = 1.909859317102744
 U64 = types.uint64

@@ -19,10 +19,10 @@ from tme_sim.therapies.session import occlusion as closed_by
 from tme_sim.tissue.coupling import Coupling, embolise
 from tme_sim.tissue.course import integrate
 from tme_sim.tissue.laws import on_arrays
-from tme_sim.tissue.piece import EDGE, breathe, is_viable, view
+from tme_sim.tissue.piece import EDGE, breathe, carries_blood, is_viable, view
 from tme_sim.tissue.settings import Tissue
 from tme_sim.tissue.snapshots import read_snapshot
-from tme_sim.tissue.step import carries_blood, step, walk
+from tme_sim.tissue.step import step, walk
 
 SECTION, CUBE = ("1.6", 2, 8), ("0.6", 3, 4)  # edge (mm), dimension, number of patterns of vessels
 PIECES = 6  # patients with a piece of necrosis

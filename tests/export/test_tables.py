@@ -292,3 +292,18 @@ def test_the_command_writes_a_scenario_and_refuses_what_it_cannot(kind, tmp_path
     monkeypatch.setattr(module, "source_of_scenario", refused)
     done = CliRunner().invoke(cli.cli, ["export", kind, str(config), "--out", str(tmp_path / "other")])
     assert done.exit_code == 2 and "decides at scans" in done.output and not (tmp_path / "other").exists()
+
+
+def test_a_document_is_not_passed_off_as_tex_and_cells_are_not_passed_off_as_equations(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from tme_sim import cli
+    from tme_sim.export import source as module
+
+    monkeypatch.setattr(module, "source_of_scenario", lambda scenario, **_: toy_source(toy_model(3)))
+    config = tmp_path / "s.toml"
+    config.write_text('tissue = "agents"\n')
+    for name, code, said in (("x.tex", 2, 'must end in .md, like "x.md"'), ("x.md", 0, "well-mixed form")):
+        done = CliRunner().invoke(cli.cli, ["export", "equations", str(config), "--out", str(tmp_path / name)])
+        assert done.exit_code == code and said in done.output, done.output
+        assert (tmp_path / name).exists() == (code == 0)

@@ -9,8 +9,10 @@ from tissue.test_piece import piece
 from tme_sim.engine.rng import PURPOSES
 from tme_sim.tissue import kernels
 from tme_sim.tissue.piece import CELLS, DYING, VIABLE, WALKERS, purpose, view
-from tme_sim.tissue.step import DT, live, walkers
+from tme_sim.tissue.settings import STEP_TICKS
+from tme_sim.tissue.step import live, walkers
 
+DT = STEP_TICKS / 1440.0  # days of the usual step
 REPEATS = 40
 NOWHERE = np.empty(0, dtype=np.int64)  # no margin
 

@@ -15,9 +15,9 @@ from tme_sim.tissue import kernels
 from tme_sim.tissue.coupling import HELD, Coupling, embolise
 from tme_sim.tissue.laws import Here, Laws, Scalars, exp
 from tme_sim.tissue.passes import rates_of
-from tme_sim.tissue.piece import CELLS, FIELDS, LOCAL, NECROTIC, TRAITS, WALKERS, is_viable, view
+from tme_sim.tissue.piece import CELLS, FIELDS, LOCAL, NECROTIC, TRAITS, WALKERS, carries_blood, is_viable, view
 from tme_sim.tissue.settings import Tissue
-from tme_sim.tissue.step import carries_blood, passes, smear, step
+from tme_sim.tissue.step import passes, smear, step
 
 TEXT = """
 schema = 1
@@ -226,7 +226,7 @@ def test_a_smeared_density_keeps_its_sum():
 
 def test_immune_cells_arrive_as_many_as_the_law_says():
     """With the untreated body, arrivals balance losses: expected numbers over many steps, within four standard errors."""
-    from tme_sim.tissue.step import DT, arrivals
+    from tme_sim.tissue.step import arrivals
 
     one = piece("1 mm")
     here, got = view(one.frame, one.state, one.scalars), 0
@@ -237,7 +237,7 @@ def test_immune_cells_arrive_as_many_as_the_law_says():
     nodes = np.zeros(len(model.node_names))
     model.observe(made.y0, made.u0, made.th, nodes)
     rate = nodes[model.node_names.index("rate_treg_entering.1")]
-    expected = rate * one.frame.volume * 400 * DT
+    expected = rate * one.frame.volume * 400 * one.frame.dt
     assert got == pytest.approx(expected, abs=4 * expected**0.5 + 0.12 * expected)  # open vessels of one placement
 
 

@@ -25,7 +25,6 @@ __all__ = ["CHUNK", "TrialResult", "follow_up_days", "run_trial"]
 
 CHUNK = 1024  # patients between commits: enough of each number of tumours to fill the lanes of all cores
 AT_VISITS = ("ttp", "pfs", "tace_pfs", "untaceable")  # endpoints dated by visits, but for death
-TIMED = (*AT_VISITS, "os")
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,16 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, Failure, folders, force_file, guarded, load, output_file
+from tme_sim.commands.common import announce, folders, force_file, guarded, load, output_file
 from tme_sim.export import KINDS
 
 RUN_KINDS = ("csv", "parquet", "xarray")
-TISSUE_KINDS = {"vtk": ".pvd", "ome-tiff": ".tif"}
+TISSUE_KINDS = ("vtk", "ome-tiff")
 PETAB = "petab"
+ENDINGS = {"vtk": (".pvd",), "ome-tiff": (".tif",), "equations": (".md",), "odd": (".md",)}
+"""Endings of kinds whose file another ending would pass off as something else."""
+EQUATIONS = ("sbml", "omex", "equations")
+WELL_MIXED = "note: single cells have no equations; what is written is the well-mixed form of this scenario"
 
 
 @click.command()
@@ -24,6 +28,7 @@ PETAB = "petab"
 def export(kind: str, source: str, out: str, force: bool, mechanisms: tuple[str, ...]) -> None:
     """Write a run or a study's store (csv, parquet, xarray), or a model (sbml, omex, equations, parameters, odd).
 
+    Equations and the ODD description are Markdown with LaTeX formulas; the tables are CSV.
     The folder of a finished calibration becomes a problem for other tools of fitting (petab).  The snapshots of agent
     tissue go to ParaView (vtk) and to Fiji or napari (ome-tiff).
 
@@ -39,7 +44,7 @@ def export(kind: str, source: str, out: str, force: bool, mechanisms: tuple[str,
 
         click.echo(f"written to {write_petab(source, out)}")
         return
-    output_file(out, force=force)
+    output_file(out, *ENDINGS.get(kind, ()), force=force)
     if kind in RUN_KINDS and _is_store(source):
         from tme_sim.study.store import open_store
         from tme_sim.study.tables import export_table
@@ -49,8 +54,6 @@ def export(kind: str, source: str, out: str, force: bool, mechanisms: tuple[str,
     elif kind in TISSUE_KINDS:
         from tme_sim.tissue import export as tissue
 
-        if not out.endswith(TISSUE_KINDS[kind]):
-            raise Failure(f"{out}: --out of {kind} must end in {TISSUE_KINDS[kind]}", BAD_INPUT)
         (tissue.to_vtk if kind == "vtk" else tissue.to_ome_tiff)(source, out)
     elif kind in RUN_KINDS:
         from tme_sim.results import Run
@@ -59,7 +62,10 @@ def export(kind: str, source: str, out: str, force: bool, mechanisms: tuple[str,
     else:
         from tme_sim.export import export as export_
 
-        export_(kind, load(source, (), mechanisms), out)
+        scenario = load(source, (), mechanisms)
+        export_(kind, scenario, out)
+        if scenario.tissue == "agents" and kind in EQUATIONS:
+            announce(WELL_MIXED)
     click.echo(f"written to {out}")
 
 

@@ -37,8 +37,8 @@ millimetre.
 SCHEDULING = """
 At one date scans come first, then procedures, then drugs. Decisions (repeats on demand, dose levels, stops, second
 lines) see only what a scan or blood test saw. Between dates all states change together by their equations. With
-agents, each exchange of 30 minutes runs: walk; contact and killing; death, division and clearance; arrival and
-turnover of immune cells; vessels; fields; and then the state of the piece replaces that of the lesion.
+agents, every hour the state of the piece replaces that of the lesion; then fields are solved, and twice, for 30
+minutes each: contact and killing, death, division and clearance; turnover and arrival of immune cells; vessels; walk.
 """
 
 CONCEPTS = (

@@ -30,6 +30,7 @@ from tme_sim.tissue.piece import (
     WALKERS,
     Frame,
     State,
+    carries_blood,
     cell_weight,
     core_of,
     draw_count,
@@ -44,7 +45,7 @@ from tme_sim.tissue.piece import (
     view,
 )
 from tme_sim.tissue.settings import VALUE, VOXEL_UM, Tissue, too_wide
-from tme_sim.tissue.step import carries_blood, crowds, step
+from tme_sim.tissue.step import crowds, step
 from tme_sim.tissue.table import read_cells
 
 OCCLUSION = ("occluded_core", "occluded_rim")

@@ -1,4 +1,4 @@
-"""The state of a piece of tissue, how it starts, and what its body and a reader are told of it."""
+"""The state of a piece of tissue, how it starts, and what is read from it at a place: signals, quality, oxygen."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ class State:
     Per voxel (z, y, x flattened): `cell` (index in CELLS), `lineage` (number of the cell), `vessel` (0, IMMATURE,
     MATURE), `vessel_id`, `flowing`, `occluded`, `liver` (around a nodule), and the float fields in `local`.  Per
     walker: `where`, `heading`, `walker` (its number), `kind` (index in WALKERS).  `scale` is how many pieces make the
-    lesion, `counters` the next free number and the step.
+    lesion, `next_id` the next free number of an individual, `step` how many steps the piece has lived, `told` sums and
+    marks that are kept for what is measured.
     """
 
     cell: np.ndarray
@@ -227,7 +228,7 @@ def start(
     ids = np.arange(1, n + 1, dtype=np.uint64)
     luck = [frame.draws(ids, 0, "tumour_baseline", d) for d in range(6)]
     for name in (*TRAITS, *FIELDS, *CROWDS):
-        local[name] = np.full(n, _start_of(scalars, name))
+        local[name] = np.full(n, scalars[name])
     for name in ("perfusion", "dox_exposed", "motility"):
         local[name] = np.ones(n)
     for name in ("doxorubicin", "dox_fast", "dox_slow", "necrosis_flux", "apoptosis_flux", "anoxic_viable"):
@@ -246,7 +247,7 @@ def start(
     sinusoids = _lines(frame, round(VALUE["liver_vessels"] * EDGE**2 * n), luck[1])
     vessel[sinusoids[liver[sinusoids]]] = MATURE
     flowing = (liver | (luck[2] < scalars["perfused_share"])) & (vessel > 0)
-    walkers = [(k, round(_start_of(scalars, name) * inside.size * EDGE**3)) for k, name in enumerate(WALKERS)]
+    walkers = [(k, round(scalars[name] * inside.size * EDGE**3)) for k, name in enumerate(WALKERS)]
     kind = np.repeat([k for k, _ in walkers], [c for _, c in walkers]).astype(np.int8)
     numbers = np.arange(2 * n + 1, 2 * n + 1 + kind.size, dtype=np.uint64)
     state = State(
@@ -346,11 +347,6 @@ def _place_cells(frame: Frame, state: State, scalars: Scalars, luck: list[np.nda
     state.cell[rest[np.argsort(luck[0][rest], kind="stable")[:dying]]] = DYING
 
 
-def _start_of(scalars: Scalars, name: str) -> float:
-    """Present value of a species or signal of the lesion."""
-    return scalars[name]
-
-
 def cell_weight(scalars: Scalars) -> float:
     """Cells that one full voxel stands for."""
     return scalars["rho_cell"] * EDGE**3
@@ -359,6 +355,11 @@ def cell_weight(scalars: Scalars) -> float:
 def lesion_cells(scalars: Scalars) -> float:
     """Tumour cells of the lesion, living or not."""
     return sum(scalars[name] for name in CELLS[1:])
+
+
+def carries_blood(state: State) -> np.ndarray:
+    """Voxels whose vessel is open and carries blood."""
+    return (state.vessel > 0) & state.flowing & ~state.occluded
 
 
 def is_viable(state: State) -> np.ndarray:
@@ -401,7 +402,7 @@ def breathe(frame: Frame, state: State, scalars: Scalars, tolerance: float = 0.0
 
     D = scalars["D_O2"]
     lead = np.log(0.2 * VOXEL_UM / VESSEL_RADIUS_UM)  # a source one voxel wide is seen at a fifth of its edge
-    open_, liver = np.flatnonzero((state.vessel > 0) & state.flowing & ~state.occluded), state.liver
+    open_, liver = np.flatnonzero(carries_blood(state)), state.liver
     quality = quality_at(frame, state, scalars, open_)
     resistance = 1.0 / (quality * vessel_conductance(scalars["g_wall"], D)) + (lead - LOG_REACH) / (2.0 * np.pi * D)
     supply = np.zeros(frame.voxels)

@@ -1,4 +1,4 @@
-"""One step of a piece of tissue: breathe, signal, live and die, walk, grow vessels.
+"""One step of a piece of tissue: breathe, signal, live and die, grow vessels, walk.
 
 What happens is decided by the mechanisms' laws (:mod:`tme_sim.tissue.laws`); a hazard `h` strikes within a step of `dt`
 days with probability `1 - exp(-h dt)`, and which of several processes strikes is drawn in proportion to their hazards.
@@ -29,15 +29,15 @@ from tme_sim.tissue.piece import (
     Frame,
     State,
     breathe,
+    carries_blood,
     cell_weight,
     is_viable,
     purpose,
     quality_at,
     view,
 )
-from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM, WALK_TICKS
+from tme_sim.tissue.settings import VALUE, VOXEL_UM, WALK_TICKS
 
-DT = STEP_TICKS / 1440.0  # days of the usual step
 COUNTED = np.array([[name == row or (row == "CD8_total" and name in ("CD8", "CD8_exhausted", "CD8_stem"))
                      for row in CROWDS] for name in WALKERS])  # fmt: skip
 """Which density within reach [column, of CROWDS] an immune cell [row, of WALKERS] counts for."""
@@ -96,11 +96,6 @@ def crowds(frame: Frame, state: State, scalars: Scalars) -> None:
     smear(frame, what, VALUE["suppression_reach"])
     local.update(zip((*CROWDS, "viable_density", "perfusion"), what, strict=True))
     local["apoptosis_flux"] = (state.cell == DYING) * (weight * scalars["k_dying_clear"])
-
-
-def carries_blood(state: State) -> np.ndarray:
-    """Voxels whose vessel is open and carries blood."""
-    return (state.vessel > 0) & state.flowing & ~state.occluded
 
 
 def mingle(frame: Frame, state: State, scalars: Scalars) -> None:
