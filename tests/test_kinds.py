@@ -48,7 +48,7 @@ def test_a_file_of_another_kind_is_named_with_its_command(arguments, said, tmp_p
     "command",
     [
         ("export", "csv", "runs/none"),
-        ("export", "equations", SCENARIO),
+        ("export", "parameters", SCENARIO),
         ("compare", "a", "b"),
         ("attribute", SCENARIO, "MDSC"),
         ("protocol", "show", TACE),
