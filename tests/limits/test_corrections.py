@@ -115,7 +115,7 @@ def test_albi_worsens_upward_and_recovers_in_part():
 
 def test_plasma_vegf_rises_after_tace_although_viable_tumour_falls():
     done = run(tace(0, selectivity="lobar"), days=30)
-    assert at(done, "viable_cells", 1) < 0.85 * at(done, "viable_cells", 30) / 0.5
+    assert at(done, "viable_cells", 1) < 0.5 * at(done, "viable_cells", 0)
     assert 1.3 < at(done, "VEGF_plasma", 1) / 154.0 < 2.2
 
 
