@@ -19,6 +19,7 @@ import pytest
 
 from tme_sim.diagnostics import InputError
 from tme_sim.ensemble import Row
+from tme_sim.study import store as store_module
 from tme_sim.study.mend import merge_stores, repair_store, verify_store
 from tme_sim.study.plan_table import PlanTable
 from tme_sim.study.rows import DamagedRow, layout_of, pack, unpack
@@ -314,14 +315,14 @@ def test_a_write_that_fails_anywhere_leaves_a_store_that_goes_on(tmp_path, monke
         shutil.copytree(tmp_path / "s", tmp_path / "t")
         with open_store(tmp_path / "t", write=True, digest=MODEL) as store:
             count = iter(range(1, 1000))
-            real = Store._insert
+            real = store_module._row_checksum
 
-            def insert(self, *record, count=count, place=place, real=real):
+            def checksum_of(*record, count=count, place=place, real=real):
                 if next(count) == place:
                     raise OSError(28, "No space left on device")
-                return real(self, *record)
+                return real(*record)
 
-            monkeypatch.setattr(Store, "_insert", insert)
+            monkeypatch.setattr(store_module, "_row_checksum", checksum_of)
             with pytest.raises(OSError):
                 store.put([(key(i), row(i)) for i in range(10, 20)])
             monkeypatch.undo()

@@ -141,7 +141,7 @@ def _feed(client: Any, study: Study, queue: deque, sink: _Sink) -> None:
     from tme_sim.ensemble import Row
     from tme_sim.study.execute import CRASHED
     from tme_sim.study.runner import recipe_of
-    from tme_sim.study.wire import row_from
+    from tme_sim.study.wire import rows_from
 
     recipe = json.dumps(recipe_of(study), sort_keys=True)
     at_work: dict[Any, Task] = {}
@@ -167,7 +167,7 @@ def _feed(client: Any, study: Study, queue: deque, sink: _Sink) -> None:
                 raise StoreError(
                     "a worker of the cluster has another version of tme_sim than this machine; install this one there"
                 )
-            sink.add(task, [row_from(r) for r in answer])
+            sink.add(task, rows_from(answer))
         elif future.status == "cancelled":
             raise OSError("its scheduler forgot a task")
         else:
@@ -195,11 +195,11 @@ def _runner(recipe: str) -> tuple[Any, threading.Lock]:
 def run_points(recipe: str, digest: str, points: Sequence[Any]) -> Any:
     """Rows of some points as plain data; on a worker.  Threads of one worker take turns."""
     from tme_sim.study.keys import model_digest
-    from tme_sim.study.wire import row_to
+    from tme_sim.study.wire import rows_to
 
     runner, turn = _runner(recipe)
     own = next(iter(runner.arms.values())).catalogue.own
     if model_digest(own) != digest:
         return OTHER_MODEL
     with turn:
-        return [row_to(row) for row in runner.rows([tuple(p) for p in points])]
+        return rows_to(runner.rows([tuple(p) for p in points]))

@@ -24,6 +24,7 @@ from tme_sim.study.task import Task
 
 if TYPE_CHECKING:
     from tme_sim.study.definition import Study
+    from tme_sim.study.rows import Packed
     from tme_sim.study.runner import Runner
 
 __all__ = [
@@ -32,7 +33,7 @@ __all__ = [
 ]  # fmt: skip
 
 TIMEOUT = "timeout"
-BATCH = 128  # runs of one task: two fillings of the lanes, and a report every few seconds
+BATCH = 256  # runs of one task: lanes stay full until its last runs, and a report comes every few seconds
 WORTH_A_WORKER = 50  # runs for which one more process pays for its start
 SECONDS_PER_RUN = 0.025  # of a core, for two years and one lesion; replaced by what a store has seen
 SECONDS_PER_DAY_OF_CELLS = 0.5  # of a core, for a piece of one square millimetre; replaced in the same way
@@ -281,13 +282,13 @@ class _Sink:
     ):
         self.store, self.study, self.progress = store, study, progress
         self.todo, self.total, self.done, self.failed = len(missing), planned, 0, 0
-        self.waiting: list[tuple[bytes, Row]] = []
+        self.waiting: list[tuple[bytes, Row | Packed]] = []
         self.begin = self.flushed = time.monotonic()
         self.working: float | None = None  # since when rows come
         self.seconds = 0.0
         self.tell("" if missing else "nothing is missing")
 
-    def add(self, task: Task, rows: Sequence[Row]) -> None:
+    def add(self, task: Task, rows: Sequence[Row | Packed]) -> None:
         """Rows of a task, in its order."""
         self.waiting += [(self.study.keys[i], row) for i, row in zip(task.ordinals, rows, strict=True)]
         self.done += len(rows)

@@ -19,6 +19,7 @@ __all__ = ["KEY_BYTES", "LeafSum", "code_files", "model_digest", "short_digest"]
 
 KEY_BYTES = 16
 _MODULUS = 1 << 256
+_as_text = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode
 _IDLE = ("title", "name", "source", "outputs", "schema")  # of a scenario or protocol: cannot change a result
 
 # What a run needs, and what of it cannot change a number: it reads names, writes files or draws.
@@ -70,8 +71,7 @@ def model_digest(own: Mapping[str, str] | None = None) -> str:
 
 def short_digest(*parts: Any) -> bytes:
     """128-bit digest of plain data (text, numbers, lists, tables)."""
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.blake2b(text.encode(), digest_size=KEY_BYTES).digest()
+    return hashlib.blake2b(_as_text(parts).encode(), digest_size=KEY_BYTES).digest()
 
 
 class LeafSum:
@@ -116,7 +116,7 @@ def _flatten(value: Any, path: str, out: dict[str, str]) -> None:
         for i, inner in enumerate(value):
             _flatten(inner, f"{path}\0{i}", out)
     else:
-        out[path] = json.dumps(_plain(value), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        out[path] = _as_text(_plain(value))
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tme_sim.study.runner import recipe_of
 from tme_sim.study.store import StoreError
-from tme_sim.study.wire import Frames, frame, row_from
+from tme_sim.study.wire import Frames, frame, rows_from
 
 if TYPE_CHECKING:
     from tme_sim.study.definition import Study
@@ -128,7 +128,7 @@ class Pool:
                     worker.ready = True
                 else:
                     task, worker.task, worker.deadline = worker.task, None, float("inf")
-                    rows = [row_from(r) for r in message["rows"]]
+                    rows = rows_from(message["rows"])
                     out.append((task, rows, time.monotonic() - worker.begin))
         now = time.monotonic()
         for worker in [w for w in self.workers if w.deadline < now]:

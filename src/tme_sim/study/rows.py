@@ -7,11 +7,16 @@ import json
 import math
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tme_sim.ensemble import Row
 
 __all__ = [
-    "NUMBER", "TEXT", "WHOLE", "DamagedRow", "checksum", "kinds_of", "layout_of", "pack", "unpack", "unpack_many",
+    "NUMBER", "TEXT", "WHOLE", "DamagedRow", "Packed", "checksum", "kinds_of", "layout_of", "pack", "packed", "unpack",
+    "unpack_many",
 ]  # fmt: skip
 
 NUMBER, WHOLE, TEXT = "f", "i", "s"
@@ -19,6 +24,24 @@ NUMBER, WHOLE, TEXT = "f", "i", "s"
 
 class DamagedRow(ValueError):
     """Bytes that are not what was written."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A row as a store keeps it: `layout` says what is in `data`."""
+
+    status: str
+    message: str
+    layout: str
+    data: bytes
+
+
+def packed(row: Row | Packed) -> Packed:
+    """A row as a store keeps it; one that is packed already stays as it is."""
+    if isinstance(row, Packed):
+        return row
+    layout = layout_of(row.summary)
+    return Packed(row.status, row.message, layout, pack(row.summary, layout))
 
 
 def layout_of(summary: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ from tme_sim.ensemble import OK, Row
 from tme_sim.study.keys import model_digest
 from tme_sim.study.lock import Lock, StoreError
 from tme_sim.study.plan_table import FINDING, PlanTable
-from tme_sim.study.rows import TEXT, WHOLE, DamagedRow, checksum, kinds_of, layout_of, pack, unpack, unpack_many
+from tme_sim.study.rows import TEXT, WHOLE, DamagedRow, Packed, checksum, kinds_of, packed, unpack, unpack_many
 
 if TYPE_CHECKING:
     from tme_sim.study.definition import Study
@@ -194,7 +194,7 @@ class Store:
         with _told(self.file):
             return self._db.execute("SELECT count(*) FROM run").fetchone()[0]
 
-    def put(self, rows: Iterable[tuple[bytes, Row]]) -> None:
+    def put(self, rows: Iterable[tuple[bytes, Row | Packed]]) -> None:
         """Add rows; they are on disk when this returns.  A key that is there already keeps its row.
 
         Raises:
@@ -203,23 +203,22 @@ class Store:
         rows = list(rows)
         for begin in range(0, len(rows), COMMIT):
             with self.transaction():
-                for key, row in rows[begin : begin + COMMIT]:
-                    names = layout_of(row.summary)
-                    self._insert(key, row.status, row.message, names, pack(row.summary, names))
+                self._insert((key, packed(row)) for key, row in rows[begin : begin + COMMIT])
 
     def put_records(self, records: Iterable[tuple[bytes, str, str, str, bytes]]) -> None:
         """Add records of :meth:`whole_records`, as :meth:`put` does."""
         records = iter(records)
         while part := list(islice(records, COMMIT)):
             with self.transaction():
-                for record in part:
-                    self._insert(*record)
+                self._insert((key, Packed(*told)) for key, *told in part)
 
-    def _insert(self, key: bytes, status: str, message: str, names: str, data: bytes) -> None:
-        layout = self._layout(names)
-        crc = _row_checksum(key, status, message, layout, data)
-        record = (key, status, message, layout, data, crc)
-        self._db.execute("INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?, ?)", record)
+    def _insert(self, rows: Iterable[tuple[bytes, Packed]]) -> None:
+        numbers: dict[str, int] = {}  # of layouts, asked once
+        for key, row in rows:
+            if row.layout not in numbers:
+                numbers[row.layout] = self._layout(row.layout)
+            told = key, row.status, row.message, numbers[row.layout], row.data
+            self._db.execute("INSERT OR IGNORE INTO run VALUES (?, ?, ?, ?, ?, ?)", (*told, _row_checksum(*told)))
 
     def _layout(self, names: str) -> int:
         found = self._db.execute("SELECT layout_id FROM layout WHERE names = ?", (names,)).fetchone()
@@ -408,8 +407,8 @@ def table_of_rows(plan: PlanTable, rows: Sequence[Row]) -> dict[str, Any]:
     """Columns of rows that stand in the order of a plan; see :meth:`Store.table`."""
     told = _Columns(len(rows))
     for i, row in enumerate(rows):
-        names = layout_of(row.summary)
-        told.put(i, row.status, row.message, names, pack(row.summary, names))
+        one = packed(row)
+        told.put(i, one.status, one.message, one.layout, one.data)
     told.block()
     return _whole_table(plan, plan.columns(), told)
 

@@ -68,9 +68,13 @@ def csv_text(table: Mapping[str, Any]) -> str:
 
 def _cells(values: Any) -> list[str]:
     """A column as text; numbers as :func:`tme_sim.validation.shortest` has them, and millions of them."""
+    import numpy as np
+
     if values.dtype.kind != "f":
         return [_cell(value) for value in values.tolist()]
-    return [_number(text) for text in map(repr, values.tolist())]
+    distinct, at = np.unique(values, return_inverse=True)
+    told = [_number(text) for text in map(repr, (distinct if 2 * len(distinct) < len(values) else values).tolist())]
+    return np.array(told, dtype=object)[at].tolist() if len(told) < len(values) else told
 
 
 def _number(text: str) -> str:

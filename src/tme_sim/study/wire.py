@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, BinaryIO
+from base64 import b64decode, b64encode
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from tme_sim.ensemble import Row
+from tme_sim.study.rows import Packed, packed
 
-__all__ = ["Frames", "frame", "read_frame", "row_from", "row_to"]
+if TYPE_CHECKING:
+    from tme_sim.ensemble import Row
+
+__all__ = ["Frames", "frame", "read_frame", "rows_from", "rows_to"]
 
 HEAD = struct.Struct("<I")
 
@@ -54,11 +59,15 @@ class Frames:
         return out
 
 
-def row_to(row: Row) -> list[Any]:
-    """A row as plain data."""
-    return [row.status, row.message, row.summary]
+def rows_to(rows: Iterable[Row | Packed]) -> dict[str, list[Any]]:
+    """Rows as plain data, packed as the store keeps them; what they hold is said once, as it is the same in most."""
+    layouts: dict[str, int] = {}
+    told = [[row.status, row.message, layouts.setdefault(row.layout, len(layouts)), b64encode(row.data).decode()]
+            for row in map(packed, rows)]  # fmt: skip
+    return {"layouts": list(layouts), "rows": told}
 
 
-def row_from(data: Any) -> Row:
-    """The row of :func:`row_to`."""
-    return Row(*data)
+def rows_from(told: dict[str, list[Any]]) -> list[Packed]:
+    """The rows of :func:`rows_to`, still packed."""
+    layouts = told["layouts"]
+    return [Packed(status, message, layouts[at], b64decode(data)) for status, message, at, data in told["rows"]]

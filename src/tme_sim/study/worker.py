@@ -50,7 +50,7 @@ def main() -> None:
     tasks: queue.Queue[Any] = queue.Queue()
     threading.Thread(target=_listen, args=(tasks,), daemon=True).start()
     from tme_sim.study.runner import runner_of
-    from tme_sim.study.wire import frame, row_to
+    from tme_sim.study.wire import frame, rows_to
 
     runner = None
     while True:
@@ -69,7 +69,7 @@ def main() -> None:
                         for (arm, changes), folder in zip(points, task["folders"], strict=True)]  # fmt: skip
             else:
                 rows = runner.rows(points)
-            answer = {"task": task["task"], "rows": [row_to(row) for row in rows]}
+            answer = {"task": task["task"], "rows": rows_to(rows)}
         out.write(frame(answer))
         out.flush()
 
