@@ -31,6 +31,7 @@ from tme_sim.kinds import refuse_another_kind
 from tme_sim.overrides import apply_changes, locate, read_changes
 from tme_sim.patient import MAX_LESIONS, Lesion, Patient, read_parameter, read_patient
 from tme_sim.protocol import Protocol, read_protocol, to_ticks
+from tme_sim.protocol.after import KEY, follow
 from tme_sim.protocol.giving import name_unknown_drugs
 from tme_sim.quantities import Quantity, QuantityError, internal
 from tme_sim.schedule import Calendar, resolve
@@ -42,6 +43,8 @@ __all__ = ["PROTOCOL_FILE", "Biology", "Lesion", "Outputs", "Patient", "RunSetti
 
 SCHEMA = 1
 PROTOCOL_FILE = "protocol.file"
+FOLLOWING = f"protocol.{KEY}"
+TOLD = ("title", "source", "name", "followed_by")  # of a protocol; they change no result
 SECTIONS = ("patient", "imaging", "biology", "parameters", "protocol", "piece", "run", "outputs")
 
 
@@ -165,11 +168,12 @@ class Scenario(Header):
         refuse_another_kind(raw, name, "scenario")
         problems = Problems(places)
         wanted = read_changes(changes)
+        catalogue = catalogue or load_catalogue(mechanisms)
         _choose_protocol(raw, wanted, problems)
-        _inline_protocol(raw, Path(name).parent, problems)
+        _inline_protocol(raw, Path(name).parent, problems, catalogue)
         anchor(raw, Path(name).parent)
         apply_changes(raw, wanted, problems)
-        return cls._built(raw, places, problems, catalogue or load_catalogue(mechanisms))
+        return cls._built(raw, places, problems, catalogue)
 
     def changed(self, changes: Mapping[str, Any] | Iterable[str]) -> Scenario:
         """A copy with overrides, checked again.
@@ -188,7 +192,7 @@ class Scenario(Header):
         of = self._places
         problems = Problems(replace(of, lines=dict(of.lines), doubled=list(of.doubled), origins=dict(of.origins)))
         if not mine and _choose_protocol(raw, wanted, problems):
-            _inline_protocol(raw, Path(), problems)
+            _inline_protocol(raw, Path(), problems, self._catalogue)
         apply_changes(raw, wanted, problems)
         return self._built(raw, problems.places, problems, self._catalogue, self if mine else None)
 
@@ -359,7 +363,7 @@ class Scenario(Header):
 
         data = self.resolved()
         data.pop("title"), data.pop("outputs"), data.pop("name")
-        data["protocol"] = {k: v for k, v in data["protocol"].items() if k not in ("title", "source", "name")}
+        data["protocol"] = {k: v for k, v in data["protocol"].items() if k not in TOLD}
         for item in (*data["protocol"].get("treatment", []), *data["protocol"].get("scan", [])):
             item.pop("source", None)
         text = json.dumps(data, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
@@ -533,29 +537,51 @@ def _calendar(
 
 
 def _choose_protocol(raw: dict, wanted: list[tuple[str, Any]], problems: Problems) -> bool:
-    """Take ``protocol.file`` out of overrides, the last of them, in place of the whole section; whether there is one.
+    """Take ``protocol.file`` out of overrides, the last of them, in place of the whole section, and
+    ``protocol.after_progression``; whether there is one.
 
-    Unlike that of a scenario file, the path starts from where the user stands.
+    Unlike those of a scenario file, the paths start from where the user stands.
     """
     files = [value for name, value in wanted if name == PROTOCOL_FILE]
-    wanted[:] = [pair for pair in wanted if pair[0] != PROTOCOL_FILE]
+    following = [value for name, value in wanted if name == FOLLOWING]
+    wanted[:] = [pair for pair in wanted if pair[0] not in (PROTOCOL_FILE, FOLLOWING)]
     if files:
         path = str(Path(files[-1]).absolute()) if isinstance(files[-1], str) and files[-1].strip() else files[-1]
         raw["protocol"] = {"file": path}
         problems.places.set(("protocol",), "--set")
-    return bool(files)
+    if following and isinstance(raw.setdefault("protocol", {}), dict):
+        value = following[-1]
+        items = value if isinstance(value, list | tuple) else [value]
+        raw["protocol"][KEY] = [
+            str(Path(i).absolute()) if isinstance(i, str) and i.endswith(".toml") else i for i in items
+        ]
+        problems.places.set(("protocol", KEY), "--set")
+    return bool(files or following)
 
 
-def _inline_protocol(raw: dict, folder: Path, problems: Problems) -> None:
-    """Replace ``protocol.file`` by what the file holds, so that a resolved scenario stands alone."""
+def _inline_protocol(raw: dict, folder: Path, problems: Problems, catalogue: Catalogue) -> None:
+    """Replace ``protocol.file`` by what the file holds, and join what follows it after progression, so that a resolved
+    scenario stands alone."""
     section = raw.get("protocol")
-    if not isinstance(section, dict) or "file" not in section:
+    if not isinstance(section, dict):
         return
+    after = [(section.pop(KEY), folder)] if KEY in section else []
+    if "file" in section:
+        folder = _insert_protocol(raw, section, folder, problems)
+        section = raw["protocol"]
+    if KEY in section:
+        after.append((section.pop(KEY), folder))  # of the protocol's own file; the scenario's comes first
+    if after:
+        follow(section, *after[0], ("protocol",), problems, catalogue.library)
+
+
+def _insert_protocol(raw: dict, section: dict, folder: Path, problems: Problems) -> Path:
+    """Put what the file of a protocol holds in place of the section; the folder it lies in."""
     key: Key = ("protocol", "file")
     if not isinstance(section["file"], str) or not section["file"].strip() or "\0" in section["file"]:
         problems.add(key, 'must be the path of a protocol file, like "protocols/tace_only.toml"')
         raw["protocol"] = {}
-        return
+        return folder
     others = [k for k in section if k != "file"]
     if others:
         problems.add(
@@ -569,11 +595,12 @@ def _inline_protocol(raw: dict, folder: Path, problems: Problems) -> None:
             place = problems.places.place(key)
             problems.found.append(Problem(place, dotted(key), str(problem)))
         raw["protocol"] = {}
-        return
+        return folder
     if data.pop("schema", SCHEMA) != SCHEMA:
         problems.found.append(Problem(places.place(("schema",)), "schema", f"must be {SCHEMA}"))
     raw["protocol"] = data
     problems.places.graft(("protocol",), places)
+    return path.parent
 
 
 def _has(raw: Any, key: Key) -> bool:

@@ -74,6 +74,11 @@ def scenario_schema(catalogue: Catalogue) -> dict[str, Any]:
         "additionalProperties": False,
     }
     tables["Protocol"]["properties"]["file"] = {"type": "string", "description": "a protocol file instead of the rest"}
+    tables["Protocol"]["properties"]["after_progression"] = {
+        "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+        "description": "file of what is given once the protocol's own treatment has ended, or several, of which the "
+        'first that fits is taken; "none" for nothing',
+    }
     for table in ("DrugTreatment", "Tace", "Ablation", "Sbrt", "Radioembolisation", "Scan", "Visit", "Protocol"):
         # names may be left out
         tables[table]["required"] = [r for r in tables[table].get("required", []) if r != "name"]

@@ -143,3 +143,24 @@ def test_arms_follow_the_hypotheses_of_the_cohort_unless_the_trial_chooses(tmp_p
     assert own.arms[0].scenario.biology.hypotheses == {
         "tace.reach": "default", "liver.repair": "weeks", "tumour.resorption": "front"}  # fmt: skip
     assert own.digest != plain.digest
+
+
+def test_therapy_after_progression_leaves_what_came_before_as_it_was(tmp_path):
+    """Up to first progression arms are alike; what is left of the tumour later is not.  Where it is "none", words stay."""
+    after = f'after_progression = "{CONFIGS}/protocols/after/sorafenib.toml"\n'
+    arm = f'[[arm]]\nname = "followed"\nprotocol = "{CONFIGS}/protocols/untreated.toml"\n{after}'
+    text = TEXT.replace("tace_only", "untreated").replace('untreated.toml"\n[[visit]]', f'untreated.toml"\nname = "b"\n{arm}[[visit]]')
+    text = text.replace("240 day", "400 day").replace("n = 8", "n = 12")
+    done = run_trial(load_trial(written(tmp_path, text)), jobs=1)
+    plain, followed = (done.rows[arm] for arm in ("b", "followed"))
+    assert [r["pfs"] for r in plain] == pytest.approx([r["pfs"] for r in followed], rel=1e-6)
+    assert [r["first_pd"] for r in plain] == [r["first_pd"] for r in followed]
+    assert done.trial.after_progression == "untreated: none; b: none; followed: Sorafenib"
+    early = np.array([bool(r["pfs_event"]) and r["pfs"] < 280 and r["os"] > 365 for r in plain])
+    left = [np.array([r["burden_d365"] for r in rows])[early] for rows in (plain, followed)]
+    assert len(left[0]) >= 3 and (left[1] < left[0]).all()
+    said = load_trial(written(tmp_path, text.replace("seed = 3", after + "seed = 3")))
+    assert said.after_progression == "Sorafenib"
+    assert load_trial(written(tmp_path, TEXT.replace("seed = 3", 'after_progression = "none; why"\nseed = 3'))).after_progression == "none; why"
+    with pytest.raises(InputError, match='"sorafenib" is no therapy after progression'):
+        load_trial(written(tmp_path, TEXT.replace("seed = 3", 'after_progression = "sorafenib"\nseed = 3')))

@@ -101,6 +101,20 @@ def test_bad_files_are_refused_with_the_repair(tmp_path, old, new, message):
         read(tmp_path, ONE.replace(old, new, 1))
 
 
+def test_therapy_after_progression_is_part_of_an_arm(tmp_path):
+    """A drug may follow embolisation, not go with it; and an arm that says "none" is the arm that says nothing."""
+    after = f"{ROOT}/configs/protocols/after"
+    said = 'single_tace.toml"\nafter_progression = '
+    followed = read(tmp_path, ONE.replace('single_tace.toml"', f'{said}"{after}/tace_then_lenvatinib.toml"'))
+    assert followed.scenarios["one"].protocol.followed_by == "TACE by need, then lenvatinib"
+    plain, none = (read(tmp_path, ONE.replace('single_tace.toml"', new)) for new in ('single_tace.toml"', f'{said}"none"'))
+    assert plain.digest == none.digest != followed.digest
+    text = (ROOT / "configs/protocols/after/tace_then_lenvatinib.toml").read_text()
+    (tmp_path / "both.toml").write_text(text.replace('phase = "systemic therapy"', 'phase = "further TACE"'))
+    with pytest.raises(InputError, match="one gives lenvatinib with embolisation"):
+        read(tmp_path, ONE.replace('single_tace.toml"', f'{said}"{tmp_path}/both.toml"'))
+
+
 def test_no_targets_at_all_are_refused(tmp_path):
     text = ONE[: ONE.index("[[target]]")] + ONE[ONE.index("[[parameter]]") :]
     with pytest.raises(InputError, match=r"there is no \[\[target\]\]; a fit needs data"):

@@ -83,6 +83,20 @@ def test_a_prediction_has_the_format_and_uses_runs_twice(trials, posterior, call
     assert len(calls) == 3  # the second time nothing was simulated
 
 
+def test_a_prediction_says_what_follows_progression_and_keeps_such_runs_apart(trials, posterior, calls, tmp_path):
+    given = {"folder": ROOT / "configs", "settings": SMALL, "cache": tmp_path}
+    after = ("protocols/after/lenvatinib.toml", "none")
+    followed = dict(trials) | {"leap012": trials["leap012"].model_copy(update={"after_progression": after})}
+    data = predictions.predict("leap012", followed, posterior, **given)
+    assert any("after progression: leap012_tace: Lenvatinib; leap012_len_pembro: none;" in n for n in data["notes"])
+    plain = predictions.predict("leap012", trials, posterior, **given)
+    assert any(n.startswith("no therapy after progression;") for n in plain["notes"])
+    assert len(calls) == 3 and len(list(tmp_path.iterdir())) == 3  # the arm that nothing can follow is simulated once
+    orders = trials["sequences"].model_copy(update={"after_progression": after})
+    with pytest.raises(InputError, match="embolisation goes on after progression here, so nothing follows it"):
+        predictions.predict_sequences(orders, posterior, folder=ROOT / "configs", settings=SMALL)
+
+
 def test_orders_are_ranked_on_identical_patients(trials, posterior, calls):
     data = predictions.predict_sequences(trials["sequences"], posterior, folder=ROOT / "configs", settings=SMALL)
     assert len(calls) == 6

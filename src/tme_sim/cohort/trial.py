@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,7 @@ from tme_sim.catalogue import Catalogue, load_catalogue
 from tme_sim.cohort.cohort import Cohort, load_cohort
 from tme_sim.diagnostics import InputError, Problem, parse_toml, quoted, read_text, read_toml
 from tme_sim.kinds import refuse_another_kind
+from tme_sim.protocol.after import After, follows, scenario_text
 from tme_sim.quantities import Quantity, internal
 from tme_sim.scenario import ImagingSettings, Scenario
 from tme_sim.validation import Model, Problems, check_table, measured, shortest, written
@@ -35,6 +36,7 @@ class ArmTable(Model):
     name: str = Field("", pattern=r"^$|^[A-Za-z0-9._-]{1,48}$", description="by default that of the protocol file")
     title: str = Field("", max_length=200)
     protocol: str = Field(min_length=1, max_length=300, description="protocol file, relative to the trial file")
+    after_progression: After | None = None  # by default that of the trial
     set: dict[str, Any] = Field(default_factory=dict, description="overrides of this arm alone")
 
 
@@ -73,9 +75,7 @@ class Table(Model):
     duration: measured("day", "patients are simulated from day 0 to here", above=0, most=36525) = Quantity(
         24.0, "month"
     )
-    after_progression: str = Field(
-        "as the protocols say; nothing else is given", max_length=300, description="therapy after progression, for OS"
-    )
+    after_progression: After = ("none; nothing but what the protocols say",)
     arm: tuple[ArmTable, ...] = ()
     visit: tuple[Visit, ...] = ()
     imaging: ImagingSettings = ImagingSettings()
@@ -94,6 +94,11 @@ class Arm:
     name: str
     title: str
     scenario: Scenario = field(repr=False, compare=False)
+
+    @property
+    def after(self) -> str:
+        """What is given after progression, "" for nothing."""
+        return self.scenario.protocol.followed_by or ""
 
 
 @dataclass(frozen=True)
@@ -217,7 +222,7 @@ def trial_of(
         table.repeats,
         table.seed,
         table.follow_up,
-        table.after_progression,
+        _told(table, arms),
         path,
     )
 
@@ -235,7 +240,7 @@ def _arm(
     table: Table, arm: ArmTable, folder: Path, path: str, catalogue: Catalogue, raw: dict, cohort: Cohort | None
 ) -> Arm:
     name = arm.name or Path(arm.protocol).stem
-    text = f"schema = 1\nname = {json.dumps(name)}\n[protocol]\nfile = {json.dumps(arm.protocol)}\n"
+    text = scenario_text(name, arm.protocol, arm.after_progression or table.after_progression)
     changes: dict[str, Any] = {
         "title": arm.title or table.title,
         "seed": table.seed,
@@ -252,6 +257,15 @@ def _arm(
         changes["protocol.scan"] = _visits(table, folder / arm.protocol)
     scenario = Scenario.from_text(text, str(folder / f"{Path(path).stem}.toml"), changes | arm.set, catalogue=catalogue)
     return Arm(name, arm.title or scenario.protocol.title or name, scenario)
+
+
+def _told(table: Table, arms: Sequence[Arm]) -> str:
+    """What patients get after progression, in words; arm by arm where arms differ or nothing fits one of them."""
+    if not any(arm.after for arm in arms):
+        return "; ".join(table.after_progression) if not follows(table.after_progression) else "none"
+    if len({arm.after for arm in arms}) == 1:
+        return arms[0].after
+    return "; ".join(f"{arm.name}: {arm.after or 'none'}" for arm in arms)
 
 
 def _visits(table: Table, protocol: Path) -> list[dict[str, Any]]:

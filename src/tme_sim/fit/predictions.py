@@ -8,6 +8,7 @@ trials share are simulated once.  No outcome of these trials stands anywhere in 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from tme_sim.diagnostics import InputError, Problem, nearest, parse_toml, quoted
 from tme_sim.fit.design import run_redrawn, values_of
 from tme_sim.fit.posterior import Posterior
 from tme_sim.fit.summaries import ENDPOINTS, Table, hazard_ratio, replicates, spans
+from tme_sim.protocol.after import KEY, NOTHING, After, follows, scenario_text
 from tme_sim.results import json_text, write_file
 from tme_sim.validation import Model, Problems, check_table
 
@@ -84,6 +86,7 @@ class ArmOf(Model):
 
     protocol: str = Field(min_length=1, max_length=300)
     n: int = Field(ge=1, le=100_000)
+    after_progression: After | None = None  # by default that of the trial
 
     @property
     def name(self) -> str:
@@ -98,6 +101,7 @@ class TrialOf(Model):
     cohort: str = Field(min_length=1, max_length=300)
     criterion: str = Field("recist11", pattern="^(recist11|mrecist|recicl)$")
     gate: str = Field("none", pattern="^(none|LI-RADS 5)$")
+    after_progression: After = NOTHING
     arm: tuple[ArmOf, ...] = Field((), description="arms")
     notes: tuple[str, ...] = ()
     source: str = Field("", max_length=600)
@@ -130,21 +134,25 @@ class _Runs:
                 "[hypotheses] of the biology file")))  # fmt: skip
         return cohort
 
-    def rows(self, label: str, trial: TrialOf, text: str) -> tuple[list[dict], list[int]]:
-        """Rows of an arm, given as the text of a scenario, and the member of each."""
+    def rows(self, label: str, trial: TrialOf, text: str) -> tuple[list[dict], list[int], str]:
+        """Rows of an arm, given as the text of a scenario, the member of each, and what follows progression ("" for
+        nothing)."""
         s = self.settings
         members = self.posterior.members(s.draws, s.seed)
         scores = np.repeat(members, s.patients, axis=0)
         at = np.repeat(np.arange(s.draws), s.patients).tolist()
         cohort = self.cohort(trial.cohort)
         scenario = _scenario(text, trial, cohort, self)
+        after = scenario.protocol.followed_by or ""
+        if after:
+            label += "-after-" + re.sub(r"[^a-z0-9]+", "_", after.lower())[:60]
         key = {"posterior": self.posterior.digest, "settings": s.model_dump(exclude={"replicates"}),
                "cohort": cohort.digest, "scenario": scenario.digest}  # fmt: skip
         path = None if self.cache is None else self.cache / f"{label}.json"
         if path is not None and path.exists():
             found = json.loads(path.read_bytes())
             if found.get("key") == json.loads(json_text(key)):
-                return found["rows"], at
+                return found["rows"], at, after
         vectors = values_of(self.posterior.priors, scores)
         rows = run_redrawn(cohort, scenario, vectors, range(len(vectors)), s)
         for row in rows:
@@ -155,7 +163,7 @@ class _Runs:
             write_file(path, json_text({"key": key, "rows": rows}).encode())
         if self.announce is not None:
             self.announce(f"{label}: {len(rows)} runs")
-        return rows, at
+        return rows, at, after
 
 
 NEEDED = ("pfs", "pfs_event", "ttp", "ttp_event", "os", "os_event", "first_pd", "n_tace",
@@ -215,10 +223,11 @@ def predict(
     runs = _Runs(posterior, settings, folder, cache, catalogue or _catalogue(), announce)
     tables: dict[str, Table] = {}
     failures: list[str] = []
+    after: dict[str, str] = {}
     for arm in trial.arm:
         label = f"{Path(trial.cohort).stem}-{arm.name}-{trial.criterion}" + ("-gated" if trial.gate != "none" else "")
-        text = f"schema = 1\nname = {json.dumps(arm.name)}\n[protocol]\nfile = {json.dumps(arm.protocol)}\n"
-        rows, members = runs.rows(label, trial, text)
+        text = scenario_text(arm.name, arm.protocol, arm.after_progression or trial.after_progression)
+        rows, members, after[arm.name] = runs.rows(label, trial, text)
         tables[arm.name] = Table(rows, members, trial.criterion)
         _told(arm.name, rows, tables[arm.name], failures)
     sizes = {arm.name: arm.n for arm in trial.arm}
@@ -233,7 +242,7 @@ def predict(
         "arms": {arm: _arm(values, trial.criterion) | {"n": sizes[arm], "runs": len(tables[arm])}
                  for arm, values in per_arm.items()},
         "contrasts": {f"{arm} vs {control}": _contrast(tables, found, arm, control, per_arm) for arm in others},
-        "notes": [*trial.notes, *_notes(posterior, settings, share), *failures],
+        "notes": [*trial.notes, *_notes(posterior, settings, share, after), *failures],
     }  # fmt: skip
 
 
@@ -288,14 +297,14 @@ def _contrast(tables, found, arm, control, per_arm) -> dict[str, Any]:
     return out
 
 
-def _notes(posterior: Posterior, settings: Settings, share: float) -> list[str]:
+def _notes(posterior: Posterior, settings: Settings, share: float, after: Mapping[str, str] | None = None) -> list[str]:
     total = settings.draws * settings.patients
     misfit = [t["name"] for t in posterior.data.get("targets", ()) if t.get("role") == "fit" and not t.get("within_2")]
     out = [
         f"{settings.draws} draws of the posterior with {settings.patients} patients each, {total} runs per arm; "
         "sampling at the trial's own n; the error of simulating few patients is in the intervals",
         f"share of variance between parameter draws used: {share:.3f} (never below 0.05)",
-        "no therapy after progression; dropout and administrative censoring are not simulated; runs end at 24.5 "
+        f"{_after_told(after or {})}; dropout and administrative censoring are not simulated; runs end at 24.5 "
         "months, and a median that is not reached by then stands as null",
         "a patient who cannot rest before treatment under a draw, or cannot be given the protocol, is drawn again",
     ]
@@ -305,6 +314,15 @@ def _notes(posterior: Posterior, settings: Settings, share: float) -> list[str]:
     if misfit:
         out.append("targets of the calibration that the model misses by more than 2 sd: " + ", ".join(misfit))
     return out
+
+
+def _after_told(after: Mapping[str, str]) -> str:
+    """What patients of each arm get after progression, in words."""
+    if not any(after.values()):
+        return "no therapy after progression"
+    if len(set(after.values())) == 1:
+        return f"after progression in every arm: {next(iter(after.values()))}"
+    return "after progression: " + "; ".join(f"{arm}: {what or 'none'}" for arm, what in after.items())
 
 
 def predict_sequences(
@@ -318,9 +336,12 @@ def predict_sequences(
     announce: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """Ranks of the six orders of embolisation (T), anti-VEGF (A) and checkpoint blockade (I), on identical patients."""
+    if follows(trial.after_progression):
+        raise InputError(Problem(trial.name, KEY, (
+            "embolisation goes on after progression here, so nothing follows it; leave this out")))  # fmt: skip
     settings = settings or Settings()
     runs = _Runs(posterior, settings, folder, cache, catalogue or _catalogue(), announce)
-    found: dict[str, tuple[list[dict], list[int]]] = {}
+    found: dict[str, tuple[list[dict], list[int], str]] = {}
     for order in ORDERS:
         text = f'schema = 1\nname = "order_{order}"\n' + _order_text(order)
         found[order] = runs.rows(f"{Path(trial.cohort).stem}-order-{order}", trial, text)
@@ -345,7 +366,8 @@ def predict_sequences(
                   f"steps {GAP} days apart from day 0; T conventional TACE, repeated by need up to four sessions; A "
                   "bevacizumab 15 mg/kg every 3 weeks; I durvalumab 1500 mg every 4 weeks; both to progression",
                   "rank 1 is best; pfs and os by mean time within 24 months; equal values share their mean rank; "
-                  "identical patients in all orders", *_notes(posterior, settings, share)],
+                  "identical patients in all orders",
+                  *_notes(posterior, settings, share)],
     }  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from pydantic import Field
 from tme_sim.diagnostics import InputError, nearest, parse_toml, quoted, read_text
 from tme_sim.fit.posterior import model_digest
 from tme_sim.fit.sampler import Priors
+from tme_sim.protocol.after import NOTHING, After, follows, scenario_text
 from tme_sim.quantities import Quantity, internal, to_display
 from tme_sim.validation import Model, Problems, check_table, measured
 
@@ -56,6 +57,7 @@ class ArmTable(Model):
     name: str = Field(pattern=r"^[A-Za-z0-9._-]{1,48}$")
     cohort: str = Field(min_length=1, max_length=300, description="cohort file, relative to this one")
     protocol: str = Field(min_length=1, max_length=300, description="protocol file, relative to this one")
+    after_progression: After = NOTHING
     duration: measured("day", "simulated from day 0 to here", above=0, most=36525) = Quantity(24.0, "month")
     criterion: Literal["recist11", "mrecist", "recicl"] = "recist11"
     gate: Literal["none", "LI-RADS 5"] = "none"
@@ -141,7 +143,8 @@ class FitProblem:
         """Digest of everything that decides the fit but the model itself."""
         data = {
             "settings": self.settings.model_dump(),
-            "arms": [a.model_dump(mode="json") for a in self.arms],
+            "arms": [a.model_dump(mode="json", exclude=None if follows(a.after_progression) else {"after_progression"})
+                     for a in self.arms],
             "targets": [t.model_dump(mode="json", exclude={"source", "note", "grade", "board"}) for t in self.targets],
             "priors": [self.priors.names, self.priors.centre.tolist(), self.priors.low.tolist(),
                        self.priors.high.tolist(), self.priors.log.tolist()],
@@ -249,17 +252,17 @@ def _read_arms(arms, folder: Path, catalogue, problems: Problems):
         try:
             if arm.cohort not in cohorts:
                 cohorts[arm.cohort] = load_cohort(folder / arm.cohort, catalogue=catalogue)
-            text = f"schema = 1\nname = {json.dumps(arm.name)}\n[protocol]\nfile = {json.dumps(arm.protocol)}\n"
+            text = scenario_text(arm.name, arm.protocol, arm.after_progression)
             changes = arm_changes(arm, cohorts[arm.cohort])
             scenarios[arm.name] = Scenario.from_text(text, str(folder / "calibration.toml"), changes,
                                                      catalogue=catalogue)  # fmt: skip
         except InputError as error:
             problems.found += error.problems
             continue
-        calendar = scenarios[arm.name].calendar
-        if calendar.drugs and _embolised(calendar):
+        together = _combined(scenarios[arm.name].calendar)
+        if together:
             problems.add(("arm", i), (
-                f"{arm.name} gives {', '.join(sorted(calendar.drugs))} with embolisation: outcomes of combinations are "
+                f"{arm.name} gives {', '.join(together)} with embolisation: outcomes of combinations are "
                 "withheld, they are predicted and never fitted"))  # fmt: skip
     followed = {tuple(sorted(cohort.hypotheses.items())): name for name, cohort in cohorts.items()}
     if len(followed) > 1:
@@ -276,10 +279,18 @@ def arm_changes(arm: ArmTable, cohort: Any) -> dict[str, Any]:
             "imaging": {"criterion": arm.criterion, "error": arm.error, "gate": arm.gate}}  # fmt: skip
 
 
-def _embolised(calendar) -> bool:
+def _combined(calendar) -> list[str]:
+    """Drugs that a calendar gives with procedures, by name: before progression, or within one step of what follows."""
     from tme_sim.protocol.calendar import PROCEDURES
 
-    return any(entry.kind in PROCEDURES for entry in calendar.all)
+    steps: dict[int, list] = {-1: list(calendar.entries)}
+    for track in calendar.tracks:
+        steps.setdefault(track.phase if calendar.follows_all(track.phase) else -1, []).extend(track.given)
+    out: set[str] = set()
+    for given in steps.values():
+        if any(entry.kind in PROCEDURES for entry in given):
+            out |= {entry.data["drug"] for entry in given if entry.kind == "drug"}
+    return sorted(out)
 
 
 def session_numbers() -> dict[str, Any]:

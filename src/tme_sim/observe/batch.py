@@ -42,7 +42,8 @@ def visit_ticks(plan: Plan) -> np.ndarray:
     """
     start, stop = plan.start, plan.stop
     scans = sorted({e.tick for e in plan.entries if e.kind == "scan" and start <= e.tick <= stop})
-    given = (*plan.entries, *plan.calendar.planned)
+    later = {track.name for track in plan.calendar.tracks if plan.calendar.follows_all(track.phase)}
+    given = (*plan.entries, *(e for e in plan.calendar.planned if e.treatment not in later))
     treated = min((e.tick for e in given if e.kind not in LOOKS), default=0)
     first = max(start, min(0, treated))
     baseline = max((t for t in scans if t <= max(first, treated)), default=first)

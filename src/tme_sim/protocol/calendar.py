@@ -112,6 +112,7 @@ class Stretch:
 
     Not before `tick` when `anchor` is "": else `offset` ticks after the first or last entry of track `anchored`
     ("first", "last"), or after the start or end of phase `anchored` ("start", "end").  `nominal` is its planned tick.
+    One that `ends_all` ends whatever does not follow it.
     """
 
     name: str
@@ -125,6 +126,7 @@ class Stretch:
     offset: int = 0
     nominal: int = 0
     new_baseline: bool = False
+    ends_all: bool = False
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,14 @@ class Calendar:
     def ruled(self) -> bool:
         """Whether the run decides anything."""
         return bool(self.tracks)
+
+    def follows_all(self, number: int) -> bool:
+        """Whether a phase by number (-1: none) comes after one that ends all, as therapy after progression does."""
+        while number >= 0:
+            number = self.phases[number].follows
+            if number >= 0 and self.phases[number].ends_all:
+                return True
+        return False
 
     @property
     def all(self) -> tuple[Entry, ...]:

@@ -37,7 +37,7 @@ def check_rules(dating: Dating, phases: Sequence[Stretch], warnings: list[str]) 
         if isinstance(item, Tace):
             _judged(dating, number, item, warnings)
     for phase, stretch, key in zip(dating.phases, phases, dating.phase_keys, strict=True):
-        if not any(item.in_phase.lower() == phase.name.lower() for item in dating.items):
+        if not phase.ends_all and not any(item.in_phase.lower() == phase.name.lower() for item in dating.items):
             warnings.append(f"phase {stretch.name}: nothing belongs to it")
         if stretch.length is None and not stretch.ends and any(s.follows == phases.index(stretch) for s in phases):
             dating.problems.add(key, f"{quoted(phase.name)} never ends, but another phase follows it")

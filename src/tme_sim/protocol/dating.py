@@ -1,8 +1,8 @@
 """Dates of a protocol: what each reference means, trains, holds, phases, and which dates only the run can know.
 
-A treatment is *ruled* when a rule may change it: it has conditions, belongs to a phase that one ends or starts, is held
-around sessions on demand, or is what a ruled treatment is held around.  In a phase that starts by rule, dates count
-from its start.
+A treatment is *ruled* when a rule may change it: it has conditions, belongs to a phase that one ends or starts, stands
+beside a phase that ends all, is held around sessions on demand, or is what a ruled treatment is held around.  In a
+phase that starts by rule, dates count from its start.
 """
 
 from __future__ import annotations
@@ -126,7 +126,8 @@ class Dating:
                 continue
             phase = names.get(item.in_phase.lower(), -1)
             own = item.rule or isinstance(item.until, tuple) or getattr(item, "on_demand", None)
-            if own or (phase >= 0 and (self.phases[phase].until is not None or self.by_rule(phase))):
+            ended = any(p.ends_all for p in self.phases)
+            if own or ended or (phase >= 0 and (self.phases[phase].until is not None or self.by_rule(phase))):
                 out.add(i)
         while True:
             more = set()

@@ -275,6 +275,36 @@ def session_due(memory, queue, track):
 # --- rules ---------------------------------------------------------------------------------------------------------
 
 
+@njit(FLAG(VECTOR, INT, INT), **OPTIONS)
+def comes_after(memory, phase, other):
+    """Return whether a phase follows another, at however many removes; -1 is no phase and follows none."""
+    while phase >= 0:
+        phase = int(memory[phase_at(memory, phase) + p.P_FOLLOWS])
+        if phase == other:
+            return True
+    return False
+
+
+@njit(types.void(VECTOR, TABLE, INT, INT), **OPTIONS)
+def end_others(memory, queue, phase, reason):
+    """End every phase and treatment that does not follow a phase, those that have not begun included."""
+    for other in range(int(memory[p.PHASES_N])):
+        at = phase_at(memory, other)
+        if other == phase or comes_after(memory, other, phase) or memory[at + p.P_STATE] == p.ENDED:
+            continue
+        if memory[at + p.P_STATE] == p.ON:
+            memory[at + p.P_END] = float(queue[0, q.H_NOW])
+            note(memory, queue, p.PHASE_OVER, other, 0, reason)
+        memory[at + p.P_STATE] = p.ENDED
+    for track in range(int(memory[p.TRACKS_N])):
+        t = track_at(memory, track)
+        if comes_after(memory, int(memory[t + p.T_PHASE]), phase):
+            continue
+        if memory[t + p.T_STATE] == p.ON:
+            end_track(memory, queue, track, reason)
+        memory[t + p.T_STATE] = p.ENDED
+
+
 @njit(types.void(VECTOR, TABLE, INT, INT), **OPTIONS)
 def end_phase(memory, queue, phase, reason):
     """End a phase with its treatments, and set the start of the phase that follows it."""
@@ -288,6 +318,8 @@ def end_phase(memory, queue, phase, reason):
     for track in range(int(memory[p.TRACKS_N])):
         if memory[track_at(memory, track) + p.T_PHASE] == phase:
             end_track(memory, queue, track, p.BY_PHASE)
+    if memory[at + p.P_ENDS_ALL] != 0.0:
+        end_others(memory, queue, phase, reason)
     for other in range(int(memory[p.PHASES_N])):
         b = phase_at(memory, other)
         if memory[b + p.P_FOLLOWS] == phase and memory[b + p.P_STATE] == p.WAITING:

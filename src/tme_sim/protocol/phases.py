@@ -42,8 +42,9 @@ def _stretch(dating: Dating, resolved, number: int, made: dict[int, Stretch], pa
             raise Refused
         length = None if end is None else end - start
         made[number] = Stretch(
-            phase.name, start, -1, length, phase.until or (), nominal=start, new_baseline=phase.new_baseline
-        )
+            phase.name, start, -1, length, phase.until or (), nominal=start, new_baseline=phase.new_baseline,
+            ends_all=bool(phase.ends_all),
+        )  # fmt: skip
         return made[number]
     follows = dating.phase_number(phase.follows, (*key, "follows"))
     before = _stretch(dating, resolved, follows, made, [*path, number])
@@ -107,7 +108,8 @@ def _wait(dating: Dating, resolved, start: When | None, number: int, before: Str
 
 def _overlaps(dating: Dating, made: Mapping[int, Stretch]) -> None:
     """Two phases with fixed dates that overlap, or two that follow the same one."""
-    fixed = sorted((s.start, i) for i, s in made.items() if s.start is not None)
+    beside = {i for i in made if made[_root(made, i)].ends_all}
+    fixed = sorted((s.start, i) for i, s in made.items() if s.start is not None and i not in beside)
     for (start, a), (after, b) in zip(fixed, fixed[1:], strict=False):
         length = made[a].length
         if length is None or start + length > after:
@@ -118,11 +120,9 @@ def _overlaps(dating: Dating, made: Mapping[int, Stretch]) -> None:
                 f'{until}: two phases overlap; write follows = "{made[a].name}", or end that one before'
             )  # fmt: skip
     for i, stretch in made.items():
-        if stretch.start is not None:
+        if stretch.start is not None or i in beside:
             continue
-        end, root = _latest_end(made, i), i
-        while made[root].start is None:
-            root = made[root].follows
+        end, root = _latest_end(made, i), _root(made, i)
         later = [b for start, b in fixed if start > made[root].start and (end is None or start < end)]
         for b in later[:1]:
             until = "has no end date" if end is None else f"may last until day {end / TICKS_PER_DAY:g}"
@@ -140,6 +140,13 @@ def _overlaps(dating: Dating, made: Mapping[int, Stretch]) -> None:
                 f"{quoted(made[stretch.follows].name)}, so they overlap; let one follow the other, or join them"
             )  # fmt: skip
         taken[stretch.follows] = i
+
+
+def _root(made: Mapping[int, Stretch], number: int) -> int:
+    """The phase with a fixed start that a phase follows, at however many removes; itself if it has one."""
+    while made[number].start is None:
+        number = made[number].follows
+    return number
 
 
 def _latest_end(made: Mapping[int, Stretch], number: int) -> int | None:

@@ -55,8 +55,8 @@ DOSES, STEADY, PROCEDURE = range(3)  # T_MODE: dose by dose, a steady intake, se
 WAITING, ON, ENDED = range(3)  # T_STATE, P_STATE
 
 # a phase
-P_FOLLOWS, P_LENGTH, P_TICK, P_ANCHOR, P_ANCHORED, P_OFFSET, P_FRESH, P_STATE, P_START, P_END = range(10)
-P_COLUMNS = 10
+P_FOLLOWS, P_LENGTH, P_TICK, P_ANCHOR, P_ANCHORED, P_OFFSET, P_FRESH, P_STATE, P_START, P_END, P_ENDS_ALL = range(11)
+P_COLUMNS = 11
 NO_ANCHOR, FIRST_OF, LAST_OF, START_OF, END_OF = range(5)
 
 # a hold: treatment, procedure it is held around, ticks before and after, whether a dose is delayed

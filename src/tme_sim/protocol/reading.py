@@ -20,6 +20,7 @@ class _Head(Model):
     name: Name = "untreated"
     title: str = Field("", max_length=300)
     source: Texts = ""
+    followed_by: str | None = Field(None, max_length=300)
 
 
 def read_protocol(table: Any, key: Key, problems: Problems) -> Protocol | None:

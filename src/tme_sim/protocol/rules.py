@@ -220,6 +220,7 @@ def _phase(phase: Stretch) -> tuple[float, ...]:
     row[p.P_TICK] = phase.start if phase.start is not None else p.NEVER if phase.tick is None else phase.tick
     row[[p.P_ANCHOR, p.P_ANCHORED, p.P_OFFSET]] = ANCHORS[phase.anchor], phase.anchored, phase.offset
     row[p.P_FRESH] = phase.new_baseline
+    row[p.P_ENDS_ALL] = phase.ends_all
     row[[p.P_START, p.P_END]] = p.NEVER
     return tuple(row)
 

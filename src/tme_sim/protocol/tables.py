@@ -290,10 +290,15 @@ class Phase(Model):
     new_baseline: bool = Field(
         False, description="scans are read afresh: the next one is the baseline, as in a new line"
     )
+    ends_all: bool | None = Field(
+        None, description="runs beside other phases; its end is the end of all but the phases that follow it"
+    )
     source: str = Field("", max_length=2000, description="where this stands; or that it is assumed")
 
     @model_validator(mode="after")
     def _bounded(self) -> Phase:
+        if self.ends_all and (self.follows is not None or self.until is None):
+            raise ValueError('"ends_all" is for a phase with a "start" and an "until"; give both, without "follows"')
         if self.start is None and self.follows is None:
             raise ValueError('a phase needs a "start", or "follows" with the name of the phase before it')
         return self
@@ -311,6 +316,9 @@ class Protocol(Model):
     name: Name = "untreated"
     title: str = Field("", max_length=300)
     source: Texts = Field("", description="registry entries and papers")
+    followed_by: str | None = Field(
+        None, max_length=300, description="what follows the protocol's own treatment, once it is joined"
+    )
     phase: tuple[Phase, ...] = ()
     treatment: tuple[Treatment, ...] = ()
     scan: tuple[Scan, ...] = ()

@@ -112,7 +112,8 @@ def _phase(phase: Stretch, calendar: Calendar) -> str:
             text += f", not before day {phase.tick / TICKS_PER_DAY:g}"
     ends = [f"{phase.length / TICKS_PER_DAY:g} d long"] if phase.length is not None else []
     ends += [f"until {_or(phase.ends)}"] if phase.ends else []
-    return ", ".join([text, *ends]) + (", scans read afresh" if phase.new_baseline else "")
+    return ", ".join([text, *ends]) + (", scans read afresh" if phase.new_baseline else "") + (
+        ", then all before it ends" if phase.ends_all else "")
 
 
 def _rules(track: Track) -> list[str]:
