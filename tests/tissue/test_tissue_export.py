@@ -44,6 +44,27 @@ def test_vtk_lists_times_and_holds_fields(folder, tmp_path):
     assert [s["timestep"] for s in sets] == ["0", "0.75"]
     head = (tmp_path / sets[1]["file"]).read_bytes()[:6000].decode("latin-1")
     assert 'WholeExtent="0 15 0 15 0 1"' in head and 'Name="oxygen (mmHg)"' in head and "20.0" in head
+    for shot, one in zip(snapshots_of(folder), sets, strict=True):
+        held = image_data(tmp_path / one["file"])
+        for name in ("oxygen (mmHg)", "cell", "core"):
+            wanted = shot.arrays[name.partition(" ")[0]]
+            assert np.array_equal(held[name], wanted.ravel().astype(held[name].dtype)), name  # x fastest, as VTK has it
+        assert held["CD8"].sum() == (shot.immune[:, 3] == 0).sum()
+
+
+def image_data(path):
+    """Arrays of the cells of a VTK image file with raw appended data, by name: after what VTK's format says, not its writer."""
+    head, _, rest = path.read_bytes().partition(b'<AppendedData encoding="raw">')
+    root, begin = xml.fromstring(head + b"</VTKFile>"), rest.index(b"_") + 1
+    assert root.get("byte_order") == "LittleEndian"
+    count = np.dtype({"UInt64": "<u8", "UInt32": "<u4"}[root.get("header_type", "UInt32")])
+    out = {}
+    for array in root.find("ImageData/Piece/CellData"):
+        at = begin + int(array.get("offset"))
+        size = int(np.frombuffer(rest, count, 1, at)[0])
+        kind = np.dtype({"UInt8": "u1", "Int8": "i1", "Float32": "<f4", "Float64": "<f8"}[array.get("type")])
+        out[array.get("Name")] = np.frombuffer(rest, kind, size // kind.itemsize, at + count.itemsize)
+    return out
 
 
 def test_xarray_has_units_and_every_immune_cell(folder):

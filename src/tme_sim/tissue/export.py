@@ -10,6 +10,7 @@ import numpy as np
 from tme_sim.tissue.snapshots import FIELD_UNITS, Snapshot, snapshots_of
 
 PLAIN = ("cell", "vessel", "flowing", "occluded")
+PLACES = ("core", "liver")  # of what class vessels are here, and what is no lesion
 
 
 def immune_counts(shot: Snapshot) -> dict[str, np.ndarray]:
@@ -25,7 +26,7 @@ def immune_counts(shot: Snapshot) -> dict[str, np.ndarray]:
 def layers(shot: Snapshot) -> dict[str, np.ndarray]:
     """Every array of a snapshot by name, with its unit in the name where it has one."""
     named = {n: f"{n} ({u})" for n, u in FIELD_UNITS.items() if u != "1"}
-    out = {n: shot.arrays[n] for n in PLAIN}
+    out = {n: shot.arrays[n] for n in (*PLAIN, *PLACES) if n in shot.arrays}
     out |= {named.get(n, n): shot.arrays[n] for n in FIELD_UNITS if n in shot.arrays}
     return out | immune_counts(shot)
 
@@ -42,7 +43,7 @@ def to_xarray(folder: str | Path) -> Any:
     shots = snapshots_of(folder)
     first = shots[0]
     data = {}
-    for name in (*PLAIN, *(n for n in FIELD_UNITS if n in first.arrays)):
+    for name in (n for n in (*PLAIN, *PLACES, *FIELD_UNITS) if n in first.arrays):
         attributes = {"units": FIELD_UNITS.get(name, "1")}
         if name == "cell":
             attributes["meanings"] = " ".join(n or "none" for n in first.cell_names)
