@@ -237,6 +237,7 @@ def test_local_derivatives_are_taken_at_the_values_of_the_scenario_dates_too(fol
 def test_sobol_points_are_brought_up_to_a_power_of_two(folder, recwarn):
     told = call("sensitivity", "arms.toml", "--method", "sobol", "--parameters", "k_T_exh", "--arm", "before", "-n", "3")
     assert "warning: 4 base samples are run, as Sobol' points are balanced by powers of 2, not 3" in told
+    assert "Sobol' indices lie outside 0 to 1" in told and "ask again with -n 16" in told
     assert "before, burden_d90: 4 base samples used" in told and not [w for w in recwarn if "power of 2" in str(w.message)]
 
 

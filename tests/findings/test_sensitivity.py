@@ -137,6 +137,24 @@ def test_an_output_that_does_not_vary_is_sensitive_to_nothing():
     assert of(found.total).tolist() == [0, 0, 0]
 
 
+def test_indices_that_are_no_shares_are_told_with_the_number_of_samples_that_mends_them():
+    from tme_sim.findings.told import _rough
+
+    few = s.sobol(ishigami(s.sobol_design(3, 8, seed=0)), NAMES)
+    shares = np.array([of(few.first), of(few.total)])
+    assert shares.min() < 0 or shares.max() > 1
+    (told,) = _rough("late", few)
+    assert told.startswith("warning: late: ") and "outside 0 to 1" in told
+    assert "8 base samples are too few" in told and "-n 32" in told
+    enough = s.sobol(ishigami(s.sobol_design(3, 4096, seed=0)), NAMES)
+    assert _rough("late", enough) == [] and _rough("late", s.prcc(s.sobol_design(3, 8, 0), np.arange(40.0), NAMES)) == []
+
+
+def test_more_base_samples_hold_those_that_were_run_before():
+    few, more = s.sobol_design(3, 8, seed=5), s.sobol_design(3, 32, seed=5)
+    assert np.array_equal(more[: len(few)], few)
+
+
 def test_messages_that_differ_in_numbers_alone_are_told_once():
     from tme_sim.findings.table import missing_of
 

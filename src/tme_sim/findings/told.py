@@ -32,6 +32,7 @@ MEANING = {  # what columns of an analysis are, where their names do not say it
     "local": "slope: change over a whole range of the factor, at its rate at the value told; error: of that",
 }
 SHOWN = 12  # rows told on the terminal; the file holds all
+ROUGH = 0.01  # by how much a Sobol' index, a share of variance, may leave 0 to 1 before a warning says so
 
 
 def number(value: float) -> str:
@@ -92,6 +93,7 @@ def sensitivity_told(found: Sensitivity, study: Study) -> tuple[Files, list[str]
     files: Files = {}
     rows: list[dict[str, Any]] = []
     lines = _missing(found.missing)
+    lines += [told for target, one in found.found.items() for told in _rough(target, one)]
     for target, one in found.found.items():
         figure, these, head = _one(found, target, one, study, label)
         files[f"{found.method}_{_stem(target)}.png"] = draw.png(figure)
@@ -106,6 +108,23 @@ def sensitivity_told(found: Sensitivity, study: Study) -> tuple[Files, list[str]
     files[f"{found.method}.csv"] = csv_bytes(rows)
     files["runs.csv"] = table_bytes(found.table)
     return files, [*lines, *([MEANING[found.method]] if found.method in MEANING else [])]
+
+
+def _rough(target: str, one: Any) -> list[str]:
+    """A warning where Sobol' indices are no shares of a variance, which too few base samples bring about."""
+    if not isinstance(one, Sobol):
+        return []
+    shares = [(name, word, index.value) for word, indices in (("first", one.first), ("total", one.total))
+              for name, index in zip(one.names, indices, strict=True)]  # fmt: skip
+    out = [share for share in shares if not -ROUGH <= share[2] <= 1.0 + ROUGH]
+    if not out:
+        return []
+    name, word, value = max(out, key=lambda share: abs(share[2] - 0.5))
+    base = one.used + one.left_out
+    many = "1 Sobol' index lies" if len(out) == 1 else f"{len(out)} Sobol' indices lie"
+    return [f"warning: {target}: {many} outside 0 to 1 ({word} of {name}: {value:.2g}), as no share of a variance can: "
+            f"{base} base samples are too few for this outcome; ask again with -n {4 * base}, which uses the runs made "
+            "so far"]  # fmt: skip
 
 
 def _shown(column: str, value: Any, unit: str) -> str:
