@@ -64,6 +64,17 @@ def test_arms_differ_by_treatment_alone(result):
     assert set(done.column("untreated", "n_tace")) == {0}
 
 
+def test_arms_that_share_their_patients_differ_by_far_less_than_arms_of_other_patients(tmp_path):
+    """The variance of the difference falls at least fivefold against arms drawn on their own (D3)."""
+    text = TEXT.replace("protocols/untreated.toml", "protocols/emerald1_fixed.toml").replace("n = 8", "n = 30")
+    done = run_trial(load_trial(written(tmp_path, text)), jobs=1)
+    for endpoint in ("pfs", "os", "albi_d90"):
+        one, other = (done.column(arm, endpoint) for arm in done.arms)
+        seen = ~np.isnan(one) & ~np.isnan(other)
+        own, apart = np.var((one - other)[seen]), np.var(one[seen]) + np.var(other[seen])
+        assert seen.sum() >= 25 and 0.0 < own < apart / 5.0, endpoint
+
+
 def test_rows_are_those_of_the_patient_alone(result):
     from tme_sim.ensemble import run_rows
     from tme_sim.plan import plan_of
