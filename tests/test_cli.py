@@ -23,6 +23,7 @@ COMMANDS = [
     ["protocol", "table"], ["doctor"],
 ]  # fmt: skip
 SCENARIO = '[[patient.lesion]]\ndiameter = "40 mm"\n[[protocol.treatment]]\nkind = "tace"\nstart = "day 0"\n[run]\nduration = "50 day"\n'
+DRUG = '[[protocol.treatment]]\nname = "durva"\nkind = "drug"\ndrug = "durvalumab"\ndose = "1500 mg"\nstart = "day 7"\n'
 
 
 def call(*arguments):
@@ -317,6 +318,10 @@ def test_diff_prints_what_differs(case):
     done = call("config", "diff", case, "other.toml")
     assert done.exit_code == 0 and "patient.lesion.lesion 1.diameter: 40 mm -> 41 mm" in done.output
     assert call("config", "diff", case, case).output == "no difference\n"
+    Path("more.toml").write_text('title = "With a drug"\n' + SCENARIO + DRUG)
+    told = call("config", "diff", case, "more.toml").output
+    assert "title: (nothing) -> With a drug\n" in told and "durva.dose: (nothing) -> 1500 mg\n" in told
+    assert "hold" not in told and "loading" not in told  # what neither of them says
 
 
 def test_schema_goes_to_a_file_or_the_terminal(case):

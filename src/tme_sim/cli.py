@@ -407,16 +407,17 @@ def config_show(file: str, changes: tuple[str, ...], mechanisms: tuple[str, ...]
 @folders
 @guarded
 def config_diff(first: str, second: str, mechanisms: tuple[str, ...]) -> None:
-    """Print what differs between two resolved scenarios, values and calendars.
+    """Print what differs between two resolved scenarios, key by key.
 
     \b
     tme-sim config diff configs/tace_only.toml configs/emerald1.toml
     """
     a, b = (load(f, (), mechanisms) for f in (first, second))
-    flat_a, flat_b = _flat(a.resolved()), _flat(b.resolved())
-    keys = [k for k in dict.fromkeys([*flat_a, *flat_b]) if flat_a.get(k) != flat_b.get(k)]
+    held = [{k: v for k, v in _flat(one.resolved()).items() if v not in ("", [], {})} for one in (a, b)]
+    keys = [k for k in dict.fromkeys([*held[0], *held[1]]) if held[0].get(k) != held[1].get(k)]
     for key in keys:
-        click.echo(f"{key}: {flat_a.get(key, '(not there)')} -> {flat_b.get(key, '(not there)')}")
+        before, after = (one.get(key, "(nothing)") for one in held)
+        click.echo(f"{key}: {before} -> {after}")
     if not keys:
         click.echo("no difference")
 

@@ -31,7 +31,7 @@ def test_cells_of_a_table_stand_where_it_says(tmp_path):
 
 @pytest.mark.parametrize(("text", "told"), [
     (GOOD.replace("30,50,CD8", "30,500,CD8"), r"cells\.csv:5: y: .500. is no place between 0 and 300 um"),
-    (GOOD.replace("necrotic", "necrosis"), r"cells\.csv:4: type: .necrosis. is no kind of cell.*necrotic"),
+    (GOOD.replace("necrotic", "necrosis"), r"cells\.csv:4: type: .necrosis. is no kind that is known here, did you mean .necrotic.*; there are tumour"),
     (GOOD.replace("id,x,y,type", "id,X,y,type"), "has no column x"),
     (GOOD.replace("12,11", "12,"), r"cells\.csv:3: y"),
     ("x,y,type\n", "holds no cell"),

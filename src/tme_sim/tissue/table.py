@@ -70,8 +70,9 @@ def read_cells(
         place = f"{path}:{rows.line_num}"
         kind = aliases.get(row["type"], row["type"])
         if kind not in out:
-            close = nearest(row["type"], (*kinds, *aliases))
-            wrong.append(Problem(place, "type", f"{quoted(row['type'])} is no kind of cell{close}"))
+            known = (*aliases, *kinds)
+            told = f"{quoted(row['type'])} is no kind that is known here{nearest(row['type'], known)}"
+            wrong.append(Problem(place, "type", f"{told}; there are {', '.join(known)}"))
         voxel = 0
         for axis, count in zip(axes, shape[-len(axes) :], strict=True):
             size = count * edge
