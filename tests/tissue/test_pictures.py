@@ -116,3 +116,22 @@ def test_measures_of_few_places_are_not_drawn_and_treatments_have_a_key(folder):
     assert _drawn("cd8_in_stroma", 5.0, scarce) == 5.0 and _drawn("cd8_to_tumour", 5.0, scarce) == 5.0
     texts = [t.get_text() for t in measure_figure(Run.load(folder), folder).texts]
     assert "TACE" in texts
+
+
+@pytest.mark.parametrize("days", [1, 2])
+@pytest.mark.parametrize("rows", [("cells",), ("cells", "oxygen", "perfusion")])
+def test_words_and_keys_of_narrow_sheets_stay_on_the_paper(folder, days, rows):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from tme_sim.plots.tissue import snapshot_sheet
+
+    title = "TACE, then durvalumab, then durvalumab with bevacizumab: cell by cell"
+    figure = snapshot_sheet(snapshots_of(folder)[:days], title, rows)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    paper, drawn = figure.bbox, canvas.get_renderer()
+    for one in (*figure.texts, *figure.legends):
+        box = one.get_window_extent(drawn)
+        assert paper.x0 <= box.x0 and box.x1 <= paper.x1 and paper.y0 <= box.y0 and box.y1 <= paper.y1, str(one)
+    keys = [t.get_text() for legend in figure.legends for t in legend.get_texts()]
+    assert {"cleared", "embolised", "dendritic"} <= set(keys) and len(keys) == len(set(keys))

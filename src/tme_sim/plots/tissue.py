@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,8 @@ RAMPS = {
 ROWS = ("cells", "oxygen", "perfusion", "doxorubicin")
 SAME_DAY = 1.0 / 24.0  # days; snapshots are taken at exchanges with the body, an hour apart
 LEAST_MARK = 2.6  # points squared, of an immune cell: smaller ones show nothing but their white edge
+TITLE_CHAR, KEY_CHAR, KEY_WIDTH = 0.078, 0.044, 0.26  # inches: mean width of a character, of a key without its words
+KEY_LINE = 0.17  # inches
 
 
 def snapshot_sheet(
@@ -66,25 +69,30 @@ def snapshot_sheet(
             known = ("cells", *FIELDS)
             raise ValueError(f'there is no picture of "{row}"{nearest(row, known)}; there are {", ".join(known)}')
     n, m = len(snapshots), len(rows)
-    width = WIDTH_MM / 25.4 * (1.0 if n > 2 else 0.62)
-    left, right, gap = 0.14, 0.80, 0.06
-    side = (width - left - right - gap * (n - 1)) / n
-    top, bottom, between = 0.52, 0.62 if "cells" in rows else 0.12, 0.06
-    height = top + bottom + m * side + (m - 1) * between
+    blocks = min(2, m) if n == 1 else 1  # of one snapshot, things stand side by side
+    width = WIDTH_MM / 25.4 * (1.0 if n > 2 or blocks > 1 else 0.62)
+    left, right, gap, between = 0.14, 0.80 + 0.06 * (blocks - 1), 0.06, 0.06
+    side = (width - left - blocks * right) / (n * blocks) - gap * (n - 1) / n
+    heading = wrap(title, int((width - 2 * left) / TITLE_CHAR)) or [""]
+    keys = _lines(_keys(snapshots), width - 2 * left) if "cells" in rows else []
+    high = -(-m // blocks)
+    top, bottom = 0.34 + 0.18 * len(heading), 0.28 + KEY_LINE * len(keys) if keys else 0.12
+    height = top + bottom + high * side + (high - 1) * between
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
-    figure.text(left / width, 1 - 0.10 / height, title, fontsize=TITLE, color=INK, va="top", weight="bold")
+    figure.text(left / width, 1 - 0.10 / height, "\n".join(heading), fontsize=TITLE, color=INK, va="top", weight="bold")
     for i, row in enumerate(rows):
         limits = _limits(row, snapshots)
-        bottom_of = (height - top - (i + 1) * side - i * between) / height
+        first = left + i % blocks * (n * side + (n - 1) * gap + right)
+        bottom_of = (height - top - (i // blocks + 1) * side - i // blocks * between) / height
         for j, shot in enumerate(snapshots):
-            box = ((left + j * (side + gap)) / width, bottom_of, side / width, side / height)
+            box = ((first + j * (side + gap)) / width, bottom_of, side / width, side / height)
             axes = figure.add_axes(box)
             (_cells if row == "cells" else _field)(axes, shot, *(() if row == "cells" else (row, limits)))
-            if i == 0:
+            if i < blocks:
                 axes.set_title(_named(shot, sessions), fontsize=TEXT, color=INK, pad=3)
             if j == 0 and i == 0:
                 _scale_bar(axes, shot)
-        start = (left + n * side + (n - 1) * gap + 0.07) / width
+        start = (first + n * side + (n - 1) * gap + 0.07) / width
         if row == "cells":
             figure.text(start, bottom_of + side / height, "cells\nand vessels", fontsize=TEXT, color=INK, va="top")
         else:
@@ -96,10 +104,9 @@ def snapshot_sheet(
                 figure.text(start + 0.38 / width, bottom_of + (0.04 + tall + 0.04) * side / height, "quality",
                             fontsize=TEXT, color=INK, va="bottom")  # fmt: skip
             label = FIELDS[row][0] + (f"\n({unit_text(FIELD_UNITS[row])})" if FIELD_UNITS[row] != "1" else "")
-            figure.text(start, bottom_of + side / height, label.replace(", untreated = 1", "\n(untreated\nis 1)"),
-                        fontsize=TEXT, color=INK, va="top")  # fmt: skip
-    if "cells" in rows:
-        _legend(figure, left / width, (bottom - 0.14) / height, snapshots)
+            label = label.replace(", untreated = 1", "\n(untreated\nis 1)").replace("vessel quality", "vessel\nquality")
+            figure.text(start, bottom_of + side / height, label, fontsize=TEXT, color=INK, va="top")
+    _legend(figure, left / width, (bottom - 0.14) / height, keys)
     return figure
 
 
@@ -227,9 +234,10 @@ def _immune(axes: Any, shot: Snapshot) -> None:
     shift = 0.25 + 0.5 * rng.random((len(here), 2))  # several may share a voxel
     for name, (colour, _) in IMMUNE.items():
         of = here[:, 3] == shot.immune_names.index(name)
-        axes.scatter((here[of, 2] + shift[of, 0]) * shot.edge, (here[of, 1] + shift[of, 1]) * shot.edge,
-                     s=max(LEAST_MARK, _dot(axes, shot, 0.62)), marker="^" if name in ("MDSC", "Treg") else "o",
-                     c=colour, linewidths=0.15, edgecolors="white", zorder=4)  # fmt: skip
+        x, y = ((here[of, 2 - axis] + shift[of, axis]) * shot.edge for axis in range(2))
+        size = max(min(LEAST_MARK, _dot(axes, shot, 1.8)), _dot(axes, shot, 0.62))
+        axes.scatter(x, y, s=size, marker="^" if name in ("MDSC", "Treg") else "o", c=colour, linewidths=0.15,
+                     edgecolors="white", zorder=4)  # fmt: skip
 
 
 def _scale_bar(axes: Any, shot: Snapshot) -> None:
@@ -260,35 +268,49 @@ def _ramp(figure: Any, box: tuple[float, float, float, float], row: str, limits:
         spine.set_linewidth(0.5), spine.set_color(MUTED)
 
 
-def _legend(figure: Any, x: float, y: float, snapshots: list[Snapshot], all_kinds: bool = False) -> None:
-    """Keys in two lines under the sheet: tumour cells, then vessels and immune cells."""
+def _keys(snapshots: list[Snapshot], all_kinds: bool = False) -> list[list[Any]]:
+    """Keys in three groups: tumour cells (those that are there, or `all_kinds`), vessels, immune cells."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     there = {n for s in snapshots for k, n in enumerate(s.cell_names) if (s.arrays["cell"] == k).any()}
-    first = [Patch(facecolor=c, edgecolor=MUTED, lw=0.3, label=label)
-             for name, (c, label) in TUMOUR.items() if label and (all_kinds or name in there)]  # fmt: skip
-    first.append(Patch(facecolor=PAPER, edgecolor=MUTED, lw=0.3, label="cleared"))
-    around = any(s.arrays["liver"].any() for s in snapshots if "liver" in s.arrays)
-    if around:
-        first.append(Patch(facecolor=LIVER, edgecolor=MUTED, lw=0.3, label="liver"))
-    first += [Line2D([], [], marker="o", ls="", ms=3.6, mfc=c, mec=e, mew=0.4, label=label) for c, e, label in (
-        (OPEN, "#5A0A12", "vessel, open"), (STILL, "#444444", "without flow"), (CLOSED, "#444444", "embolised"))]
-    if all_kinds:  # a narrow picture: vessels with the immune cells
-        first, vessels = first[:-3], first[-3:]
-    else:
-        vessels = []
-    second = [Line2D([], [], marker="^" if n in ("MDSC", "Treg") else "o", ls="", ms=3.6, mfc=c, mec="white", mew=0.2,
-                     label=label) for n, (c, label) in IMMUNE.items()]  # fmt: skip
-    if around and not all_kinds:  # the first line is long already
-        second, first = [*first[-3:], *second], first[:-3]
+    cells = [(c, label) for n, (c, label) in TUMOUR.items() if label and (all_kinds or n in there)]
+    cells.append((PAPER, "cleared"))
+    if any(s.arrays["liver"].any() for s in snapshots if "liver" in s.arrays):
+        cells.append((LIVER, "liver"))
+    vessels = ((OPEN, "#5A0A12", "vessel, open"), (STILL, "#444444", "without flow"), (CLOSED, "#444444", "embolised"))
+    return [
+        [Patch(facecolor=c, edgecolor=MUTED, lw=0.3, label=label) for c, label in cells],
+        [Line2D([], [], marker="o", ls="", ms=3.6, mfc=c, mec=e, mew=0.4, label=label) for c, e, label in vessels],
+        [Line2D([], [], marker="^" if n in ("MDSC", "Treg") else "o", ls="", ms=3.6, mfc=c, mec="white", mew=0.2,
+                label=label) for n, (c, label) in IMMUNE.items()],
+    ]  # fmt: skip
+
+
+def _lines(groups: list[list[Any]], room: float) -> list[list[Any]]:
+    """Keys line by line, so that a line fits into `room` (inches) and a group is divided only where it has to be."""
+
+    def wide(keys: list[Any]) -> float:
+        return sum(KEY_WIDTH + KEY_CHAR * len(key.get_label()) for key in keys)
+
+    out: list[list[Any]] = [[]]
+    for group in groups:
+        if out[-1] and wide(out[-1] + group) > room:
+            out.append([])
+        for key in group:
+            if out[-1] and wide([*out[-1], key]) > room:
+                out.append([])
+            out[-1].append(key)
+    return out
+
+
+def _legend(figure: Any, x: float, y: float, lines: list[list[Any]]) -> None:
+    """Lines of keys below each other, the first at (x, y)."""
     inches = figure.get_size_inches()[1]
-    for keys, at in ((first, y), (vessels or second, y - 0.17 / inches), (second, y - 0.34 / inches)):
-        if keys is second and not vessels and at < y - 0.2 / inches:
-            continue
-        figure.legend(handles=keys, loc="upper left", bbox_to_anchor=(x, at), ncols=len(keys), frameon=False,
-                      fontsize=TEXT - 0.3, handlelength=1.0, handletextpad=0.35, columnspacing=0.9, borderpad=0.0,
-                      borderaxespad=0.0)  # fmt: skip
+    for i, keys in enumerate(lines):
+        figure.legend(handles=keys, loc="upper left", bbox_to_anchor=(x, y - i * KEY_LINE / inches), ncols=len(keys),
+                      frameon=False, fontsize=TEXT - 0.3, handlelength=1.0, handletextpad=0.35, columnspacing=0.9,
+                      borderpad=0.0, borderaxespad=0.0)  # fmt: skip
 
 
 def film_frame(shot: Snapshot, title: str, pixels: int = 960) -> Any:
@@ -324,7 +346,8 @@ def side_by_side(shot: Snapshot, title: str, pixels: int = 1280) -> Any:
     start = (2 * left + 2 * side + 0.1) / width
     _ramp(figure, (start, (bottom + 0.1) / height, 0.09 / width, 0.7 * side / height), "oxygen", (0.0, 40.0))
     figure.text(start, (bottom + side) / height, "oxygen\n(mmHg)", fontsize=TEXT, color=INK, va="top")
-    _legend(figure, left / width, (bottom - 0.1) / height, [shot], all_kinds=True)
+    keys = _lines(_keys([shot], all_kinds=True), width - 2 * left)
+    _legend(figure, left / width, (bottom - 0.1) / height, keys)
     return figure
 
 
