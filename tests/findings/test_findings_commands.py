@@ -333,12 +333,42 @@ def test_mechanisms_beside_a_study_are_pointed_to_and_not_loaded(folder):
 
 
 def test_a_large_number_of_runs_asks_for_yes(folder, monkeypatch):
-    from tme_sim.study import execute
+    from tme_sim.study import expected
 
-    monkeypatch.setattr(execute, "MANY", 3)
+    monkeypatch.setattr(expected, "MANY", 3)
     said = call("sensitivity", "arms.toml", "--method", "morris", "--parameters", "k_T_exh", code=2)
     assert "go on with --yes" in said and not list(folder.glob("runs/*.store"))
     assert "runs are kept" not in said
+
+
+@pytest.mark.parametrize("method, rows", [("sobol", 2**23 * 3), ("prcc", 8_000_000), ("morris", 4)])
+def test_millions_of_runs_are_refused_before_their_design_is_made(folder, monkeypatch, method, rows):
+    from tme_sim.findings import drive
+    from tme_sim.study import expected
+
+    monkeypatch.setattr(drive, "_design", lambda *_: pytest.fail("made a design that is refused"))
+    monkeypatch.setattr(expected, "MANY", 3)
+    monkeypatch.setattr(expected, "_free", lambda path: 1e15)
+    said = call("sensitivity", "arms.toml", "--method", method, "--parameters", "k_T_exh", "-n", "8000000", code=2)
+    assert f"is large: {4 * (rows + 1)} runs, about " in said and "go on with --yes" in said
+    assert not (folder / "runs").exists()
+
+
+@pytest.mark.parametrize("method, n", [("morris", 0), ("morris", 7), ("sobol", 8), ("prcc", 0), ("prcc", 30)])
+def test_the_size_of_a_design_is_known_before_it_is_made(method, n):
+    from tme_sim.findings.drive import _design, _size
+
+    made = _design(method, np.full(5, 0.5), n, 0, np.full(5, 0.02))
+    assert _size(method, 5, n) == len(made) >= len(np.unique(made, axis=0))
+
+
+def test_a_search_that_the_disk_does_not_hold_is_told_before_it_begins(folder, monkeypatch):
+    from tme_sim.study import expected
+
+    monkeypatch.setattr(expected, "_free", lambda path: 1000)
+    said = call("optimise", "study.toml", code=2)
+    assert "but only 1 kB are free" in said and "free some space" in said
+    assert not (folder / "runs").exists() and not list(folder.glob("*best*"))
 
 
 def test_where_every_run_fails_the_first_failure_is_told(folder):

@@ -129,6 +129,20 @@ def test_a_run_that_hangs_becomes_a_row(whole, tmp_path, monkeypatch):
     assert (found["burden_d28"][good] == table["burden_d28"][good]).all()
 
 
+def test_a_task_that_hangs_is_noticed_little_later_than_a_single_run():
+    from types import SimpleNamespace
+
+    from tme_sim.study.execute import _limit
+    from tme_sim.study.expected import usual_seconds
+    from tme_sim.study.task import Task
+
+    made = study(LONG, HEAD.replace("60 day", "730 day"))
+    for done, took in ((0, 0.0), (1000, 40.0)):  # the first task, and one on a machine that others use
+        sink = SimpleNamespace(done=done, seconds=took, expected=usual_seconds(made))
+        whole, single = (_limit(made, Task(made, tuple(range(n))), sink) for n in (BATCH, 1))
+        assert single == made.timeout < whole < 2 * made.timeout
+
+
 def test_shards_together_are_the_whole(whole, tmp_path):
     made, _, table = whole
     from tme_sim.study.mend import merge_stores
@@ -288,6 +302,15 @@ def test_a_large_design_shows_its_estimate_and_asks(toy, tmp_path):
     assert not (tmp_path / "s").exists()
     with pytest.raises(InputError, match="is large: 30000 runs"):
         run_study(study(toy.read_text().removeprefix(HEAD)), tmp_path / "s")
+
+
+def test_a_disk_that_is_too_small_is_told_with_the_repair(toy, tmp_path, monkeypatch):
+    from tme_sim.study import expected
+
+    monkeypatch.setattr(expected, "_free", lambda path: 1500)
+    done = call("sweep", toy, "--out", tmp_path / "s", "--jobs", 2)
+    assert done.exit_code == 2 and "2 runs, about 1 s on 2 processes and 2 kB, but only 2 kB are free" in done.output
+    assert "this is more than the disk holds: free some space" in done.output and not (tmp_path / "s").exists()
 
 
 def test_the_estimate_tells_what_is_compiled_first_where_it_is_not_there(whole, toy, tmp_path, monkeypatch):

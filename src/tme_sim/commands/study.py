@@ -39,7 +39,7 @@ def sweep(
     tme-sim sweep my/study.toml --out stores/part2 --shard 2/8
     """
     from tme_sim.study import run_study
-    from tme_sim.study.execute import cores, estimate
+    from tme_sim.study.expected import cores, estimate
 
     made = load_study(study, mechanisms)
     part = _shard(shard)
@@ -50,10 +50,7 @@ def sweep(
     if dry_run:
         return
     if expected.large and not yes:
-        told = "more than this disk holds; free some of it, or choose another --out; --yes goes on as far as it lasts"
-        if expected.size <= expected.free:
-            told = "this is a large study; go on with --yes, or make it smaller (levels, n, count)"
-        raise Failure(told, BAD_INPUT)
+        raise Failure(expected.remedy, BAD_INPUT)
     try:
         with _Shown() as shown:
             store = run_study(made, out, jobs, True, shown, shard=part, retry=retry, engine=runner)
@@ -121,7 +118,7 @@ class _Shown:
 
 
 def _words(p: Any) -> str:
-    from tme_sim.study.execute import told_time
+    from tme_sim.study.expected import told_time
 
     parts = [f"{p.done} of {p.total}"]
     parts += [f"{p.reused} from before"] if p.reused else []
@@ -206,7 +203,7 @@ def store_status(folder: str) -> None:
     \b
     tme-sim store status stores/timing
     """
-    from tme_sim.study.execute import told_size
+    from tme_sim.study.expected import told_size
     from tme_sim.study.keys import model_digest
     from tme_sim.study.store import FILE, open_store
 

@@ -35,6 +35,7 @@ __all__ = [
 
 METHODS = ("morris", "sobol", "prcc", "local", "tornado")
 LEAD = "lead of the best order"
+TRAJECTORIES = 10  # of a Morris design where none are asked for
 COARSE, FINE = 5, 13  # points of a scan over an evidence range: of every parameter, and of those that flip the order
 Told = Callable[[str], None] | None
 
@@ -134,6 +135,11 @@ def chosen_factors(study: Study, patterns: Sequence[str]) -> tuple[Study, list[F
     return wider, factors
 
 
+def _runs_of(study: Study, rows: int) -> int:
+    """Runs of so many rows of values: each in every arm and patient."""
+    return rows * len(study.arms) * study.replicates
+
+
 # --- running points ----------------------------------------------------------------------------------
 
 
@@ -192,6 +198,8 @@ def sensitivity(
     shares = [_share(f, nominal_of(study, f)) for f in factors]
     middle = np.array([0.5 if share is None else share for share in shares])
     steps = np.array([max(methods.STEP, _step(f)) for f in factors])
+    runs = Runs(study, progress=progress, store=store, **running)
+    runs.afford(_runs_of(study, _size(method, len(factors), n) + 1))
     cube = _design(method, middle, n, seed, steps)
     values = [{f.name: f.at(float(u)) for f, u in zip(factors, row, strict=True)} for row in cube] + [{}]
     if method in ("local", "tornado"):  # one factor at a time; the others stay exactly as the base has them
@@ -199,7 +207,7 @@ def sensitivity(
             for f, u, m in zip(factors, row, middle, strict=True):
                 if u == m:
                     del one[f.name]
-    table = Runs(study, progress=progress, store=store, **running).table(_points(study, values))
+    table = runs.table(_points(study, values))
     outcomes = _outcomes(study, table, outcome)
     targets = _targets(study, outcomes[:-1], outcomes[-1], sense)
     at = {name: float(v[0]) for name, v in _targets(study, outcomes[-1:], outcomes[-1], sense).items()}
@@ -252,16 +260,30 @@ def _share(factor: Factor, value: float | None) -> float | None:
     return float((value - factor.low) / (factor.high - factor.low))
 
 
+def _size(method: str, factors: int, n: int) -> int:
+    """How many different rows :func:`_design` has at least, without making them."""
+    if method == "morris":
+        return min((n or TRAJECTORIES) * (factors + 1), methods.LEVELS**factors)
+    if method == "sobol":
+        return n * (factors + 2)
+    return n or _draws(factors) if method == "prcc" else 2 * factors
+
+
+def _draws(factors: int) -> int:
+    """Runs of a partial rank correlation where none are asked for."""
+    return max(100, 10 * factors)
+
+
 def _design(method: str, middle: np.ndarray, n: int, seed: int, steps: np.ndarray) -> np.ndarray:
     count = middle.size
     if method == "morris":
-        return methods.morris_design(count, n or 10, seed)
+        return methods.morris_design(count, n or TRAJECTORIES, seed)
     if method == "sobol":
         return methods.sobol_design(count, n, seed)
     if method == "prcc":
         from tme_sim.study.designs import unit_points
 
-        return unit_points("latin_hypercube", count, n or max(100, 10 * count), seed)
+        return unit_points("latin_hypercube", count, n or _draws(count), seed)
     if method == "tornado":
         cube = np.tile(middle, (2 * count, 1))
         cube[np.arange(2 * count), np.repeat(np.arange(count), 2)] = np.tile([0.0, 1.0], count)
@@ -303,6 +325,7 @@ def flip(
     study, factors = chosen_factors(study, parameters)
     names = tuple(a.name for a in study.arms)
     runs = Runs(study, progress=progress, store=store, **running)
+    runs.afford(_runs_of(study, COARSE * len(factors)))
     plain = runs.table(_points(study, [{}]))
     base = _outcomes(study, plain, outcome)[0]
     if not np.isfinite(base).all():
@@ -360,7 +383,9 @@ def cut(
     known = study.base.catalogue.arrows
     arrows = list(known) if list(arrows) == ["*"] else list(arrows) or [a for a in LOOP if a in known]
     wider, meaning = cut_arms(plain_study(study), arrows)
-    table = Runs(wider, progress=progress, store=store, **running).table(_points(wider, [{}]))
+    runs = Runs(wider, progress=progress, store=store, **running)
+    runs.afford(_runs_of(wider, 1))
+    table = runs.table(_points(wider, [{}]))
     pairs = [meaning[str(name)] for name in table["arm"]]
     table["arrow"], table["arm"] = (np.array([p[k] for p in pairs], dtype=object) for k in (0, 1))
     return knockouts_of(table, outcome, better=better), table

@@ -61,6 +61,7 @@ def best_protocol(
         outcome_name(study, constraint.endpoint)
     wanted = tuple(dict.fromkeys((outcome, *(c.endpoint for c in constraints))))
     runs = Runs(plain_study(study), store=store, **running)
+    runs.afford(budget * len(patients["search"]), disk_alone=True)  # at most: a search may end before
 
     def evaluate(candidates: Sequence[tuple], which: str) -> list[dict[str, np.ndarray]]:
         """Outcome and constraints of each candidate over the patients that choose, or those that judge."""

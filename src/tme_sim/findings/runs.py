@@ -77,6 +77,22 @@ class Runs:
                 self.progress(f"{len(rows)} of {len(points)} runs done")
         return table_of_rows(asked.plan_table, rows)
 
+    def afford(self, runs: int, *, disk_alone: bool = False) -> None:
+        """Refuse a large number of runs before it is planned which they are, as a plan of millions takes minutes.
+
+        Nothing is refused after a yes, or where no run is kept; with `disk_alone`, only what the disk does not hold.
+
+        Raises:
+            InputError: with the estimate and what to do.
+        """
+        if self.store is None or self.yes:
+            return
+        from tme_sim.study.expected import estimate_unplanned, refuse_large
+
+        expected = estimate_unplanned(self.study, self.store, runs, self.jobs)
+        if expected.size > expected.free or not disk_alone:
+            refuse_large(self.study, expected)
+
     def _kept(self, asked: Study) -> dict[str, np.ndarray]:
         """The table of points whose runs are kept in the store."""
         from tme_sim.study import run_study

@@ -7,39 +7,30 @@ with the status "crashed" or "timeout".
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tme_sim.diagnostics import InputError, Problem
 from tme_sim.ensemble import OK, Row
-from tme_sim.study.runner import CRASHED, uncompiled
-from tme_sim.study.store import FILE, Store, StoreError, open_store
-from tme_sim.study.task import Task
+from tme_sim.study.expected import cores, estimate, refuse_large, usual_seconds
+from tme_sim.study.runner import CRASHED
+from tme_sim.study.store import Store, StoreError, open_store
+from tme_sim.study.task import Task, samples
 
 if TYPE_CHECKING:
     from tme_sim.study.definition import Study
     from tme_sim.study.rows import Packed
     from tme_sim.study.runner import Runner
 
-__all__ = [
-    "CRASHED", "TIMEOUT", "Estimate", "Interrupted", "Progress", "cores", "estimate", "in_process", "run_study",
-    "run_table", "told_size", "told_time",
-]  # fmt: skip
+__all__ = ["CRASHED", "TIMEOUT", "Interrupted", "Progress", "in_process", "run_study", "run_table"]
 
 TIMEOUT = "timeout"
 BATCH = 256  # runs of one task: lanes stay full until its last runs, and a report comes every few seconds
+SLACK, LOADING = 10.0, 30.0  # times the usual duration, as others may use the cores; s for a worker to load its model
 WORTH_A_WORKER = 50  # runs for which one more process pays for its start
-SECONDS_PER_RUN = 0.025  # of a core, for two years and one lesion; replaced by what a store has seen
-SECONDS_PER_DAY_OF_CELLS = 0.5  # of a core, for a piece of one square millimetre; replaced in the same way
-COMPILE_MODEL, COMPILE_CELLS = 30.0, 60.0  # s of a core, for the engine with a model, and for laws asked cell by cell
-BYTES_PER_ROW = 1000
-MANY, LONG, LARGE = 20_000, 1800.0, 2e9  # runs, seconds and bytes from which --yes is asked for
 
 
 class Interrupted(RuntimeError):
@@ -57,57 +48,6 @@ class Progress:
     rate: float = 0.0
     left: float | None = None
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What is to come: runs, seconds on `jobs` processes, bytes on disk, and bytes that are free there.
-
-    Before the runs, `models` are compiled on this machine, and for `cells` of them what asks their laws cell by cell.
-    """
-
-    runs: int
-    seconds: float
-    size: float
-    jobs: int
-    free: float
-    models: int = 0
-    cells: int = 0
-
-    @property
-    def large(self) -> bool:
-        """Whether it needs a yes."""
-        return self.runs > MANY or self.seconds > LONG or self.size > LARGE or self.size > self.free
-
-    def __str__(self) -> str:
-        if not self.runs:
-            return "nothing"
-        where = "in this process" if self.jobs == 0 else f"on {self.jobs} process{'es' * (self.jobs > 1)}"
-        many = f"{self.runs} run{'s' * (self.runs > 1)}"
-        text = f"{many}, about {told_time(self.seconds)} {where} and {told_size(self.size)}"
-        text += f", but only {told_size(self.free)} are free" if self.size > self.free else ""
-        if not self.models and not self.cells:
-            return text
-        what = [f"{self.models} model{'s' * (self.models > 1)}"] if self.models else []
-        what += ["the laws of single cells"] if self.cells else []
-        took = self.models * COMPILE_MODEL + self.cells * COMPILE_CELLS
-        return f"{text}; first, once, to compile {' and '.join(what)}, about {told_time(took)}"
-
-
-def told_time(seconds: float) -> str:
-    """A duration in words."""
-    for unit, size in (("d", 86400.0), ("h", 3600.0), ("min", 60.0)):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{max(seconds, 1.0):.0f} s"
-
-
-def told_size(size: float) -> str:
-    """Bytes in words."""
-    for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if size >= scale:
-            return f"{size / scale:.3g} {unit}"
-    return f"{max(size, 1000) / 1e3:.0f} kB"
 
 
 def run_study(
@@ -139,10 +79,8 @@ def run_study(
     out = Path(out)
     wanted, jobs = jobs, cores() if jobs is None else jobs
     ordinals = study.shard(*shard) if shard else None
-    expected = estimate(study, out, jobs, ordinals)
-    if expected.large and not yes:
-        raise InputError(Problem(study.path or study.name, "", (
-            f"is large: {expected}; go on with --yes, or make it smaller (fewer levels, n or replicates)")))
+    if not yes:
+        refuse_large(study, estimate(study, out, jobs, ordinals))
     store = open_store(out, create=True, digest=study.model_digest)
     try:
         _sound(store)
@@ -195,58 +133,6 @@ def run_table(
     return table_of_rows(study.plan_table, [found[key] for key in study.keys])
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def estimate(
-    study: Study, out: str | Path, jobs: int | None = None, ordinals: Sequence[int] | None = None, *,
-    compiling: bool = False,
-) -> Estimate:  # fmt: skip
-    """What running a study into `out` will take; measured on earlier runs of the store where there are any.
-
-    With `compiling` it is looked up, too, what this machine has to compile before.
-
-    Raises:
-        InputError: the store there is of another model.
-    """
-    from tme_sim.quantities import internal
-
-    out, jobs = Path(out), cores() if jobs is None else jobs
-    per_run, per_row = None, None
-    if (out / FILE).is_file():
-        with open_store(out, digest=study.model_digest) as store:
-            todo = store.missing(study, ordinals)
-            per_run = store.noted("seconds_per_run")
-            rows = len(store)
-            per_row = (out / FILE).stat().st_size / rows if rows > 500 else None
-    else:
-        todo = list({study.keys[i]: i for i in (range(len(study)) if ordinals is None else ordinals)}.values())
-    missing = len(todo)
-    days = float(internal(*study.base.run.duration))
-    noted = per_run is not None
-    per_run = per_run or SECONDS_PER_RUN * (0.3 + 0.7 * days / 730.0) * max(1, len(study.base.patient.lesion))
-    per_run = per_run if noted or not study.agents else SECONDS_PER_DAY_OF_CELLS * days
-    per_row = per_row or BYTES_PER_ROW + 8 * len(study.outputs.columns)
-    if study.outputs.runs:
-        every = float(internal(*study.base.run.output_every))
-        columns = len(study.base.outputs.states) or len(study.base.catalogue.states)
-        per_row += 8.0 * columns * (days / every + 2) + 50_000
-        per_run += 0.15
-    free = shutil.disk_usage(_existing(out)).free
-    seconds = missing * per_run / max(1, min(jobs or 1, missing or 1))
-    first = uncompiled(study, _samples(study, todo)) if compiling else (0, 0)
-    return Estimate(missing, seconds, missing * per_row, jobs, free, *first)
-
-
-def _existing(path: Path) -> Path:
-    path = path.absolute()
-    while not path.exists():
-        path = path.parent
-    return path
-
-
 def _sound(store: Store) -> None:
     damaged = store.damaged()
     if damaged:
@@ -286,6 +172,7 @@ class _Sink:
         self.begin = self.flushed = time.monotonic()
         self.working: float | None = None  # since when rows come
         self.seconds = 0.0
+        self.expected = usual_seconds(study, store.noted("seconds_per_run"))
         self.tell("" if missing else "nothing is missing")
 
     def add(self, task: Task, rows: Sequence[Row | Packed]) -> None:
@@ -371,7 +258,7 @@ def _processes(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> N
     queue = deque(tasks)
     try:
         sink.tell("starting workers")
-        pool.start(_samples(study, (i for task in tasks for i in task.ordinals)), len(tasks[0]))
+        pool.start(samples(study, (i for task in tasks for i in task.ordinals)), len(tasks[0]))
         while queue or pool.busy:
             for worker in pool.idle():
                 if not queue:
@@ -399,22 +286,11 @@ def _processes(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> N
 
 
 def _limit(study: Study, task: Task, sink: _Sink) -> float:
-    """Seconds that a task may take: generous, since another process may be using the cores."""
+    """Seconds that a task may take: those of a single run, and for several of them ten times what they usually take.
+
+    What is given up too early loses nothing but time: its runs are made one by one, each within the timeout.
+    """
     if len(task) == 1:
         return study.timeout
-    usual = sink.seconds / sink.done if sink.done else 0.5
-    return 2.0 * study.timeout + 30.0 * usual * len(task)
-
-
-def _samples(study: Study, ordinals: Iterable[int]) -> list[tuple[str, dict[str, Any]]]:
-    """Points whose models are compiled before all workers begin: one for each arm and set of biological choices."""
-    structural = [
-        f.name for f in study.all_factors if any(k.startswith("biology.") and "gains" not in k for k in f.keys)
-    ]
-    seen: dict[tuple, int] = {}
-    for i in ordinals:
-        values, arm, _ = study.point(i)
-        seen.setdefault((arm, *(values.get(name) for name in structural)), i)
-        if not structural and len(seen) == len(study.arms):
-            break
-    return Task(study, tuple(seen.values())[:200]).points
+    usual = sink.seconds / sink.done if sink.done else sink.expected
+    return study.timeout + max(LOADING, SLACK * max(usual, sink.expected) * len(task))

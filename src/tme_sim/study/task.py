@@ -1,12 +1,15 @@
-"""What one worker does at a time: points of a study that run together."""
+"""What one worker does at a time: points of a study that run together; and points to compile for before that."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tme_sim.study.definition import Study
+
+__all__ = ["Task", "samples"]
 
 
 @dataclass(frozen=True)
@@ -28,3 +31,17 @@ class Task:
     def singly(self) -> list[Task]:
         """Each of its points as a task."""
         return [Task(self.study, (ordinal,)) for ordinal in self.ordinals]
+
+
+def samples(study: Study, ordinals: Iterable[int]) -> list[tuple[str, dict[str, Any]]]:
+    """Points whose models are compiled before all workers begin: one for each arm and set of biological choices."""
+    structural = [
+        f.name for f in study.all_factors if any(k.startswith("biology.") and "gains" not in k for k in f.keys)
+    ]
+    seen: dict[tuple, int] = {}
+    for i in ordinals:
+        values, arm, _ = study.point(i)
+        seen.setdefault((arm, *(values.get(name) for name in structural)), i)
+        if not structural and len(seen) == len(study.arms):
+            break
+    return Task(study, tuple(seen.values())[:200]).points
