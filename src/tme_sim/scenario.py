@@ -32,10 +32,12 @@ from tme_sim.overrides import apply_changes, locate, read_changes
 from tme_sim.patient import MAX_LESIONS, Lesion, Patient, read_parameter, read_patient
 from tme_sim.protocol import Protocol, read_protocol, to_ticks
 from tme_sim.protocol.after import KEY, follow
+from tme_sim.protocol.calendar import PROCEDURES
 from tme_sim.protocol.giving import name_unknown_drugs
 from tme_sim.quantities import Quantity, QuantityError, internal
 from tme_sim.schedule import Calendar, resolve
 from tme_sim.therapies.drug_file import DrugFileError
+from tme_sim.thresholds import DETECT
 from tme_sim.tissue.settings import Tissue, anchor, check_piece
 from tme_sim.validation import Model, Problems, check_table, measured, written
 
@@ -239,6 +241,7 @@ class Scenario(Header):
         warnings += _liver_apart(patient, parameters, catalogue)
         pooled = scenario.foci()[1]
         scenario._calendar = calendar
+        warnings += _treats_nothing(scenario, calendar)
         scenario._warnings = (*warnings, *calendar.warnings, *([pooled] if pooled else []))
         return scenario
 
@@ -444,6 +447,27 @@ def flat_names(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in table.items():
         out |= flat_names(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
     return out
+
+
+def _treats_nothing(scenario: Scenario, calendar: Calendar) -> list[str]:
+    """A warning for dated procedures that name no lesion where no scan shows one in the liver at entry.
+
+    Occult foci are smaller than what scans show.
+    """
+
+    def of(lesion: Lesion, name: str) -> float:
+        """A parameter of a lesion, in internal units."""
+        given = {**scenario.parameters, **lesion.parameters}
+        return float(internal(*given[name]) if name in given else scenario.catalogue.lesion_parameters[name].internal)
+
+    if not {"diameter", "extrahepatic"} <= set(scenario.catalogue.lesion_parameters):
+        return []
+    if any(of(one, "diameter") >= DETECT and of(one, "extrahepatic") == 0.0 for one in scenario.patient.lesion):
+        return []
+    blind = dict.fromkeys(e.treatment for e in calendar.entries if e.kind in PROCEDURES and not e.data.get("targets"))
+    name = scenario.patient.lesion[0].name
+    why = f"names no targets, and no lesion in the liver is as large as scans show ({DETECT:g} mm), so it treats none"
+    return [f'{treatment}: {why}; write targets = ["{name}"]' for treatment in blind]
 
 
 def _liver_apart(patient: Patient, parameters: Mapping[str, Quantity], catalogue: Catalogue) -> list[str]:

@@ -112,3 +112,15 @@ def test_a_nodule_lives_and_goes_on_from_what_was_stored():
 def test_a_nodule_that_does_not_fit_is_told(change, told):
     with pytest.raises(InputError, match=told):
         Scenario.from_text(NODULE.replace('"1.6 mm"', '"1.3 mm"' if change == '"1.6 mm"' else change))
+
+
+def test_a_session_that_no_scan_gives_a_target_is_warned_of():
+    from tissue.test_piece import TEXT as PLAIN
+
+    from tme_sim.scenario import Scenario
+
+    small = PLAIN.replace('"50 mm"', '"2 mm"')
+    told = [w for w in Scenario.from_text(small).warnings if w.startswith("tace: names no targets")]
+    assert len(told) == 1 and 'write targets = ["main"]' in told[0]
+    named = small.replace('kind = "tace"', 'kind = "tace"\ntargets = ["main"]')
+    assert not [w for text in (PLAIN, named) for w in Scenario.from_text(text).warnings if "targets" in w]
