@@ -187,6 +187,22 @@ def test_rerun_gives_the_same_bytes_or_says_which_differ(case, fake_simulation, 
     assert done.exit_code == 1 and "not the same bytes: summary.json" in done.output
 
 
+def test_a_rerun_says_which_files_were_changed_since(case, fake_simulation):
+    call("run", case, "--no-figures")
+    for name in ("trajectory.npz", "events.csv"):
+        path = Path("runs/scenario-1", name)
+        path.write_bytes(path.read_bytes()[:-1] + b"?")
+    done = call("rerun", "runs/scenario-1")
+    assert done.exit_code == 0 and "events.csv, trajectory.npz changed since it was written" in done.output
+    assert "the same bytes as runs/scenario-1 had when it was written" in done.output
+
+
+def test_what_is_neither_file_nor_name_is_told_as_such(case):
+    assert call("describe", "MDSC.1").output == call("describe", "MDSC").output
+    done = call("describe", "runs/thing.tml")
+    assert done.exit_code == 2 and "runs/thing.tml: is no file, and no name of the network" in done.output
+
+
 @pytest.mark.parametrize(("given", "says"), [
     ("nothing", "nothing: there is no such file"), ("case.toml", "case.toml: is no manifest"),
     ("runs/manifest.json", "runs/manifest.json: there is no such file"),

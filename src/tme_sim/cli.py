@@ -163,7 +163,7 @@ def rerun(manifest: str, out: str | None, force: bool, mechanisms: tuple[str, ..
     """
     from pathlib import Path
 
-    from tme_sim.results import DETERMINISTIC, read_manifest
+    from tme_sim.results import changed_files, read_manifest
 
     path = Path(manifest)
     if not path.is_dir() and (path.name != "manifest.json" or not path.is_file()):
@@ -178,13 +178,16 @@ def rerun(manifest: str, out: str | None, force: bool, mechanisms: tuple[str, ..
         raise Failure("a rerun needs a folder of its own; choose another --out", BAD_INPUT)
     _simulate(scenario, target, force)
     after = read_manifest(target)
-    differ = [n for n in DETERMINISTIC if before["files"].get(n) != after["files"].get(n)]
+    differ = [n for n in {**before["files"], **after["files"]} if before["files"].get(n) != after["files"].get(n)]
+    changed = changed_files(folder, before)
+    if changed:
+        announce(f"warning: of {folder}, {', '.join(changed)} changed since it was written; compared is its manifest")
     if differ:
         reason = ""
         if before.get("versions") != after.get("versions"):
             reason = f" (versions differ: {before.get('versions')} then, {after.get('versions')} now)"
         raise Failure(f"{target}: not the same bytes: {', '.join(differ)}{reason}", FAILED)
-    click.echo(f"{target}: the same bytes as {folder}")
+    click.echo(f"{target}: the same bytes as {folder}" + (" had when it was written" if changed else ""))
 
 
 def _check_own_mechanisms(folder: Any, then: dict[str, str], now: Any) -> None:

@@ -58,6 +58,9 @@ def describe_text(
 
         network = compose(load_catalogue(mechanisms).sources)
     describer = Describer(network)
+    base, _, lesion = str(name).partition(".")
+    if lesion.isdigit():  # a column of a run: the same of every lesion
+        name = base
     lines = [*head, *describer.overview()] if name is None else describer.about(name)
     return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
 
@@ -258,6 +261,8 @@ class Describer:
         from tme_sim.diagnostics import InputError, Problem, near, quoted
 
         hits = near(name, self.items, limit=5)
+        if not hits and ("." in name or "/" in name):
+            raise InputError(Problem(name, "", "is no file, and no name of the network; give a scenario or a name"))
         tail = f"; near it are {', '.join(hits)}" if hits else "; tme-sim describe lists the mechanisms"
         raise InputError(Problem("", "", f"{quoted(name)} is no name of the network{tail}"))
 

@@ -549,6 +549,17 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     return manifest
 
 
+def changed_files(folder: str | Path, manifest: Mapping[str, Any]) -> list[str]:
+    """Names of the files of a run folder that are not what its manifest lists: missing, cut or changed."""
+    out = []
+    for name, listed in manifest["files"].items():
+        try:
+            _checked(Path(folder), name, listed, MAX_ARRAY_BYTES)
+        except InputError:
+            out.append(name)
+    return out
+
+
 def _checked(folder: Path, name: str, listed: Any, max_bytes: int) -> bytes:
     path = folder / name
     if not isinstance(listed, dict) or not path.is_file():
