@@ -474,6 +474,37 @@ def test_a_study_of_runs_cell_by_cell_has_a_longer_timeout_and_keeps_no_trajecto
         study_from_text(text + '[outputs]\ntrajectories = ["MDSC"]\ndays = [1]\n', "study.toml")
 
 
+def test_what_runs_compile_is_told_apart_and_does_not_count_as_their_time(tmp_path, monkeypatch):
+    from tme_sim.study import execute
+    from tme_sim.study.runner import Runner
+
+    seen, started, prepare = [], execute._Sink.started, Runner.prepare
+    monkeypatch.setattr(execute._Sink, "started", lambda self: (seen.append("runs"), started(self))[1])
+    monkeypatch.setattr(Runner, "prepare", lambda self, *a: (seen.append("compiles"), prepare(self, *a))[1])
+    run_study(study(MDSC), tmp_path / "s", jobs=0, progress=lambda p: seen.append(p.note)).close()
+    assert [one for one in seen if one] == [execute.COMPILING, "compiles", "runs"]
+
+
+@pytest.mark.slow
+def test_laws_of_single_cells_are_compiled_before_the_first_run(monkeypatch):
+    from tme_sim.study.runner import Runner
+    from tme_sim.tissue import fused
+
+    made = study_from_text(AGENTS.format(root=ROOT), "study.toml")
+    points = [(point[1], made.changes(point)) for point in made.points()]
+    runner = Runner({"base": made.base}, made.outputs)
+    loaded, load = [], fused.load
+    monkeypatch.setattr(fused, "load", lambda model, text: (loaded.append(text), load(model, text))[1])
+    runner.prepare(points)
+    before, count = set(loaded), len(loaded)
+    assert before
+    runner.prepare(points)
+    assert len(loaded) == count  # once for all points of a structure
+    prepared = runner.rows(points)
+    assert set(loaded) == before
+    assert repr(prepared) == repr(Runner({"base": made.base}, made.outputs).rows(points))
+
+
 def test_patients_of_runs_cell_by_cell_differ_by_their_cells_alone():
     text = AGENTS.format(root=ROOT) + "[replicates]\ncount = 3\n"
     assert len(set(study_from_text(text, "study.toml").keys)) == 6

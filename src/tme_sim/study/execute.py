@@ -30,6 +30,7 @@ __all__ = ["CRASHED", "TIMEOUT", "Interrupted", "Progress", "in_process", "run_s
 TIMEOUT = "timeout"
 BATCH = 256  # runs of one task: lanes stay full until its last runs, and a report comes every few seconds
 SLACK, LOADING = 10.0, 30.0  # times the usual duration, as others may use the cores; s for a worker to load its model
+COMPILING = "loading or compiling models"  # told before the first run, whose time it does not count as
 WORTH_A_WORKER = 50  # runs for which one more process pays for its start
 
 
@@ -225,6 +226,8 @@ def in_process(runner: Runner) -> Callable[..., None]:
 
 def _run_here(runner: Runner, study: Study, tasks: Sequence[Task], sink: _Sink) -> None:
     try:
+        sink.tell(COMPILING)
+        runner.prepare(samples(study, (i for task in tasks for i in task.ordinals)), len(tasks[0]))
         for task in tasks:
             sink.started()
             begin = time.monotonic()
@@ -258,7 +261,7 @@ def _processes(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> N
     queue = deque(tasks)
     try:
         sink.tell("starting workers")
-        pool.start(samples(study, (i for task in tasks for i in task.ordinals)), len(tasks[0]))
+        pool.start(samples(study, (i for task in tasks for i in task.ordinals)), len(tasks[0]), COMPILING)
         while queue or pool.busy:
             for worker in pool.idle():
                 if not queue:

@@ -86,12 +86,12 @@ class Pool:
         self.selector = selectors.DefaultSelector()
         self.prepared, self.note = False, ""
 
-    def start(self, samples: Sequence[Any], at_once: int = 1) -> None:
-        """Start the workers; the first compiles the models of some points while the others load."""
+    def start(self, samples: Sequence[Any], at_once: int, note: str) -> None:
+        """Start the workers; the first compiles the models of some points while the others load, as `note` says."""
         for _ in range(self.size):
             self._add()
         self.workers[0].send({"prepare": [list(s) for s in samples], "at_once": at_once})
-        self.note = "loading or compiling models"
+        self.note = note
         self.workers[0].deadline = time.monotonic() + PREPARING
 
     def _add(self) -> None:

@@ -16,7 +16,7 @@ from tme_sim.engine.batch import zeros_throughout
 from tme_sim.ensemble import BAD_INPUT, FAILED, Row, Series, run_rows
 from tme_sim.outcome import SimulationError
 from tme_sim.plan import Plan, plan_of
-from tme_sim.simulation import simulate, structures
+from tme_sim.simulation import SetUp, simulate, structures
 from tme_sim.study.definition import Outputs, Study
 from tme_sim.validation import Problems
 
@@ -66,6 +66,7 @@ class Runner:
         self.arms = arms
         self.series = Series(outputs.trajectories, outputs.days) if outputs.columns else None
         self.set_up = structures(announce)
+        self._cells: set[str] = set()  # digests of models whose laws are compiled cell by cell
         self._known: OrderedDict[tuple, tuple[Scenario, Plan]] = OrderedDict()
 
     def scenario(self, arm: str, changes: Mapping[str, Any]) -> Scenario:
@@ -111,19 +112,34 @@ class Runner:
         return self._known[key]
 
     def prepare(self, points: Sequence[tuple[str, Mapping[str, Any]]], at_once: int = 1) -> None:
-        """Compile the models of some points for so many runs at once, so that nobody else has to; points that make no
-        model are passed over.
+        """Compile what some points need for so many runs at once, so that no run has to; points that make no model are
+        passed over.
         """
         from tme_sim.compiler.model import BaselineError
         from tme_sim.network import NetworkError
 
         for arm, changes in points:
             try:
-                one = self.set_up(self.plan(arm, changes))
+                plan = self.plan(arm, changes)
+                one = self.set_up(plan)
+                if plan.piece is not None:
+                    self._prepare_tissue(plan, one)
+                    continue
                 _, places, values = one.jumps.arrays()
                 one.model.lanes(*zeros_throughout(one.y0[None], one.u0[None], places, values[None]), number=at_once)
-            except (InputError, NetworkError, BaselineError, ValueError, KeyError):
+            except (InputError, NetworkError, BaselineError, SimulationError, ValueError, KeyError):
                 continue  # its row will tell
+
+    def _prepare_tissue(self, plan: Plan, one: SetUp) -> None:
+        """Compile the laws of a model cell by cell, once, by a run of one exchange between cells and equations."""
+        import numpy as np
+
+        from tme_sim.tissue.course import integrate
+
+        if one.model.digest not in self._cells:
+            self._cells.add(one.model.digest)
+            first = replace(plan, stop=plan.start + 1)
+            integrate(first, one, np.array([plan.start]), None, None, None, None)
 
     def rows(self, points: Sequence[tuple[str, Mapping[str, Any]]], threads: int = 1) -> list[Row]:
         """The row of each point (arm, overrides), in order; a point that cannot be run has a row that says so."""
