@@ -20,6 +20,24 @@ class SimulationError(RuntimeError):
     """A run that could not be finished; the message names the state, the day and the fastest process."""
 
 
+def why_it_ended(model: CompiledModel, state: engine.State, th: np.ndarray) -> str:
+    """Why an integration did not reach its end: state, day, and the process that moves its own state fastest,
+    relative to the size of that state."""
+    out = np.zeros(len(model.node_names))
+    model.observe(np.maximum(state.y, 0.0), state.u, th, out)
+    scale = {n: max(abs(v), t) for n, v, t in zip(model.state_names, state.y, model.tolerances(1.0), strict=True)}
+    processes = {f"rate_{p.name}": p for p in model.network.processes}
+    best, speed = "", -1.0
+    for name, rate in zip(model.node_names, out, strict=True):
+        base, _, lesion = name.partition(".")
+        of = processes[base].of if base in processes else ""
+        size = scale.get(f"{of}.{lesion}" if lesion else of)
+        if size and np.isfinite(rate) and abs(rate) / size > speed:
+            best, speed = f"{processes[base].label} ({processes[base].name})", abs(rate) / size
+    said = engine.message(state, model.state_names)
+    return f"{said}; the fastest process there is {best}, {speed:.3g} per day"
+
+
 @dataclass
 class Outcome:
     """What a run gives: saved states and held inputs, signals at the saved times, and how it went.

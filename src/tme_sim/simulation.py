@@ -19,7 +19,7 @@ from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.engine.signatures import no_decision
 from tme_sim.jumps import CalendarBuilder
 from tme_sim.network import Network, compose
-from tme_sim.outcome import Outcome, SimulationError, observe_all
+from tme_sim.outcome import Outcome, SimulationError, observe_all, why_it_ended
 from tme_sim.plan import Plan, drug_parameters, plan_of
 from tme_sim.protocol import deciding
 from tme_sim.protocol.calendar import PROCEDURES, told_order
@@ -374,7 +374,7 @@ def _integrate(plan: Plan, ready: SetUp, ticks: np.ndarray, records):
         wall_seconds=plan.wall_seconds,
     )
     if code != 0:
-        raise SimulationError(f"{engine.message(state, model.state_names)}; {_fastest(model, state, ready.th)}")
+        raise SimulationError(why_it_ended(model, state, ready.th))
     if plan.calendar.ruled:
         ready.memory = state.memory
         ready.events = _with_decisions(plan, ready.events, state.memory)
@@ -402,23 +402,6 @@ def _words(entry) -> str:
     if entry.kind != "tace":
         return label(entry)
     return f"{data['technique']} TACE, {data['selectivity']}, to {data['endpoint']}"
-
-
-def _fastest(model: CompiledModel, state, th) -> str:
-    """The process that moves its state fastest, relative to that state's size."""
-    out = np.zeros(len(model.node_names))
-    model.observe(np.maximum(state.y, 0.0), state.u, th, out)
-    scale = {n: max(abs(v), t) for n, v, t in zip(model.state_names, state.y, model.tolerances(1.0), strict=True)}
-    best, speed = "", -1.0
-    for process in model.network.processes:
-        for name in (n for n in model.node_names if n.split(".")[0] == f"rate_{process.name}"):
-            lesion = name.partition(".")[2]
-            size = scale.get(f"{process.of}.{lesion}" if lesion else process.of)
-            if size and np.isfinite(out[model.node_names.index(name)]):
-                rate = abs(out[model.node_names.index(name)]) / size
-                if rate > speed:
-                    best, speed = f"{process.label} ({process.name})", rate
-    return f"the fastest process there is {best}, {speed:.3g} per day"
 
 
 def simulate(

@@ -303,3 +303,8 @@ def test_states_of_the_body_are_explained_beside_agent_tissue_and_those_of_its_c
 def test_what_the_piece_holds_is_what_it_tells():
     one = piece()
     assert set(one.told(one.scalars)) == set(HELD)
+
+
+def test_a_run_out_of_steps_names_the_fastest_process_as_every_run_does():
+    with pytest.raises(simulation.SimulationError, match=r"step budget used up at day .*; the fastest process there is .+\)"):
+        simulation.simulate(Scenario.from_text(TEXT, changes=["run.max_steps=10", "run.rtol=1e-11"]))

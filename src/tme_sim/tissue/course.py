@@ -80,7 +80,7 @@ class Course:
         Raises:
             SimulationError: as :func:`integrate`.
         """
-        from tme_sim.outcome import SimulationError
+        from tme_sim.outcome import SimulationError, why_it_ended
 
         plan, run = self.plan, self.run
         options = engine.Options(rtol=plan.rtol, atol=self.ready.model.tolerances(plan.rtol),
@@ -92,7 +92,7 @@ class Course:
         while True:
             tick = self.tick
             if engine.advance(self.functions, run, self.ready.th, tick, options, jumps, records=self.records) != 0:
-                raise SimulationError(engine.message(run, self.ready.model.state_names))
+                raise SimulationError(why_it_ended(self.ready.model, run, self.ready.th))
             self.coupling.exchange(run.y, run.u)
             since = max(tick - self.coupling.exchange_ticks + 1, plan.start)
             passed = range(since, tick + 1) if tick > plan.start else (tick,)
