@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import random
 
 import numpy as np
-import pytest
 
 from tests.promises.draws import scaled
 from tests.promises.processes import ROOT
@@ -18,9 +16,6 @@ from tme_sim.study.designs import unit_points
 from tme_sim.study.factors import Factor
 from tme_sim.study.reading import study_from_text
 
-SOURCE = ROOT / "src" / "tme_sim"
-# Of numpy's random module: what makes generators of one's own; all else draws from the one that everybody shares.
-OWN = {"default_rng", "Generator", "Philox", "PCG64", "SeedSequence", "BitGenerator"}
 STUDY = f"""schema = 1
 name = "trap"
 base = "{ROOT / "configs" / "emerald1.toml"}"
@@ -33,48 +28,6 @@ low = "0.02 1/day"
 high = "0.06 1/day"
 levels = 300
 """
-
-
-def loose_arithmetic(text: str) -> list[int]:
-    """Lines on which a compiler is allowed to change the order or the rounding of operations."""
-    out = []
-    for node in ast.walk(ast.parse(text if "fastmath" in text or "parallel" in text else "")):
-        pairs = list(zip(node.keys, node.values, strict=True)) if isinstance(node, ast.Dict) else []
-        given = [(k.value, v) for k, v in pairs if isinstance(k, ast.Constant)]
-        given += [(k.arg, k.value) for k in node.keywords] if isinstance(node, ast.Call) else []
-        for name, value in given:
-            if name in ("fastmath", "parallel") and not (isinstance(value, ast.Constant) and value.value is False):
-                out.append(value.lineno)
-    return out
-
-
-def shared_generators(text: str) -> list[int]:
-    """Lines that draw from, or seed, the random numbers which all of a process share."""
-    out = []
-    nodes = list(ast.walk(ast.parse(text if "random" in text or "cma" in text else "")))
-    imported = any(isinstance(node, ast.Import) and any(a.name == "random" for a in node.names) for node in nodes)
-    for node in nodes:
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute):
-            numpys = ast.unparse(node.value) in ("np.random", "numpy.random")
-            out += [node.lineno] if numpys and node.attr not in OWN else []
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "random":
-            out += [] if not imported else [node.lineno] if node.attr in ("seed", "random", "choice", "shuffle", "uniform", "sample") else []
-        elif isinstance(node, ast.Import):
-            out += [node.lineno] if any(a.name == "cma" for a in node.names) else []
-    return out
-
-
-@pytest.mark.parametrize("search", [loose_arithmetic, shared_generators])
-def test_no_line_of_the_package_is_compiled_loosely_or_draws_from_shared_random_numbers(search):
-    found = {str(p.relative_to(SOURCE)): search(p.read_text(encoding="utf-8")) for p in sorted(SOURCE.rglob("*.py"))}
-    assert len(found) > 100
-    assert {path: lines for path, lines in found.items() if lines} == {}
-
-
-def test_the_searches_find_what_they_are_for():
-    assert loose_arithmetic("@njit(fastmath=True)\ndef f(): pass\nO = {'fastmath': {'nnan'}, 'nogil': True}\n") == [1, 3]
-    assert loose_arithmetic("O = {'fastmath': False}\n@njit(nogil=True)\ndef f(): pass\n") == []
-    assert shared_generators("import cma, random\nnp.random.seed(1)\nr = np.random.default_rng(1)\nrandom.shuffle(x)\n") == [1, 2, 4]
 
 
 def test_designs_sensitivity_and_searches_leave_the_global_random_numbers_alone():
