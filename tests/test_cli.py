@@ -436,7 +436,7 @@ def test_what_no_scan_has_seen_again_is_told_in_words(capsys):
 @pytest.mark.parametrize(
     ("error", "code", "says"),
     [
-        (OSError(28, "No space left on device", "disk"), 1, "disk: No space left on device"),
+        (OSError(28, "No space left on device", "disk"), 1, "disk: the disk is full"),
         (ImportError("to_xarray needs xarray"), 1, "tme-sim doctor"),
         (MemoryError(), 1, "not enough memory"),
         (RecursionError("deep"), 1, "an unexpected RecursionError"),

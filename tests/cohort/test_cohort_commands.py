@@ -95,6 +95,23 @@ def test_trial_of_nobody_is_refused(tmp_path, words, told):
     assert not (tmp_path / "t").exists()
 
 
+def test_a_disk_that_is_too_small_for_a_trial_is_told_before_it_and_when_it_is_full(trial, tmp_path, monkeypatch):
+    import errno
+
+    from tme_sim.cohort import running
+    from tme_sim.study import expected
+
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(expected, "_free", lambda path: 20_000)
+    monkeypatch.setattr(running, "write_file", full)
+    done = ran("trial", trial[0].parent / "small.toml", "--n", 2, "--repeats", 1, "--jobs", 1, "--out", tmp_path / "t")
+    assert f"warning: about 29 kB will be written to {tmp_path / 't'}, but only 20 kB are free: free some" in done.output
+    assert done.exit_code == 1 and "the disk is full" in done.output.splitlines()[-1]
+    assert "run the same command again" in done.output
+
+
 def test_cohort_make_writes_patients_and_a_scenario_that_can_be_read(tmp_path):
     out = tmp_path / "patients.csv"
     done = ran("cohort", "make", ONE, "--n", 3, "--out", out, "--scenario", 1)

@@ -125,6 +125,19 @@ def test_a_folder_of_another_fit_is_refused(tmp_path, monkeypatch):
         calibrate(problem, tmp_path)
 
 
+def test_a_disk_that_is_too_small_for_a_calibration_is_told_before_it(tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from tme_sim.commands.fit import calibrate as command
+    from tme_sim.study import expected
+
+    asked = [str(Path(__file__).parents[2] / "configs" / "calibration" / "default.toml"), "--out", str(tmp_path / "f"), "--dry"]
+    assert "warning" not in CliRunner().invoke(command, asked).output
+    monkeypatch.setattr(expected, "_free", lambda path: 20_000)
+    told = CliRunner().invoke(command, asked).output
+    assert f"will be written to {tmp_path / 'f'}, but only 20 kB are free: free some space" in told
+
+
 def test_convergence_tells_each_reason_against_it():
     good = {"held_by_80": 0.8}
     assert converged({"a": 1.01}, {"members": 40, "effective": 30}, good, [{"t": 0.4}]) == {"all": True, "against": []}

@@ -24,6 +24,7 @@ from tme_sim.results import json_text, write_file
 __all__ = ["CHUNK", "TrialResult", "follow_up_days", "run_trial"]
 
 CHUNK = 1024  # patients between commits: enough of each number of tumours to fill the lanes of all cores
+BYTES_PER_ROW = 4800  # in a chunk, in rows.csv and in rows.npz
 AT_VISITS = ("ttp", "pfs", "tace_pfs", "untaceable")  # endpoints dated by visits, but for death
 
 
@@ -155,6 +156,8 @@ def run_trial(
             )
         )
     store = _Store(out, trial, chosen) if out is not None else None
+    if store is not None and announce is not None:
+        store.tell_space(len(chosen) * len(trial.arms), announce)
     # Patients with as many tumours run side by side; a row is the same in any company.
     order = sorted(range(len(chosen)), key=lambda i: (chosen[i].lesions, i))
     set_up = structures(announce)
@@ -246,6 +249,15 @@ class _Store:
                     )
                 )
             break
+
+    def tell_space(self, rows: int, announce: Callable[[str], None]) -> None:
+        """Say so if the disk does not hold so many rows, less the chunks that stand there."""
+        from tme_sim.study.expected import short_of_space
+
+        there = sum(path.stat().st_size for path in self.folder.glob("*.json"))
+        short = short_of_space(self.folder.parent, rows * BYTES_PER_ROW - there)
+        if short:
+            announce(f"warning: {short}; what was written before the disk is full is kept")
 
     def _path(self, arm: str, number: int) -> Path:
         return self.folder / f"{arm}-{number:05d}.json"

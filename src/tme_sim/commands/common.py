@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -59,6 +60,9 @@ def _told(error: Exception) -> Failure:
         return Failure(f"the run failed: {error}", FAILED)
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            told = "the disk is full, or your share of it; free some space and run the same command again"
+            return Failure(f"{where}{told}", FAILED)
         return Failure(f"{where}{error.strerror or error}", FAILED)
     if isinstance(error, ImportError):
         return Failure(f"{error}; tme-sim doctor says what is installed", FAILED)

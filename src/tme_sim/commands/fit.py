@@ -28,6 +28,8 @@ def calibrate(file: str, out: str, jobs: int, dry: bool) -> None:
     tme-sim calibrate configs/calibration/default.toml --out fits/default --dry
     """
     from tme_sim.fit.targets import load_problem
+    from tme_sim.study.expected import BYTES_PER_ROW, short_of_space
+    from tme_sim.study.store import FILE
 
     problem = load_problem(file)
     s = problem.settings
@@ -37,6 +39,11 @@ def calibrate(file: str, out: str, jobs: int, dry: bool) -> None:
         f"{problem.name}: {len(problem.arms)} arms, {fitted} targets and {len(problem.targets) - fitted} checks, "
         f"{len(problem.priors.names)} candidates, at most {per_arm * len(problem.arms)} runs"
     )
+    runs = Path(out) / "runs" / FILE
+    there = runs.stat().st_size if runs.is_file() else 0
+    short = short_of_space(out, per_arm * len(problem.arms) * BYTES_PER_ROW - there)
+    if short:
+        announce(f"warning: {short}; runs made before the disk is full are kept")
     if dry:
         return
     from tme_sim.fit.calibrate import calibrate as fit

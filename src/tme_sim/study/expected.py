@@ -22,7 +22,7 @@ __all__ = [
     "told_size", "told_time", "usual_seconds",
 ]  # fmt: skip
 
-SECONDS_PER_RUN = 0.025  # of a core, for two years and one lesion; replaced by what a store has seen
+SECONDS_PER_RUN = 0.008  # of a core, for two years and one lesion; replaced by what a store has seen
 SECONDS_PER_DAY_OF_CELLS = 0.5  # of a core, for a piece of one square millimetre; replaced in the same way
 COMPILE_MODEL, COMPILE_CELLS = 30.0, 60.0  # s of a core, for the engine with a model, and for laws asked cell by cell
 BYTES_PER_ROW = 1000
