@@ -108,4 +108,14 @@ def test_the_recheck_is_an_independent_reference():
 def test_a_wrong_document_is_noticed(model):
     source = toy_source(model)
     text = sbml_document(replace(source, jumps=source.jumps[:-1]))
-    assert compare(model, source, text, 1, 50, seed=1).scaled > 1e-3
+    assert compare(model, source, text, 1, 50, seed=1, judge=None).scaled > 1e-3
+
+
+def test_where_the_two_differ_a_third_decides_and_is_counted():
+    model = toy_model(1)
+    source = toy_source(model)
+    text = sbml_document(replace(source, jumps=source.jumps[:-1]))
+    found = compare(model, source, text, 1, 50, seed=1, judge=lambda *one: ours(*one))
+    assert found.rechecked == 1 and found.scaled == 0.0
+    with pytest.raises(AssertionError):
+        judge(found, 1)
