@@ -26,7 +26,7 @@ DEFINITIONS = (
     Definition(
         ("n_tace",),
         "1",
-        "TACE sessions given within the run and before death",
+        "TACE sessions given within the run and before death, without those of therapy after progression",
     ),
     Definition(
         (

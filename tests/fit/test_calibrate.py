@@ -83,7 +83,7 @@ def rows_of(cohort, scenario, vectors, patients, settings, *, threads=None):
 def on_disk(monkeypatch) -> FitProblem:
     problem = problem_for(np.array([0.9, -0.8, 0.5, 0.0, 0.0, 0.0]), pairs=160, later=64, waves=2, patients=2,
                           particles=100, recoveries=4)  # fmt: skip
-    like = SimpleNamespace(digest="same", own={}, hypotheses={})
+    like = SimpleNamespace(digest="same", own={}, hypotheses={}, protocol=SimpleNamespace(followed_by="Sorafenib"))
     monkeypatch.setattr("tme_sim.fit.design.run_redrawn", rows_of)
     return replace(problem, cohorts={"none.toml": like}, scenarios={"arm": like}, catalogue=like)
 
@@ -108,6 +108,7 @@ def test_a_fit_that_is_killed_goes_on_and_ends_the_same(tmp_path, monkeypatch):
     told_of = whole.data["diagnostics"]["converged"]
     verdict = "**Converged**" if told_of["all"] else "**Not converged**: " + "; ".join(told_of["against"])
     assert verdict in report_text(whole.data)
+    assert "After progression: arm: Sorafenib." in report_text(whole.data)
     told.clear()
     more = replace(problem, settings=problem.settings.model_copy(update={"pairs": 192}))
     calibrate(more, tmp_path / "cut", announce=told.append)

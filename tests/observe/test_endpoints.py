@@ -101,7 +101,7 @@ def test_a_hazard_strikes_where_it_reaches_its_threshold():
 
 
 def entry(day, kind):
-    return SimpleNamespace(tick=day * DAY, kind=kind)
+    return SimpleNamespace(tick=day * DAY, kind=kind, treatment=kind)
 
 
 def test_the_baseline_is_the_last_scan_before_treatment():

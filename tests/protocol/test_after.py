@@ -127,6 +127,17 @@ def test_several_steps_follow_each_other(after):
     assert course.days("lenvatinib")[0] == 140
 
 
+def test_sessions_after_progression_are_given_and_not_counted_as_the_protocols(after):
+    from tme_sim.simulation import simulate
+
+    again = '[[treatment]]\nkind = "tace"\nname = "again"\ndrug_load = "50 mg"\nstart = "day 14"\n'
+    patient = '[[patient.lesion]]\nname = "main"\ndiameter = "30 mm"\ndoubling_time = "60 day"\n'
+    run = '[run]\nduration = "250 day"\n[outputs]\nfigures = false\n'
+    done = simulate(Scenario.from_text(patient + run + after(again) + SCAN, "p.toml"))
+    assert [e["treatment"] for e in done.events if e["kind"] == "tace"] == ["again"]
+    assert done.summary["n_tace"] == 0
+
+
 # --- which of several ----------------------------------------------------------------------------------------------
 
 BOTH = LENVATINIB + '[[treatment]]\ndrug = "pembrolizumab"\ndose = "200 mg"\nevery = "3 weeks"\nuntil = "progression"\n'

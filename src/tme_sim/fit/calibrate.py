@@ -250,6 +250,7 @@ def _data(
         "model_digest": problem.model_digest,
         "problem_digest": problem.digest,
         "hypotheses": problem.hypotheses,
+        "after_progression": problem.after_progression,
         "parameters": parameters(problem, choice, samples),
         "members": {"scores": members.round(9).tolist(), "weights": weights.round(9).tolist()},
         "targets": targets,

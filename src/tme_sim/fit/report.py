@@ -36,6 +36,7 @@ def report_text(data: Mapping[str, Any]) -> str:
     size, d = data["size"], data["diagnostics"]
     fitted = [p for p in data["parameters"] if p["fitted"]]
     followed = choices_text(data.get("hypotheses", {}))
+    after = "; ".join(f"{arm}: {what}" for arm, what in data.get("after_progression", {}).items()) or "nothing"
     lines = [
         f"# Calibration {data['name']}",
         "",
@@ -44,7 +45,7 @@ def report_text(data: Mapping[str, Any]) -> str:
         f"waves; the ensemble has {size['members']} members, each simulated on {size['patients_per_member']} patients "
         "of every arm. "
         f"{len(fitted)} of {len(data['parameters'])} candidates are fitted, the rest keep their priors."
-        + (f" Patients follow {followed}." if followed else ""),
+        + (f" Patients follow {followed}." if followed else "") + f" After progression: {after}.",
         "",
         _verdict(d),
         "",

@@ -133,6 +133,12 @@ class FitProblem:
         return next((dict(c.hypotheses) for c in self.cohorts.values()), {})
 
     @property
+    def after_progression(self) -> dict[str, str]:
+        """What follows progression, by arm; arms in which nothing does are left out."""
+        told = {name: scenario.protocol.followed_by for name, scenario in self.scenarios.items()}
+        return {name: what for name, what in told.items() if what}
+
+    @property
     def model_digest(self) -> str:
         """Digest of what a parameter means under the hypotheses of the cohorts."""
         own = self.catalogue.own if self.catalogue is not None else None

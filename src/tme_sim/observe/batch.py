@@ -42,9 +42,9 @@ def visit_ticks(plan: Plan) -> np.ndarray:
     """
     start, stop = plan.start, plan.stop
     scans = sorted({e.tick for e in plan.entries if e.kind == "scan" and start <= e.tick <= stop})
-    later = {track.name for track in plan.calendar.tracks if plan.calendar.follows_all(track.phase)}
-    given = (*plan.entries, *(e for e in plan.calendar.planned if e.treatment not in later))
-    treated = min((e.tick for e in given if e.kind not in LOOKS), default=0)
+    later = plan.calendar.later
+    given = (*plan.entries, *plan.calendar.planned)
+    treated = min((e.tick for e in given if e.kind not in LOOKS and e.treatment not in later), default=0)
     first = max(start, min(0, treated))
     baseline = max((t for t in scans if t <= max(first, treated)), default=first)
     return np.array(sorted({baseline, *(t for t in scans if t > baseline)}), dtype=np.int64)
@@ -107,8 +107,8 @@ def endpoints_of_batch(
     )  # fmt: skip
     patients = np.array([plan.patient for plan in plans])
     columns, history = endpoint_columns(there, first.imaging, first.stop, first.seed, patients)
-    given = [sum(e.kind == "tace" and e.tick < there.death[i] and e.tick <= p.stop for e in p.entries)
-             for i, p in enumerate(plans)]  # fmt: skip
+    given = [sum(e.kind == "tace" and e.tick < there.death[i] and e.tick <= p.stop
+                 and e.treatment not in p.calendar.later for e in p.entries) for i, p in enumerate(plans)]  # fmt: skip
     out: Columns = {"n_tace": np.array(given, dtype=np.int64)}
     present = there.present[:, None, :]
     burden = (viable * present).sum(axis=2)

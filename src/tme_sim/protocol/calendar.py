@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from tme_sim.protocol.conditions import Condition
@@ -155,6 +156,11 @@ class Calendar:
             if number >= 0 and self.phases[number].ends_all:
                 return True
         return False
+
+    @cached_property
+    def later(self) -> frozenset[str]:
+        """Names of the treatments that are therapy after progression."""
+        return frozenset(track.name for track in self.tracks if self.follows_all(track.phase))
 
     @property
     def all(self) -> tuple[Entry, ...]:
