@@ -136,3 +136,25 @@ def test_scenario_describes_its_own_network(tmp_path):
     assert "mdsc_on_killing at 0" in text and "Set: k_wake = 2 1/day (mine.toml:" in text
     assert "mdsc.loss, now slow_turnover" in text
     assert "\nmarkers " not in text
+
+
+def test_a_drug_is_told_with_every_value_its_grade_and_source():
+    from tme_sim.catalogue import load_catalogue
+    from tme_sim.describe_drug import drug_lines
+
+    library = load_catalogue(()).library
+    for name in library.names():
+        drug = library.get(name)
+        lines = drug_lines(drug)
+        text = "".join("".join(lines).split())  # a long address may be broken
+        for value in drug.parameters():
+            assert f"{value.value:g}" in text and "".join(value.source.split()) in text, value.name
+        assert all("".join(r.name.split()) in text for r in drug.dosing)
+        assert not [line for line in lines if len(line) > WIDTH and " " in line.strip()[:WIDTH]], name
+    text = describe_text("avastin")
+    assert "bevacizumab, a drug" in text and "CL = 0.2064 L/day [0.14 to 0.33] high, source 2" in text
+    both = describe_text("doxorubicin")
+    assert "a signal of the lesion" in both and "doxorubicin, a drug" in both
+    with pytest.raises(InputError, match="bevacizumab"):
+        describe_text("bevacizumap")
+    assert "durvalumab" in describe_text()

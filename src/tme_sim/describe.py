@@ -42,9 +42,9 @@ def describe_text(
 ) -> str:
     """Plain text, at most 100 columns, about the whole network or one name of it.
 
-    `name` may be a mechanism, parameter, species, input, signal, process, arrow, hypothesis slot, or a scenario file,
-    of which the network is then described.  `network` defaults to all mechanisms installed and those of the folders
-    `mechanisms`.
+    `name` may be a mechanism, parameter, species, input, signal, process, arrow, hypothesis slot, a drug of the
+    library, or a scenario file, of which the network is then described.  `network` defaults to all mechanisms
+    installed and those of the folders `mechanisms`; one that is given has no library of drugs.
 
     Raises:
         InputError: nothing of that name; with the nearest known names.
@@ -53,16 +53,32 @@ def describe_text(
     if name is not None and (str(name).endswith(".toml") or Path(str(name)).is_file()):
         network, head = _of_scenario(str(name), mechanisms)
         name = None
+    library = None
     if network is None:
         from tme_sim.catalogue import load_catalogue
 
-        network = compose(load_catalogue(mechanisms).sources)
-    describer = Describer(network)
+        catalogue = load_catalogue(mechanisms)
+        network, library = compose(catalogue.sources), catalogue.library
+    describer = Describer(network, () if library is None else library.names())
     base, _, lesion = str(name).partition(".")
     if lesion.isdigit():  # a column of a run: the same of every lesion
         name = base
-    lines = [*head, *describer.overview()] if name is None else describer.about(name)
+    if name is None:
+        lines = [*head, *describer.overview()]
+    elif library is not None and _is_drug(library, name):  # what the network has under this name stands before it
+        from tme_sim.describe_drug import drug_lines
+
+        lines = [*(describer.about(name) + [""] if name in describer.items else []), *drug_lines(library.get(name))]
+    else:
+        lines = describer.about(name)
     return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
+
+
+def _is_drug(library: Any, name: str) -> bool:
+    try:
+        return library.get(name) is not None
+    except KeyError:
+        return False
 
 
 def _of_scenario(path: str, mechanisms: Iterable[str | Path]) -> tuple[Network, list[str]]:
@@ -90,10 +106,10 @@ def _of_scenario(path: str, mechanisms: Iterable[str | Path]) -> tuple[Network, 
 
 
 class Describer:
-    """Texts about one network."""
+    """Texts about one network; `drugs` are the names of the library that is told of beside it."""
 
-    def __init__(self, network: Network):
-        self.network = network
+    def __init__(self, network: Network, drugs: Iterable[str] = ()):
+        self.network, self.drugs = network, tuple(drugs)
         self.items = self._items()
         self.owners = self._owners()
         self.readers = self._readers()
@@ -194,9 +210,11 @@ class Describer:
                 for h in hypotheses:
                     if h.slot == slot:
                         out += wrapped(f"{h.choice}: {h.label}", "  or ")
+        if self.drugs:
+            out += ["", "Drugs", "=====", *wrapped(", ".join(self.drugs))]
         out += self.phases()
         out += ["", "Units", "=====", *self.units()]
-        out += ["", "More: tme-sim describe NAME, with a mechanism, parameter, state, signal, process or arrow."]
+        out += ["", "More: tme-sim describe NAME, with a mechanism, parameter, state, signal, process, arrow or drug."]
         return out
 
     def phases(self) -> list[str]:
@@ -260,7 +278,7 @@ class Describer:
     def _unknown(self, name: str) -> None:
         from tme_sim.diagnostics import InputError, Problem, near, quoted
 
-        hits = near(name, self.items, limit=5)
+        hits = near(name, (*self.items, *self.drugs), limit=5)
         if not hits and ("." in name or "/" in name):
             raise InputError(Problem(name, "", "is no file, and no name of the network; give a scenario or a name"))
         tail = f"; near it are {', '.join(hits)}" if hits else "; tme-sim describe lists the mechanisms"
