@@ -38,7 +38,7 @@ from tme_sim.quantities import Quantity, QuantityError, internal
 from tme_sim.schedule import Calendar, resolve
 from tme_sim.therapies.drug_file import DrugFileError
 from tme_sim.thresholds import DETECT
-from tme_sim.tissue.settings import Tissue, anchor, check_piece
+from tme_sim.tissue.settings import FILES, Tissue, anchor, check_piece, kept_as
 from tme_sim.validation import Model, Problems, check_table, measured, written
 
 __all__ = ["PROTOCOL_FILE", "Biology", "Lesion", "Outputs", "Patient", "RunSettings", "Scenario"]
@@ -351,12 +351,29 @@ class Scenario(Header):
         dumped["parameters"] = {n: written(q) for n, q in self.parameters.items()}
         return _plain_data(dumped)
 
-    def to_toml(self, *, origins: bool = True) -> str:
-        """The resolved scenario as TOML, each value followed by its origin."""
+    @property
+    def inputs(self) -> dict[str, str]:
+        """Paths of the files that agent tissue is made of, by their key in `[piece]`."""
+        return {} if self.piece is None else {key: path for key in FILES if (path := getattr(self.piece, key))}
+
+    def contents(self) -> dict[str, str]:
+        """Digests of what these files hold, by key."""
+        import hashlib
+
+        return {key: hashlib.sha256(Path(path).read_bytes()).hexdigest() for key, path in self.inputs.items()}
+
+    def to_toml(self, *, origins: bool = True, in_folder: bool = False) -> str:
+        """The resolved scenario as TOML, each value followed by its origin.
+
+        With `in_folder` it is that of a run folder, which keeps its own copies of the files that it names.
+        """
         from tme_sim.toml_writer import write_toml
 
         head = "# Resolved scenario: every value, and after #@ where it came from.\n" if origins else ""
-        return head + write_toml(self.resolved(), self.origin if origins else None)
+        data = self.resolved()
+        if in_folder:
+            data.get("piece", {}).update({key: kept_as(key, path) for key, path in self.inputs.items()})
+        return head + write_toml(data, self.origin if origins else None)
 
     @property
     def digest(self) -> str:
@@ -366,6 +383,7 @@ class Scenario(Header):
 
         data = self.resolved()
         data.pop("title"), data.pop("outputs"), data.pop("name")
+        data.get("piece", {}).update(self.contents())  # wherever they lie
         data["protocol"] = {k: v for k, v in data["protocol"].items() if k not in TOLD}
         for item in (*data["protocol"].get("treatment", []), *data["protocol"].get("scan", [])):
             item.pop("source", None)

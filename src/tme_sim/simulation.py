@@ -425,6 +425,6 @@ def simulate(
     return Run(
         time, columns, units, labels=labels, events=outcome.events,
         summary=outcome.endpoints | (outcome.tissue.summary if outcome.tissue is not None else {}),
-        manifest=record.manifest_of(outcome, scenario), scenario_text=scenario.to_toml(),
+        manifest=record.manifest_of(outcome, scenario), scenario_text=scenario.to_toml(in_folder=True),
         files=outcome.tissue.files if outcome.tissue is not None else None,
     )

@@ -44,3 +44,36 @@ def test_wrong_rows_are_told_with_row_and_column(tmp_path, text, told):
 def test_missing_table_is_told(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         Scenario.from_text(TEXT.replace("[piece]", '[piece]\ncells = "nowhere.csv"'), str(tmp_path / "s.toml"))
+
+
+def test_a_run_folder_is_run_again_without_the_table_it_was_made_of(tmp_path):
+    from click.testing import CliRunner
+
+    from tme_sim.cli import cli
+
+    made = scenario(tmp_path, GOOD)
+    simulate(made).save(tmp_path / "first")
+    assert '\ncells = "inputs/cells.csv"' in (tmp_path / "first" / "scenario.toml").read_text()
+    (tmp_path / "cells.csv").unlink()
+    (tmp_path / "first").rename(tmp_path / "moved")
+    done = CliRunner().invoke(cli, ["rerun", str(tmp_path / "moved"), "--out", str(tmp_path / "again")])
+    assert done.exit_code == 0 and "the same bytes" in done.output, done.output
+
+
+def test_what_a_table_holds_tells_scenarios_apart_and_where_it_lies_does_not(tmp_path):
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    one, other = scenario(tmp_path / "a", GOOD), scenario(tmp_path / "b", GOOD)
+    assert one.digest == other.digest
+    assert scenario(tmp_path / "b", GOOD.replace("1,10,10", "1,30,10")).digest != one.digest
+
+
+def test_a_study_runs_again_what_another_table_makes(tmp_path):
+    from tme_sim.study.reading import load_study
+
+    scenario(tmp_path, GOOD)
+    text = 'schema = 1\nname = "s"\nbase = "scenario.toml"\n[[factor]]\nname = "k"\nkey = "parameters.k_MDSC_death"\n'
+    (tmp_path / "study.toml").write_text(text + 'low = "0.02 1/day"\nhigh = "0.06 1/day"\nlevels = 2\n')
+    first = load_study(tmp_path / "study.toml").keys
+    assert load_study(tmp_path / "study.toml").keys == first
+    scenario(tmp_path, GOOD.replace("1,10,10", "1,30,10"))
+    assert not set(load_study(tmp_path / "study.toml").keys) & set(first)

@@ -264,6 +264,7 @@ class Study:
     def keys(self) -> tuple[bytes, ...]:
         """The key of every point in the store; equal runs have equal keys."""
         sums: dict[str, LeafSum] = {}
+        held: dict[str, dict[str, str]] = {}
         paths: dict[tuple[str, str], str] = {}
         extra = [list(self.outputs.trajectories), list(self.outputs.days)] if self.outputs.columns else []
         out = []
@@ -271,12 +272,14 @@ class Study:
             arm = point[1]
             if arm not in sums:
                 sums[arm] = LeafSum(self.scenario_of_arm(arm).resolved())
+                held[arm] = self.scenario_of_arm(arm).contents()  # a file that was changed makes another run
             leaves = {}
             for name, value in self.changes(point).items():
                 if (arm, name) not in paths:
                     paths[arm, name] = self.scenario_of_arm(arm).path_of(name)
                 leaves[paths[arm, name]] = value
-            out.append(short_digest(self.model_digest, sums[arm].changed(leaves).to_bytes(32, "big").hex(), extra))
+            more = [*extra, held[arm]] if held[arm] else extra
+            out.append(short_digest(self.model_digest, sums[arm].changed(leaves).to_bytes(32, "big").hex(), more))
         return tuple(out)
 
     @cached_property

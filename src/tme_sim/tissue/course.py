@@ -18,6 +18,7 @@ from tme_sim.results import array_bytes, read_arrays, write_file
 from tme_sim.tissue.coupling import Coupling
 from tme_sim.tissue.files import Film, TissueRecord
 from tme_sim.tissue.piece import State
+from tme_sim.tissue.settings import FILES, kept_as
 
 KEPT = 2  # checkpoints: when the newest is damaged, the one before is used
 FIRST = "day_"
@@ -65,9 +66,9 @@ class Course:
     def begin(self) -> None:
         """The untreated piece, and its picture."""
         piece = self.plan.piece
-        for name, path in (("cells", piece.cells), ("vessels", piece.vessels)):
-            if path:
-                self.record.files[f"inputs/{name}{Path(path).suffix.lower()}"] = Path(path).read_bytes()
+        for key in FILES:
+            if path := getattr(piece, key):
+                self.record.files[kept_as(key, path)] = Path(path).read_bytes()
         self.coupling.begin(self.ready.y0, self.ready.u0)
         for tick, label in snapshot_ticks(self.plan, self.ready.events):
             if tick < self.plan.start:  # before anything that happens at the very start

@@ -124,10 +124,18 @@ NEEDED = ("tumour", "oxygen", "hypoxia", "angiogenesis", "vegf", "purinergic", "
 """Mechanisms that the piece is made of; the others may be switched off."""
 
 
+FILES = ("cells", "vessels")  # keys of the table that name a file
+
+
+def kept_as(key: str, path: str) -> str:
+    """Where a run folder keeps its copy of a file that the piece was made of."""
+    return f"inputs/{key}{Path(path).suffix.lower()}"
+
+
 def anchor(raw: dict, folder: Path) -> None:
     """Take the table of cells and the map of vessels of a scenario from the folder of the scenario, in place."""
     piece = raw.get("piece")
-    for key in ("cells", "vessels"):
+    for key in FILES:
         if isinstance(piece, dict) and isinstance(piece.get(key), str) and piece[key]:
             piece[key] = str((folder / piece[key]).resolve())
 
@@ -153,7 +161,7 @@ def check_nodule(piece: Tissue, patient, problems: Problems) -> None:
         told = too_wide(float(internal(*piece.size)), float(internal(*diameter)))
         if told:
             problems.add(("piece", "size"), told)
-    for key in ("cells", "vessels"):
+    for key in FILES:
         if getattr(piece, key):
             problems.add(("piece", key), 'is for mode = "representative"; a nodule is drawn')
 
@@ -163,7 +171,7 @@ def check_files(piece: Tissue, problems: Problems) -> None:
     from tme_sim.tissue.maps import read_vessels
     from tme_sim.tissue.table import VESSELS, read_cells
 
-    for key in ("cells", "vessels"):
+    for key in FILES:
         if not getattr(piece, key):
             continue
         try:
