@@ -288,6 +288,17 @@ def test_single_mistakes(change, says):
     assert any(says in p for p in problems(text)), problems(text)
 
 
+def test_a_date_that_counts_from_nothing_is_told_beside_mistakes_elsewhere():
+    text = GOOD.replace('weight = "62 kg"', "weight = 62")
+    wrong = text + '[[protocol.treatment]]\nkind = "tace"\nname = "late"\nstart = "7 day after last antibodi"\n'
+    told = problems(wrong)
+    assert any("needs a unit" in p for p in told)
+    assert any('start: "antibodi" names nothing in this protocol, did you mean "antibody"' in p for p in told), told
+    assert len(problems(wrong.replace("antibodi\"", "Antibody\""))) == len(problems(text))
+    unsure = wrong.replace('kind = "tace"', 'kind = "taec"').replace("antibodi\"", "tace\"")
+    assert not [p for p in problems(unsure) if "names nothing" in p]  # of kinds and drugs only the first mistake is told
+
+
 def test_a_value_outside_its_evidence_is_a_warning():
     (warning,) = read(GOOD.replace('"0.1 1/h"', '"9 1/day"')).warnings
     assert "parameters.k_loss: 9 1/day lies outside the evidence for k_loss (1 to 4 1/day, low)" in warning

@@ -33,6 +33,7 @@ from tme_sim.patient import MAX_LESIONS, Lesion, Patient, read_parameter, read_p
 from tme_sim.protocol import Protocol, read_protocol, to_ticks
 from tme_sim.protocol.after import KEY, follow
 from tme_sim.protocol.calendar import PROCEDURES
+from tme_sim.protocol.dating import name_unknown_anchors
 from tme_sim.protocol.giving import name_unknown_drugs
 from tme_sim.quantities import Quantity, QuantityError, internal
 from tme_sim.schedule import Calendar, resolve
@@ -227,8 +228,9 @@ class Scenario(Header):
             _targets(protocol, patient, problems)
             calendar = _calendar(protocol, run, patient, catalogue, problems)
         elif not like:
-            treatments = _table(raw.get("protocol")).get("treatment")
-            name_unknown_drugs(treatments, catalogue.library, ("protocol", "treatment"), problems)
+            section = _table(raw.get("protocol"))
+            name_unknown_drugs(section.get("treatment"), catalogue.library, ("protocol", "treatment"), problems)
+            name_unknown_anchors(section, catalogue.library, ("protocol",), problems)
         if problems:
             raise InputError(problems.ordered())
         scenario = cls(

@@ -11,12 +11,15 @@ import math
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tme_sim.diagnostics import Key, nearest, quoted
-from tme_sim.protocol.dates import START, TICKS_PER_DAY, When, to_ticks
+from tme_sim.protocol.calendar import ORDER
+from tme_sim.protocol.dates import START, TICKS_PER_DAY, When, parse_when, to_ticks
 from tme_sim.protocol.tables import DrugTreatment, Given, Hold, Procedure, Protocol, Timed
-from tme_sim.quantities import internal
+from tme_sim.quantities import QuantityError, internal
 from tme_sim.therapies.drug import Drug, Regimen
+from tme_sim.therapies.drug_file import DrugFileError
 from tme_sim.therapies.library import Library
 from tme_sim.validation import Problems
 
@@ -35,6 +38,39 @@ class Dates:
 
 class Refused(Exception):
     """This entry has no dates; the reason has been noted."""
+
+
+def name_unknown_anchors(section: Any, library: Library, key: Key, problems: Problems) -> None:
+    """Note dates that count from what is not there, in the tables of a protocol that cannot be dated further.
+
+    What may be named wrongly elsewhere (kinds, drugs) is not held against a date.
+    """
+    lists = {name: section.get(name) for name in ("treatment", "scan", "visit")} if isinstance(section, dict) else {}
+    tables = [(name, i, one) for name, found in lists.items() if isinstance(found, list)
+              for i, one in enumerate(found) if isinstance(one, dict)]  # fmt: skip
+    given = [str(one[k]) for _, _, one in tables for k in ("name", "drug", "kind") if isinstance(one.get(k), str)]
+    known = {n.lower() for n in (*given, *ORDER)}
+    for name, i, one in tables:
+        for where in ("start", "until"):
+            try:
+                when = parse_when(one.get(where))
+            except QuantityError:
+                continue  # none, a condition, or a mistake that is told where it stands
+            anchor = when.anchor.lower()
+            if anchor and not when.phase and anchor not in known and not in_library(anchor, library):
+                said = f"{quoted(when.anchor)} names nothing in this protocol{nearest(anchor, given)}"
+                problems.add((*key, name, i, where), said)
+
+
+def in_library(name: str, library: Library) -> bool:
+    """Whether the library has a drug of this name; mistakes of its file are told when it is given."""
+    try:
+        library.get(name)
+    except KeyError:
+        return False
+    except DrugFileError:
+        return True
+    return True
 
 
 class Dating:
