@@ -45,7 +45,7 @@ def columns_of(outcome: Outcome, wanted: Sequence[str]):
 
 def manifest_of(outcome: Outcome, scenario) -> dict:
     """How the run was made: versions, digests, seed, warnings, sources (weakest grade first), timings, counts."""
-    sources = source_rows(outcome.parameters, {e["kind"] for e in outcome.events}, outcome.plan.piece is not None)
+    sources = source_rows(outcome.parameters, {e["kind"] for e in outcome.events}, outcome.plan.piece)
     return {
         "scenario": {"name": scenario.name, "digest": scenario.digest},
         "model_digest": outcome.model.digest,
@@ -74,13 +74,13 @@ def versions_now() -> dict[str, str]:
     return versions
 
 
-def source_rows(parameters: Mapping[str, Any], kinds: Collection[str], cells: bool = False) -> list[dict[str, Any]]:
+def source_rows(parameters: Mapping[str, Any], kinds: Collection[str], piece: Any = None) -> list[dict[str, Any]]:
     """Name, value, unit, grade and source of what decides a run, weakest grade first.
 
     Args:
         parameters: those of the model with its drugs, by name.
         kinds: of entries of the calendar; procedures among them bring parameters of their own.
-        cells: whether a lesion is simulated cell by cell.
+        piece: settings of the piece, where a lesion is simulated cell by cell.
     """
     from tme_sim.quantities import GRADES
 
@@ -90,10 +90,10 @@ def source_rows(parameters: Mapping[str, Any], kinds: Collection[str], cells: bo
     for kind in procedures.COSTS:
         if kind in kinds:
             used += procedures.all_parameters(kind)
-    if cells:
-        from tme_sim.tissue.settings import MECHANICS
+    if piece is not None:
+        from tme_sim.tissue.settings import MECHANICS, NETWORK
 
-        used += MECHANICS
+        used += (*MECHANICS, *(NETWORK if piece.flow == "network" else ()))
     return [
         {"name": p.name, "value": p.value, "unit": p.unit, "grade": p.grade, "source": p.source}
         for p in sorted(used, key=lambda p: (GRADES.index(p.grade), p.name))
@@ -115,7 +115,7 @@ def given_of(scenarios: Mapping[str, Any]) -> dict[str, Any]:
         plan = plan_of(scenario)
         network = compose(plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses)
         kinds = {entry.kind for entry in scenario.calendar.all}
-        for row in source_rows(declared_parameters(plan, network), kinds, plan.piece is not None):
+        for row in source_rows(declared_parameters(plan, network), kinds, plan.piece):
             rows.setdefault(tuple(row.values()), row)
     return {
         "arms": {name: scenario.to_toml(origins=False) for name, scenario in scenarios.items()},

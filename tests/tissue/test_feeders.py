@@ -6,7 +6,8 @@ from tissue.test_piece import ready
 
 from tme_sim.quantities import Quantity
 from tme_sim.tissue.coupling import Coupling, embolise
-from tme_sim.tissue.piece import breathe, feeders_of
+from tme_sim.tissue.network import feeders_of
+from tme_sim.tissue.piece import breathe
 from tme_sim.tissue.settings import Tissue
 from tme_sim.tissue.step import vessels, view
 

@@ -192,6 +192,8 @@ def _field(axes: Any, shot: Snapshot, row: str, limits: tuple[float, float]) -> 
     axes.imshow(_middle(shot, row), extent=_extent(shot), cmap=_colours(row), norm=_norm(row, limits),
                 interpolation="bilinear")  # fmt: skip
     _frame(axes, shot)
+    if row == "perfusion":
+        _segments(axes, shot)
     _vessels(axes, shot, small=row != "perfusion", quality=row == "perfusion")
 
 
@@ -225,6 +227,21 @@ def _vessels(axes: Any, shot: Snapshot, small: bool = False, quality: bool = Fal
             axes.scatter((x[which] + 0.5) * shot.edge, (y[which] + 0.5) * shot.edge, marker="o", linewidths=0.25,
                          s=_dot(axes, shot, size * factor * (0.62 if small else 1.0)),
                          edgecolors="#5A0A12" if colour == OPEN else "#444444", zorder=3, **fill)  # fmt: skip
+
+
+def _segments(axes: Any, shot: Snapshot) -> None:
+    """Segments of a network in the middle section that carry blood; wider by tenfold flow, none across the edges."""
+    from matplotlib.collections import LineCollection
+
+    carried, z = np.abs(shot.flux), shot.shape[0] // 2
+    if not carried.any():
+        return
+    off = np.abs(shot.segments[:, 1] - shot.segments[:, 0])
+    drawn = (carried > 1e-3 * carried.max()) & (shot.segments[:, :, 0] == z).all(axis=1)
+    drawn &= (off[:, 1:] < np.array(shot.shape[1:]) / 2).all(axis=1)
+    width = 0.3 + 0.6 * (3.0 + np.log10(carried[drawn] / carried.max()))
+    ends = (shot.segments[drawn][:, :, :0:-1] + 0.5) * shot.edge
+    axes.add_collection(LineCollection(ends, linewidths=width, colors="#5A0A12", alpha=0.55, zorder=2.5), autolim=False)
 
 
 def _immune(axes: Any, shot: Snapshot) -> None:

@@ -15,7 +15,7 @@ from tme_sim.compiler.model import CompiledModel
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.mechanisms.closure import OXYGEN_EDGES
-from tme_sim.tissue import kernels
+from tme_sim.tissue import kernels, network
 from tme_sim.tissue.files import snapshot_bytes
 from tme_sim.tissue.laws import OXYGEN, Laws, Scalars, exp
 from tme_sim.tissue.maps import read_vessels
@@ -34,7 +34,6 @@ from tme_sim.tissue.piece import (
     cell_weight,
     core_of,
     draw_count,
-    feeders_of,
     is_viable,
     lesion_cells,
     nodule_radius,
@@ -79,7 +78,9 @@ class Coupling:
         self.frame = Frame(shape, Laws(model, {OXYGEN} if mixed else LOCAL, mixed), np.uint64(seed),
                            np.uint64(patient), core, {"oxygen": Multigrid(shape, D, periodic=True)}, piece.ticks,
                            threads, piece.mode == "nodule",
-                           feeders_of(shape, seed, patient) if piece.closing == "feeders" else None, mixed)  # fmt: skip
+                           network.feeders_of(shape, seed, patient) if piece.closing == "feeders" else None,
+                           network.ends_of(shape, seed, patient) if piece.flow == "network" and not mixed else None,
+                           mixed)  # fmt: skip
         self.exchange_ticks = EXCHANGE_STEPS * piece.ticks
         self.state: State | None = None
         self.piece = piece
@@ -128,8 +129,11 @@ class Coupling:
             self.live(1)
             if (number + 1) * piece.ticks % TICKS_PER_DAY == 0:
                 self.balance()
+                if self.frame.ends is not None:
+                    network.flood(self.frame, self.state, scalars["perfused_share"])
         self.state.scale = whole / (cell_weight(scalars) * max(1, np.count_nonzero(self.state.cell)))
-        self.state.told = {"measured_step": float(self.state.step)}
+        least = {n: v for n, v in self.state.told.items() if n == network.LEAST}
+        self.state.told = {"measured_step": float(self.state.step), **least}
         if self.frame.nodule:
             self.state.told |= {"scale_start": self.state.scale, "extent_start": float(self.inside)}
         self.before = {n: y[self.place[n]] for n in (*OCCLUSION, "depot_fast", "depot_slow")}
@@ -194,7 +198,8 @@ class Coupling:
     def snapshot(self, day: float, label: str) -> bytes:
         """A snapshot of now."""
         quality = quality_of(self.frame, self.state, self.scalars)
-        return snapshot_bytes(self.state, self.frame.shape, day, label, quality, self.frame.core)
+        flow = network.flow_of(self.frame, self.state) if self.frame.ends is not None else None
+        return snapshot_bytes(self.state, self.frame.shape, day, label, quality, self.frame.core, flow)
 
     def told(self, scalars: Scalars) -> dict[str, float]:
         """States of the lesion as the piece has them, in internal units."""
@@ -276,6 +281,8 @@ def embolise(frame: Frame, state: State, scalars: Scalars, before: dict, after: 
         number = draw_count(max(0.0, min(1.0, share)) * free.size, 0.5)
         closed.append(free[np.argsort(luck, kind="stable")[:number]])
         state.occluded[closed[-1]] = True
+    if frame.ends is not None:
+        network.flood(frame, state)
     sites = np.concatenate(closed)
     if sites.size and (rise["depot_slow"] > 0.0 or rise["depot_fast"] > 0.0):
         load(frame, state, sites, rise)

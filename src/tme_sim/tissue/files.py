@@ -10,6 +10,7 @@ import numpy as np
 from tme_sim.quantities import to_display
 from tme_sim.results import array_bytes
 from tme_sim.tissue.measures import measures
+from tme_sim.tissue.network import Flow
 from tme_sim.tissue.piece import CELLS, WALKERS, State
 from tme_sim.tissue.settings import VOXEL_UM
 from tme_sim.tissue.snapshots import FIELD_UNITS, FILM, read_snapshot
@@ -42,19 +43,24 @@ class TissueRecord:
 
 
 def snapshot_bytes(
-    state: State, shape: tuple[int, int, int], day: float, label: str, quality: np.ndarray, core: np.ndarray
+    state: State, shape: tuple[int, int, int], day: float, label: str, quality: np.ndarray, core: np.ndarray,
+    flow: Flow | None = None,
 ) -> bytes:
     """A snapshot: cells, vessels, immune cells and fields of one instant, with names and units.
 
     `cell` [z, y, x] counts in `cell_names`, `vessel` is 0 none, 1 immature, 2 mature; `flowing`, `occluded`, `core` 0
     or 1;
     `immune_voxel` and `immune_kind` (in `immune_names`) list immune cells; `edge` in um, `day` in days.
+    With a `flow` through a network, `segments` [segment, end] are voxels that it joins and `flux` what they carry from
+    the first to the second, nL/min.
     """
     fields = {n: to_display(state.local[n], FIELD_UNITS[n]).astype(np.float32).reshape(shape) for n in SNAPSHOT_FIELDS}
     fields["quality"] = quality.astype(np.float32).reshape(shape)
     fields["core"] = core.astype(np.uint8).reshape(shape)
     if state.liver.any():
         fields["liver"] = state.liver.astype(np.uint8).reshape(shape)
+    if flow is not None:
+        fields |= {"segments": state.segments, "flux": flow.flux.astype(np.float32)}
     order = np.argsort(state.walker, kind="stable")
     return array_bytes({
         "day": np.array([day]), "edge": np.array([VOXEL_UM]), "scale": np.array([state.scale]),

@@ -10,7 +10,7 @@ import numpy as np
 
 from tme_sim.engine.rng import PURPOSES
 from tme_sim.mechanisms.closure import LOG_REACH, VESSEL_RADIUS_UM, vessel_conductance
-from tme_sim.tissue import kernels
+from tme_sim.tissue import kernels, network
 from tme_sim.tissue.fused import Fused
 from tme_sim.tissue.laws import OXYGEN, Here, Laws, Scalars, anoxic_here
 from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM
@@ -47,7 +47,7 @@ class State:
     MATURE), `vessel_id`, `flowing`, `occluded`, `liver` (around a nodule), and the float fields in `local`.  Per
     walker: `where`, `heading`, `walker` (its number), `kind` (index in WALKERS).  `scale` is how many pieces make the
     lesion, `next_id` the next free number of an individual, `step` how many steps the piece has lived, `told` sums and
-    marks that are kept for what is measured.
+    marks that are kept for what is measured.  `segments` [segment, end] are the voxels that a network of vessels joins.
     """
 
     cell: np.ndarray
@@ -66,6 +66,7 @@ class State:
     next_id: int = 1
     step: int = 0
     told: dict[str, float] = field(default_factory=dict)
+    segments: np.ndarray = field(default_factory=network.NONE.copy)
 
     ARRAYS = ("cell", "lineage", "vessel", "vessel_id", "flowing", "occluded", "where", "heading", "walker", "kind",
               "liver")  # fmt: skip
@@ -80,7 +81,7 @@ class State:
         out["numbers"] = np.array([self.scale, *self.told.values()])
         out["counters"] = np.array([self.next_id, self.step], dtype=np.int64)
         out["told"] = np.array(list(self.told), dtype=np.str_)
-        return out
+        return out | ({"segments": self.segments} if len(self.segments) else {})
 
     @classmethod
     def of(cls, arrays: dict[str, np.ndarray]) -> State:
@@ -97,7 +98,7 @@ class State:
             raise ValueError("fields do not fit the lattice")
         told = {str(n): float(v) for n, v in zip(arrays["told"], numbers[1:], strict=True)}
         return cls(**plain, local=local, scale=float(numbers[0]), next_id=int(counters[0]), step=int(counters[1]),
-                   told=told)  # fmt: skip
+                   told=told, segments=np.array(arrays.get("segments", network.NONE)))  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,7 @@ class Frame:
     threads: int = 1  # they change no bit
     nodule: bool = False  # a whole lesion with liver around it, instead of a piece from inside one
     feeder: np.ndarray | None = None  # number of the feeder of every voxel, where vessels close with their feeder
+    ends: tuple[np.ndarray, np.ndarray] | None = None  # places of arteries and veins, where a network brings the blood
     mixed: bool = False  # no place differs from another: chance without space
 
     @cached_property
@@ -196,20 +198,6 @@ def core_of(shape: tuple[int, int, int], share: float, radius: float | None = No
     return core
 
 
-def feeders_of(shape: tuple[int, int, int], seed: int, patient: int) -> np.ndarray:
-    """Number (from 1) of the nearest feeder of every voxel; they lie at random, `feeder_spacing` apart on average."""
-    from scipy.spatial import cKDTree
-
-    edges = np.array([n for n in shape if n > 1], dtype=np.float64)
-    number = max(1, round(edges.prod() / (VALUE["feeder_spacing"] / VOXEL_UM) ** edges.size))
-    ids = np.arange(1, number + 1, dtype=np.uint64)
-    where = [kernels.draws(np.uint64(seed), np.uint64(patient), ids, np.uint64(0), purpose("placement"),
-                           np.uint64(3 + axis)) for axis in range(edges.size)]  # fmt: skip
-    tree = cKDTree(np.stack(where, axis=1) * edges, boxsize=edges)
-    voxels = np.stack(np.meshgrid(*(np.arange(n) + 0.5 for n in edges), indexing="ij"), axis=-1)
-    return (tree.query(voxels.reshape(-1, edges.size))[1] + 1).astype(np.uint64)
-
-
 def draw_count(expected: float, luck: float) -> int:
     """A whole number whose mean is `expected`, as close to it as can be."""
     return int(expected) + (luck < expected - int(expected))
@@ -258,11 +246,15 @@ def start(
         heading=(frame.draws(numbers, 0, "placement", 1) * 4).astype(np.int64), walker=numbers, kind=kind, liver=liver,
         next_id=int(2 * n + 1 + kind.size),
     )  # fmt: skip
+    if frame.ends is not None:
+        network.lay(frame, state, scalars["perfused_share"])
     breathe(frame, state, scalars, tolerance=1e-4)
     if table is None:
         _place_cells(frame, state, scalars, luck[3:])
     else:
         take_table(frame, state, table, luck[2], scalars["perfused_share"])
+        if frame.ends is not None:
+            network.lay(frame, state, scalars["perfused_share"])
     breathe(frame, state, scalars, tolerance=1e-4)
     for name, target in (("HIF1", "hif1_target"), ("HIF2", "hif_response")):
         local[name] = np.array(np.broadcast_to(view(frame, state, scalars).value(target), n))

@@ -15,6 +15,8 @@ VOXEL_UM = 20.0
 STEP_TICKS, WALK_TICKS = 30, 5
 BYTES_PER_VOXEL = 1200
 """State and working arrays of one voxel with its share of immune cells: peak of pieces up to 1 mm^3, rounded up."""
+NETWORK_BYTES = {2: 200, 3: 2000}
+"""More of a voxel where blood flows through a network, by dimension: segments, and factors of the pressures."""
 
 NO_SOURCE = "no source read for this; order of magnitude"
 MECHANICS = (
@@ -47,6 +49,19 @@ MECHANICS = (
               "no sprout ends this close to another vessel"),
 )
 VALUE = {p.name: p.value for p in MECHANICS}
+NETWORK = (
+    Parameter("segment_reach", 200.0, "um", NO_SOURCE, "assumed", 100.0, 400.0, "longest segment between two vessels"),
+    Parameter("radius_immature", 5.0, "um", NO_SOURCE, "assumed", 3.0, 15.0, "inner radius of an immature vessel"),
+    Parameter("radius_mature", 6.0, "um", NO_SOURCE, "assumed", 3.0, 15.0, "inner radius of a mature vessel"),
+    Parameter("blood_viscosity", 0.004, "Pa*s", f"{NO_SOURCE} of blood; scales all flows alike", "assumed", 0.002, 0.01,
+              "viscosity of blood in all segments"),
+    Parameter("artery_pressure", 25.0, "mmHg", f"{NO_SOURCE}; only its distance from vein_pressure acts, and scales "
+              "all flows alike", "assumed", 15.0, 60.0, "blood pressure where an artery opens into the network"),
+    Parameter("vein_pressure", 10.0, "mmHg", f"{NO_SOURCE}; see artery_pressure", "assumed", 2.0, 20.0,
+              "blood pressure where a vein drains the network"),
+)  # fmt: skip
+"""Numbers of the network of vessels, where `piece.flow` is "network"; arteries are `feeder_spacing` apart."""
+NETWORK_VALUE = {p.name: p.value for p in NETWORK}
 
 
 class Tissue(Model):
@@ -61,6 +76,10 @@ class Tissue(Model):
     closing: Literal["vessels", "feeders"] = Field(
         "vessels", description="what a session closes and what opens again: single vessels; or feeders, each with all "
         "vessels nearest to it, which then lose their blood together"
+    )  # fmt: skip
+    flow: Literal["drawn", "network"] = Field(
+        "drawn", description="which vessels carry blood: drawn one by one with the untreated share; or what a network "
+        "of segments brings them, by pressure, from arteries 400 um apart"
     )  # fmt: skip
     memory: int = Field(2048, ge=16, le=1_000_000, description="largest memory of the piece, in MiB")
     checkpoint_every: measured("day", "interval of checkpoints", above=0, most=36525, example="30 day") = Quantity(
@@ -108,7 +127,8 @@ class Tissue(Model):
     def mebibytes(self) -> float:
         """Estimate of the memory that the piece needs."""
         nz, ny, nx = self.shape
-        return nz * ny * nx * BYTES_PER_VOXEL / 2**20
+        each = BYTES_PER_VOXEL + (NETWORK_BYTES[self.dimension] if self.flow == "network" else 0)
+        return nz * ny * nx * each / 2**20
 
     def too_large(self) -> str:
         """What to tell when the piece does not fit, or "" when it does; nothing is allocated."""
@@ -156,6 +176,9 @@ def check_nodule(piece: Tissue, patient, problems: Problems) -> None:
     """Note a nodule that does not fit into its piece."""
     if piece.mode != "nodule":
         return
+    if piece.flow == "network":
+        told = 'a network is for mode = "representative": the liver around a nodule has a supply of its own; write '
+        problems.add(("piece", "flow"), told + 'flow = "drawn", or leave mode out')
     diameter = patient.lesion[0].parameters.get("diameter") if patient is not None and patient.lesion else None
     if diameter is not None:
         told = too_wide(float(internal(*piece.size)), float(internal(*diameter)))

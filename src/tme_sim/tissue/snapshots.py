@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,8 @@ class Snapshot:
     """One instant of a piece: `day`, what it is called, edge of a voxel (um), and arrays [z, y, x] by name.
 
     `immune` holds z, y, x (voxels) and kind (index in `immune_names`) of every immune cell, one row each.
+    `segments` [segment, end, axis] are z, y, x (voxels) of the ends of each segment of a network of vessels, `flux`
+    what it carries (nL/min, from the first end to the second); none where flow is drawn.
     """
 
     day: float
@@ -30,6 +32,8 @@ class Snapshot:
     immune_names: tuple[str, ...]
     arrays: dict[str, np.ndarray]
     immune: np.ndarray
+    segments: np.ndarray = field(default_factory=lambda: np.empty((0, 2, 3), dtype=np.int64))
+    flux: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -63,9 +67,13 @@ def read_snapshot(content: bytes, name: str) -> Snapshot:
     names = {n: tuple(map(str, arrays.pop(n))) for n in ("cell_names", "immune_names")}
     day, edge, scale, label = (arrays.pop(n)[0] for n in ("day", "edge", "scale", "label"))
     immune = np.column_stack([*np.unravel_index(voxel, shape), kind.astype(np.int64)])
+    joins = arrays.pop("segments", np.empty((0, 2), dtype=np.int64))
+    flux = arrays.pop("flux", np.empty(0))
+    if len(joins) != flux.size or (joins.size and not 0 <= joins.min() <= joins.max() < np.prod(shape)):
+        raise InputError(Problem(name, "", "is damaged: segments of vessels lie outside the lattice"))
     grids = {n: a for n, a in arrays.items() if a.shape == shape}
     return Snapshot(float(day), str(label), float(edge), float(scale), names["cell_names"], names["immune_names"],
-                    grids, immune)  # fmt: skip
+                    grids, immune, np.stack(np.unravel_index(joins, shape), axis=-1), flux)  # fmt: skip
 
 
 def snapshots_of(folder: str | Path) -> list[Snapshot]:

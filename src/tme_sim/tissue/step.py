@@ -12,7 +12,7 @@ import numpy as np
 
 from tme_sim.engine.fields import Diffusion, steady_field
 from tme_sim.mechanisms.closure import OXYGEN_CLASSES
-from tme_sim.tissue import kernels
+from tme_sim.tissue import kernels, network
 from tme_sim.tissue.laws import OXYGEN, Here, Scalars, exp
 from tme_sim.tissue.passes import STEM, Fates, Passes
 from tme_sim.tissue.piece import (
@@ -63,6 +63,8 @@ def step(frame: Frame, state: State, scalars: Scalars) -> None:
         walk(frame, state, here)
     state.step += 1
     if state.step % FIELD_STEPS == 0:
+        if frame.grid.pop("regrown", False):
+            network.flood(frame, state)
         del frame.grid["here"]  # what was found for this instant takes as much memory as the state
 
 
@@ -324,15 +326,20 @@ def vessels(frame: Frame, state: State, here: Here) -> None:
     """Vessels sprout, mature, are lost, and open again after an embolisation."""
     step_, sites, fates = state.step, np.flatnonzero((state.vessel > 0) & ~state.liver), passes(frame).vessels
     those, process = struck(frame, fates, here, state.vessel[sites], sites, state.vessel_id[sites], step_, "division")
+    lost, ends, parents = network.NONE[:, 0], network.NONE[:, 0], network.NONE[:, 0]
     for j in np.unique(process):
         hit, law = sites[those[process == j]], frame.laws.processes[fates.names[j]]
         if law.kind == "division":
-            _sprout(frame, state, here, hit)
+            ends, parents = _sprout(frame, state, here, hit)
         elif law.into:
             state.vessel[hit] = MATURE
         else:
+            lost = np.concatenate([lost, hit])
             state.vessel[hit], state.vessel_id[hit] = 0, 0
             state.flowing[hit] = state.occluded[hit] = False
+    if frame.ends is not None and those.size:
+        network.grow(frame, state, lost, ends, parents)
+        frame.grid["regrown"] = True
     if not state.occluded.any():
         return
     for place, name in ((frame.core, "occluded_core"), (~frame.core, "occluded_rim")):
@@ -340,11 +347,15 @@ def vessels(frame: Frame, state: State, here: Here) -> None:
         if at.size:
             hazard = sum(np.asarray(here.rate(p)) for p in frame.laws.by_species[name])
             luck = frame.draws(frame.closing(state, at), step_, "tace_response", 1)
-            state.occluded[at[luck < 1.0 - exp(-hazard * frame.dt)]] = False
+            opened = at[luck < 1.0 - exp(-hazard * frame.dt)]
+            state.occluded[opened] = False
+            if frame.ends is not None and opened.size:
+                frame.grid["regrown"] = True
 
 
-def _sprout(frame: Frame, state: State, here: Here, parents: np.ndarray) -> None:
-    """Sprouts towards VEGF; a sprout of a closed vessel is closed, and carries blood with the usual share."""
+def _sprout(frame: Frame, state: State, here: Here, parents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Sprouts towards VEGF; a sprout of a closed vessel is closed, and carries blood with the usual share, or, in a
+    network, when blood has found it.  Returns voxels of new vessels, and of their parents."""
     reach, gap = (max(1, round(VALUE[n] / VOXEL_UM)) for n in ("sprout_reach", "sprout_exclusion"))
     parents = parents[np.argsort(state.vessel_id[parents], kind="stable")]
     ends, state.next_id = kernels.place_sprouts(
@@ -355,4 +366,6 @@ def _sprout(frame: Frame, state: State, here: Here, parents: np.ndarray) -> None
     made = ends >= 0
     at, of = ends[made], parents[made]
     state.occluded[at] = state.occluded[of]
-    state.flowing[at] = frame.draws(state.vessel_id[at], state.step, "division", 2) < here.scalars["perfused_share"]
+    drawn = frame.draws(state.vessel_id[at], state.step, "division", 2) < here.scalars["perfused_share"]
+    state.flowing[at] = drawn & (frame.ends is None)
+    return at, of
