@@ -15,8 +15,9 @@ VOXEL_UM = 20.0
 STEP_TICKS, WALK_TICKS = 30, 5
 BYTES_PER_VOXEL = 1200
 """State and working arrays of one voxel with its share of immune cells: peak of pieces up to 1 mm^3, rounded up."""
-NETWORK_BYTES = {2: 200, 3: 2000}
-"""More of a voxel where blood flows through a network, by dimension: segments, and factors of the pressures."""
+NETWORK_BYTES = {2: 300, 3: 2000}
+"""More of a voxel where blood flows through a network, by dimension: segments, and factors of the pressures (200
+and 1100 in pieces of 90 000 and 64 000 voxels; factors of a larger cube grow faster than it)."""
 
 NO_SOURCE = "no source read for this; order of magnitude"
 MECHANICS = (
