@@ -118,7 +118,7 @@ class CalendarBuilder:
         if one.lost is not None or not reach.is_drawn(self.model):
             return None
         size = self.of_lesion("diameter", lesion)
-        depth = reach.depth_at(one, size, self.value) if reach.is_sized(self.model) else None
+        depth = reach.depth_at(one, size, self.value) if reach.is_sized(self.model) else one.depth
         return reach.closed_by(one, size, self.value, *reach.draws(*self.drawn_for, lesion, entry.tick), arterial,
                                depth)  # fmt: skip
 

@@ -64,18 +64,12 @@ def test_clones_partition_the_viable_cells():
 def test_resorption_from_the_margin_is_slower_the_larger_the_necrosis():
     assert tumour.clear_from_margin(0.02, 20.0, 20.0) == 0.02
     assert tumour.clear_from_margin(0.02, 20.0, 100.0) == pytest.approx(0.004)
-    at_rest = [tumour.necrosis_at_rest_by_margin(0.06, 4.0, 0.02, 20.0, d, 0.004, 0.01) for d in (20.0, 100.0)]
-    assert at_rest[0] == tumour.necrosis_at_rest(0.06, 4.0, 0.02, 0.004, 0.01) < at_rest[1]
 
 
 def test_a_front_keeps_one_rate_in_small_lesions_and_slows_in_large_ones():
     rate = [tumour.clear_by_front(0.05, 40.0, d) for d in (5.0, 40.0, 160.0)]
     assert rate[0] == pytest.approx(0.05, rel=0.15) and rate[1] == 0.025 and rate[2] == pytest.approx(0.01)
     assert tumour.clear_by_front(0.05, 40.0, 5.0) < tumour.clear_from_margin(0.05, 40.0, 5.0)
-    at_rest = [tumour.necrosis_at_rest_by_front(0.06, 4.0, 0.02, 40.0, d, 0.004, 0.01) for d in (0.0, 100.0)]
-    assert at_rest[0] == tumour.necrosis_at_rest(0.06, 4.0, 0.02, 0.004, 0.01) < at_rest[1]
-    ratios = [tumour.apoptotic_ratio_by_front(0.01, 0.004, 0.5, 0.02, 40.0, d, 0.1) for d in (0.0, 100.0)]
-    assert ratios[0] == tumour.apoptotic_ratio(0.01, 0.004, 0.5, 0.02, 0.1) != ratios[1]
 
 
 @pytest.mark.slow  # compiles a model

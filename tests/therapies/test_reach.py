@@ -15,8 +15,13 @@ PATIENTS = 1500
 def closed(session=None, diameter=20.0, patients=PATIENTS, tick=0):
     """Shares closed of core and rim and reached by drug, one row a patient."""
     one = session or Session()
-    return np.array([reach.closed_by(one, diameter, VALUES.__getitem__, *reach.draws(1, p, 1, tick))
-                     for p in range(patients)])  # fmt: skip
+    return np.array([closed_in(one, diameter, reach.draws(1, p, 1, tick)) for p in range(patients)])
+
+
+def closed_in(session, diameter, drawn, arterial=1.0, depth=None):
+    """Shares closed in one lesion, which a session enters as deep as its selectivity says."""
+    depth = session.depth if depth is None else depth
+    return reach.closed_by(session, diameter, VALUES.__getitem__, *drawn, arterial, depth)
 
 
 def vessels(shares):
@@ -52,7 +57,7 @@ def test_lobar_sessions_beads_and_those_short_of_stasis_close_fewer_margins():
 
 
 def test_portal_blood_is_closed_with_the_margin_alone():
-    lesion = [reach.closed_by(Session(), 10.0, VALUES.__getitem__, *reach.draws(1, p, 1, 0), 0.7) for p in range(300)]
+    lesion = [closed_in(Session(), 10.0, reach.draws(1, p, 1, 0), 0.7) for p in range(300)]
     usual = closed(diameter=10.0, patients=300)
     lesion = np.array(lesion)
     assert np.all(lesion[usual[:, 1] == 1.0] == 1.0)
@@ -70,7 +75,7 @@ def test_by_size_small_lesions_are_entered_further_and_what_a_protocol_says_plai
 
     def share_whole(depth):
         drawn = (reach.draws(1, p, 1, 0) for p in range(PATIENTS))
-        return whole(np.array([reach.closed_by(segmental, 10.0, VALUES.__getitem__, *d, depth=depth) for d in drawn]))
+        return whole(np.array([closed_in(segmental, 10.0, d, depth=depth) for d in drawn]))
 
     assert share_whole(1.0) == pytest.approx(62 / 109, abs=0.04)
     assert share_whole(0.0) == pytest.approx(0.55 * 62 / 109, abs=0.04)
@@ -104,6 +109,6 @@ def test_a_run_takes_the_draw_of_its_patient_unless_the_session_says_what_is_los
         _, places, values = made.jumps.arrays()
         return {float(v[1]) for place, v in zip(places, values, strict=True) if place[0] == at}
 
-    expected = [reach.closed_by(Session(), 20.0, VALUES.__getitem__, *reach.draws(1, n, 1, 0))[1] for n in range(4)]
+    expected = [closed_in(Session(), 20.0, reach.draws(1, n, 1, 0))[1] for n in range(4)]
     assert [closing(n) for n in range(4)] == [{e} for e in expected]
     assert closing(0, lost=0.5) == closing(1, lost=0.5)

@@ -137,13 +137,13 @@ def die_untreated(cell_loss_factor, growth_rate):
 # --- the untreated lesion -------------------------------------------------------------------------------------------
 
 
-def necrosis_at_rest(anoxic_share, k_anoxia, k_necrosis_clear, growth_rate, anoxic_width):
+def necrosis_at_rest(anoxic_share, k_anoxia, clearing_at_start, growth_rate, anoxic_width):
     """Necrotic share at which new anoxic death just replaces clearing and keeps up with growth.
 
     Solves `k_anoxia * positive(anoxic - psi) = (growth + clearing) * psi` for psi; with the smooth positive part that
     is one quadratic.
     """
-    c = (growth_rate + k_necrosis_clear) / k_anoxia
+    c = (growth_rate + clearing_at_start) / k_anoxia
     root = sqrt(anoxic_share * anoxic_share + (1 + c) * anoxic_width * anoxic_width / c)
     return (anoxic_share + root) / (2 * (1 + c))
 
@@ -154,9 +154,9 @@ def viable_at_start(diameter, rho_cell, psi_start, apoptotic_ratio_start):
     return rho_cell * volume / (1 + apoptotic_ratio_start + psi_start / (1 - psi_start))
 
 
-def apoptotic_ratio(cell_loss, growth_rate, k_dying_clear, k_necrosis_clear, psi_start):
+def apoptotic_ratio(cell_loss, growth_rate, k_dying_clear, clearing_at_start, psi_start):
     """Dying per viable cell: all loss that is not anoxic, over clearing and growth."""
-    anoxic_loss = (growth_rate + k_necrosis_clear) * psi_start / (1 - psi_start)
+    anoxic_loss = (growth_rate + clearing_at_start) * psi_start / (1 - psi_start)
     return (cell_loss - anoxic_loss) / (k_dying_clear + growth_rate)
 
 
@@ -188,39 +188,6 @@ def necrotic_at_start(viable_start, psi_start):
 def growth_from_doubling(doubling_time):
     """Exponential rate of a volume that doubles in `doubling_time`."""
     return 0.6931471805599453 / doubling_time
-
-
-
-def necrosis_at_rest_by_margin(
-    anoxic_share, k_anoxia, k_necrosis_clear, resorption_diameter, diameter, growth_rate, anoxic_width
-):
-    """Alternative: the same with resorption from the margin."""
-    clearing = clear_from_margin(k_necrosis_clear, resorption_diameter, diameter)
-    return necrosis_at_rest(anoxic_share, k_anoxia, clearing, growth_rate, anoxic_width)
-
-
-def necrosis_at_rest_by_front(
-    anoxic_share, k_anoxia, k_necrosis_clear, resorption_diameter, diameter, growth_rate, anoxic_width
-):
-    """Alternative: the same with resorption by a front."""
-    clearing = clear_by_front(k_necrosis_clear, resorption_diameter, diameter)
-    return necrosis_at_rest(anoxic_share, k_anoxia, clearing, growth_rate, anoxic_width)
-
-
-def apoptotic_ratio_by_front(
-    cell_loss, growth_rate, k_dying_clear, k_necrosis_clear, resorption_diameter, diameter, psi_start
-):
-    """Alternative: the same with resorption by a front."""
-    clearing = clear_by_front(k_necrosis_clear, resorption_diameter, diameter)
-    return apoptotic_ratio(cell_loss, growth_rate, k_dying_clear, clearing, psi_start)
-
-
-def apoptotic_ratio_by_margin(
-    cell_loss, growth_rate, k_dying_clear, k_necrosis_clear, resorption_diameter, diameter, psi_start
-):
-    """Alternative: the same with resorption from the margin."""
-    clearing = clear_from_margin(k_necrosis_clear, resorption_diameter, diameter)
-    return apoptotic_ratio(cell_loss, growth_rate, k_dying_clear, clearing, psi_start)
 
 
 def apoptosis_left_over(cell_loss, rate_killing_cycling, cycling, rate_anoxia_cycling):
@@ -375,6 +342,7 @@ MECHANISM = Mechanism(
         Balance("k_arrest", "quiescent", "1/day", "largest arrest rate", grows="growth_rate"),
     ),
     references=(
+        Reference("clearing_at_start", clear_necrotic, "1/day", "resorption of necrosis at the start"),
         Reference("psi_start", necrosis_at_rest, "1", "necrotic share at the start"),
         Reference("apoptotic_ratio_start", apoptotic_ratio, "1", "dying per viable cell at the start", minimum=0.0),
         Reference("viable_start", viable_at_start, "cell", "viable cells at the start"),
@@ -385,8 +353,7 @@ MECHANISM = Mechanism(
         Hypothesis(
             "tumour.resorption", "margin", "necrosis is resorbed from its margin: the larger, the slower",
             "no source found for the rate; form: surface over volume",
-            laws={"clearing_necrotic": clear_from_margin, "psi_start": necrosis_at_rest_by_margin,
-                  "apoptotic_ratio_start": apoptotic_ratio_by_margin},
+            laws={"clearing_necrotic": clear_from_margin, "clearing_at_start": clear_from_margin},
             adds=Mechanism("tumour", "", parameters=(
                 Parameter("resorption_diameter", 20.0, "mm", "no source found; small nodules, which halve in a month",
                           "assumed", 10.0, 40.0, "diameter of a lesion whose necrosis goes at k_necrosis_clear"),
@@ -395,8 +362,7 @@ MECHANISM = Mechanism(
         Hypothesis(
             "tumour.resorption", "front", "necrosis is resorbed whole in small lesions, from its margin in large ones",
             "no source found for the rate; form: surface over volume beyond a depth that scavengers reach",
-            laws={"clearing_necrotic": clear_by_front, "psi_start": necrosis_at_rest_by_front,
-                  "apoptotic_ratio_start": apoptotic_ratio_by_front},
+            laws={"clearing_necrotic": clear_by_front, "clearing_at_start": clear_by_front},
             adds=Mechanism("tumour", "", parameters=(
                 Parameter("resorption_diameter", 40.0, "mm", "no source found; within the sizes of nodules whose "
                           "shrinkage was followed", "assumed", 20.0, 80.0,

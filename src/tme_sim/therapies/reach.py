@@ -103,10 +103,9 @@ def is_sized(model) -> bool:
 def depth_at(session: Session, diameter: float, value: Callable[[str], float]) -> float:
     """How far a session gets into a lesion of `diameter` (mm, of day 0), from 0 (lobar) to 1 (superselective)."""
     from tme_sim.engine.elementary import exp
-    from tme_sim.therapies.session import SELECTIVITY
 
     if session.selectivity != "segmental":
-        return SELECTIVITY[session.selectivity]
+        return session.depth
     return 1.0 / (1.0 + float(exp((diameter - value("selective_diameter")) / value("selective_width"))))
 
 
@@ -130,22 +129,21 @@ def draws(seed: int, patient: int, lesion: int, tick: int) -> tuple[Callable, Ca
 
 
 def closed_by(session: Session, diameter: float, value: Callable[[str], float], anatomy: Callable,
-              chance: Callable, arterial: float = 1.0, depth: float | None = None,
+              chance: Callable, arterial: float, depth: float,
               ) -> tuple[float, float, float]:  # fmt: skip
     """Shares of core and rim vessels that a session closes, and of the lesion that it reaches with drug.
 
     `diameter` is that of day 0 and `value` gives parameters (internal units); `anatomy` and `chance` are :func:`draws`.
     `arterial` is the share that the artery feeds: a branch closed with its portal venules loses the rest as well.
-    `depth` is how far the session gets, 0 (lobar) to 1 (superselective); by default what its selectivity says.
+    `depth` is how far the session gets into the lesion (:func:`depth_at`, or `Session.depth` where size does not count).
     """
     import numpy as np
 
     from tme_sim.engine.elementary import exp
-    from tme_sim.therapies.session import SELECTIVITY, occlusion
+    from tme_sim.therapies.session import occlusion
 
     technique_margin = 1.0 if session.technique == "conventional" else value("reach_margin_solid")
     lobar = value("reach_margin_lobar")
-    depth = SELECTIVITY[session.selectivity] if depth is None else depth
     margin = value("reach_margin") * (lobar + depth * (1.0 - lobar)) * technique_margin
     if session.end_point != "stasis":
         margin = 0.0

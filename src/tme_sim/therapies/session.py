@@ -115,17 +115,21 @@ class Session:
     lost: float | None = None
     numbers: Mapping[str, float] = field(default_factory=dict, hash=False)
 
+    @property
+    def depth(self) -> float:
+        """How far its selectivity gets into a lesion, 0 (lobar) to 1 (superselective)."""
+        return SELECTIVITY[self.selectivity]
+
     def number(self, parameter: Parameter) -> float:
         """One of the numbers that hold for all techniques, as this session has it (internal unit)."""
         return self.numbers.get(parameter.name, parameter.internal)
 
 
-def occlusion(session: Session, core_share: float, depth: float | None = None) -> tuple[float, float]:
+def occlusion(session: Session, core_share: float, depth: float) -> tuple[float, float]:
     """Occluded shares of core and rim vessels, which together lose the session's share of perfused vessels.
 
-    `depth` is how far the session gets, 0 (lobar) to 1 (superselective); by default what its selectivity says.
+    `depth` is how far the session gets into the lesion, as `Session.depth`.
     """
-    depth = SELECTIVITY[session.selectivity] if depth is None else depth
     lost = session.number(END_POINTS[session.end_point]) if session.lost is None else session.lost
     lobar, sparing = session.number(LOBAR), session.number(RIM_SPARING)
     lost *= lobar + depth * (1 - lobar)
@@ -152,7 +156,7 @@ def lesion_changes(
     point (:func:`tme_sim.therapies.reach.closed_by`).
     """
     technique = TECHNIQUES[session.technique]
-    core, rim, met = (*occlusion(session, value("core_share")), 1.0) if closed is None else closed
+    core, rim, met = (*occlusion(session, value("core_share"), session.depth), 1.0) if closed is None else closed
     rows = [fill("occluded_core", core), fill("occluded_rim", rim)]
     if technique.carries_drug and session.dose > 0.0:
         level = session.number(TISSUE_LEVEL) * session.dose / TISSUE_DOSE.value
