@@ -89,7 +89,8 @@ def test_a_prediction_says_what_follows_progression_and_keeps_such_runs_apart(tr
     followed = dict(trials) | {"leap012": trials["leap012"].model_copy(update={"after_progression": after})}
     data = predictions.predict("leap012", followed, posterior, **given)
     assert any("after progression: leap012_tace: Lenvatinib; leap012_len_pembro: none;" in n for n in data["notes"])
-    plain = predictions.predict("leap012", trials, posterior, **given)
+    unfollowed = dict(trials) | {"leap012": trials["leap012"].model_copy(update={"after_progression": ("none",)})}
+    plain = predictions.predict("leap012", unfollowed, posterior, **given)
     assert any(n.startswith("no therapy after progression;") for n in plain["notes"])
     assert len(calls) == 3 and len(list(tmp_path.iterdir())) == 3  # the arm that nothing can follow is simulated once
     orders = trials["sequences"].model_copy(update={"after_progression": after})
