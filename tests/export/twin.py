@@ -100,9 +100,12 @@ def columns(model):
     return names
 
 
-def differences(a, b):
-    """Largest scaled and pointwise difference of two runs (time, state), and the state of the worse one."""
-    top = np.abs(b).max(axis=0)
+def differences(a, b, start=0.0):
+    """Largest scaled and pointwise difference of two runs (time, state), and the state of the worse one.
+
+    `start` are the states before the first time: a clone that the first session kills is measured by what it was.
+    """
+    top = np.maximum(np.abs(b).max(axis=0), np.abs(start))
     scaled = np.abs(a - b) / (np.abs(b) + 1e-6 * top + 1e-300)
     pointwise = np.abs(a - b) / np.maximum(np.abs(b), FLOOR * top + 1e-300)
     return scaled.max(), pointwise.max(), int(np.unravel_index(np.argmax(pointwise), pointwise.shape)[1])
@@ -206,7 +209,7 @@ def _against(other, model, source, ticks, values, a):
     best = (np.inf, np.inf, 0)
     for rtol in (1e-11, 1e-12):
         try:
-            best = min(best, differences(a, other.run(source, ticks, values, rtol)))
+            best = min(best, differences(a, other.run(source, ticks, values, rtol), source.y0))
         except RuntimeError:
             continue
         if within(*best[:2]):
@@ -240,7 +243,7 @@ def compare(model, base, text, n_draws, days, seed, judge=radau):
         scaled, pointwise, state = _against(other, model, source, ticks, document_values(source, read), a)
         if judge and not within(scaled, pointwise):
             found.rechecked += 1
-            scaled, pointwise, state = differences(a, judge(model, source, ticks))
+            scaled, pointwise, state = differences(a, judge(model, source, ticks), source.y0)
         if pointwise > found.pointwise:
             found.state = model.state_names[state]
         found.scaled, found.pointwise = max(found.scaled, scaled), max(found.pointwise, pointwise)
