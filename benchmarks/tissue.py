@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.fields import SPREAD, best
 from benchmarks.measure import Goal, cpu
+from benchmarks.problem import ROOT
 
 PIECES = {
     "section": {10_000: 2.0, 99_856: 6.32, 1_000_000: 20.0},  # voxels of 20 um: edge, mm
@@ -16,17 +17,6 @@ PIECES = {
 }
 LATTICES = {10_648: 22, 97_336: 46, 1_000_000: 100, 9_938_375: 215}  # fields alone: a whole piece needs 5.2 GiB
 STEPS = 4  # two of them with new fields
-TEXT = """
-schema = 1
-name = "benchmark"
-tissue = "agents"
-[[patient.lesion]]
-name = "main"
-diameter = "50 mm"
-doubling_time = "160 day"
-[run]
-duration = "1 day"
-"""
 PHYSICELL = 6400.0  # bytes per cell of PhysiCell, as measured for this project
 
 
@@ -38,7 +28,8 @@ def steps(edge: float, dimension: int) -> dict[str, float]:
     from tme_sim.tissue.coupling import Coupling
     from tme_sim.tissue.settings import Tissue
 
-    plan = simulation.plan_of(Scenario.from_text(TEXT))
+    patient = Scenario.load(ROOT / "configs" / "untreated.toml")
+    plan = simulation.plan_of(patient.changed(["tissue=agents", "run.duration=1 day"]))
     piece = Tissue(size=Quantity(edge, "mm"), dimension=dimension, settle=Quantity(0.0, "day"))
     one = Coupling.untreated(simulation.set_up(plan), piece, patient=plan.patient)
     one.live(2)

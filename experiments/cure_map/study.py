@@ -23,30 +23,20 @@ from tme_sim.tissue.coupling import Coupling, embolise
 from tme_sim.tissue.piece import is_viable
 from tme_sim.tissue.settings import Tissue
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+PATIENT = HERE.parents[1] / "configs" / "untreated.toml"
 LOST = (0.5, 0.7, 0.85, 0.95, 0.98, 1.0)  # share of open vessels that the session closes
 DOSES = (0.0, 50.0)  # mg of doxorubicin
 SECOND = (1, 7, 21)  # days of a second session after the first
 MILD = 0.3  # of the vessels open then, without drug
 DAYS, SIZE, REPEATS = 28, 0.4, 4
-TEXT = """
-schema = 1
-name = "cure"
-tissue = "agents"
-[[patient.lesion]]
-name = "main"
-diameter = "50 mm"
-doubling_time = "160 day"
-[run]
-duration = "1 day"
-"""
 
 
 class Bench:
     """A made model and a body held at its untreated values."""
 
     def __init__(self):
-        self.plan = simulation.plan_of(Scenario.from_text(TEXT))
+        self.plan = simulation.plan_of(Scenario.load(PATIENT).changed(["tissue=agents", "run.duration=1 day"]))
         self.made = simulation.set_up(self.plan)
 
     def course(self, lost: float, dose: float, seed: int, second: int | None = None) -> list[int]:

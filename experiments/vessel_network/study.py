@@ -23,20 +23,10 @@ from tme_sim.tissue.coupling import Coupling, embolise
 from tme_sim.tissue.piece import IMMATURE, breathe, carries_blood
 from tme_sim.tissue.settings import Tissue
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).resolve().parent
+PATIENT = HERE.parents[1] / "configs" / "untreated.toml"
 SEEDS, SIZE = range(1, 9), 1.6  # mm
 CLOSED, PRUNED = (0.0, 0.3, 0.6, 0.85), (0.3, 0.5)
-TEXT = """
-schema = 1
-name = "network"
-tissue = "agents"
-[[patient.lesion]]
-name = "main"
-diameter = "50 mm"
-doubling_time = "160 day"
-[run]
-duration = "1 day"
-"""
 
 
 def piece(made, patient: int, seed: int, **settings) -> Coupling:
@@ -84,7 +74,7 @@ def prune(one: Coupling, share: float, first: bool) -> None:
 
 def main() -> None:
     """Every case of every seed; means and standard errors go to results.json."""
-    plan = plan_of(Scenario.from_text(TEXT))
+    plan = plan_of(Scenario.load(PATIENT).changed(["tissue=agents", "run.duration=1 day"]))
     made = set_up(plan)
     cases = [(f"closed {100 * s:g} %, {flow}, {closing}", {"flow": flow, "closing": closing}, close, (s,))
              for flow in ("drawn", "network") for closing in ("vessels", "feeders") for s in CLOSED]

@@ -65,20 +65,13 @@ def describe_text(
         name = base
     if name is None:
         lines = [*head, *describer.overview()]
-    elif library is not None and _is_drug(library, name):  # what the network has under this name stands before it
+    elif library is not None and name in library:  # what the network has under this name stands before it
         from tme_sim.describe_drug import drug_lines
 
         lines = [*(describer.about(name) + [""] if name in describer.items else []), *drug_lines(library.get(name))]
     else:
         lines = describer.about(name)
     return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
-
-
-def _is_drug(library: Any, name: str) -> bool:
-    try:
-        return library.get(name) is not None
-    except KeyError:
-        return False
 
 
 def _of_scenario(path: str, mechanisms: Iterable[str | Path]) -> tuple[Network, list[str]]:

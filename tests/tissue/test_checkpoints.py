@@ -10,6 +10,23 @@ from tme_sim.simulation import simulate
 CHANGES = ["piece.checkpoint_every=0.5 day", "piece.film_every=0.5 day"]
 
 
+def stop_at(minute, scenario, folder, monkeypatch):
+    """Kill a run once it has left its checkpoint of a minute, or the next one, in a folder."""
+    from tme_sim.tissue.course import Course
+
+    plain = Course.checkpoint
+
+    def until(self, tick, folder):
+        plain(self, tick, folder)
+        if tick >= minute:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Course, "checkpoint", until)
+        with pytest.raises(KeyboardInterrupt):
+            simulate(scenario, checkpoints=folder)
+
+
 @pytest.fixture(scope="module")
 def whole():
     """Files of the run that was never stopped."""
@@ -19,19 +36,8 @@ def whole():
 @pytest.fixture()
 def stopped(tmp_path, monkeypatch):
     """A folder with the checkpoints of a run that was killed at day 1.5, and the scenario."""
-    from tme_sim.tissue.course import Course
-
-    scenario, plain = Scenario.from_text(TEXT, changes=CHANGES), Course.checkpoint
-
-    def until(self, tick, folder):
-        plain(self, tick, folder)
-        if tick >= 2160:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Course, "checkpoint", until)
-        with pytest.raises(KeyboardInterrupt):
-            simulate(scenario, checkpoints=tmp_path)
+    scenario = Scenario.from_text(TEXT, changes=CHANGES)
+    stop_at(2160, scenario, tmp_path, monkeypatch)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["day_00001.00.npz", "day_00001.50.npz"]
     return scenario, tmp_path
 

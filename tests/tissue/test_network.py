@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from tissue.test_checkpoints import stop_at
 from tissue.test_piece import TEXT, ready, same
 
 from tme_sim.diagnostics import InputError
-from tme_sim.outcome import SimulationError
 from tme_sim.quantities import Quantity
 from tme_sim.scenario import Scenario
 from tme_sim.simulation import simulate
@@ -132,20 +132,9 @@ def test_threads_and_a_stored_state_change_no_bit():
 
 
 def test_going_on_from_a_checkpoint_gives_the_same_bytes(tmp_path, monkeypatch):
-    from tme_sim.tissue.course import Course
-
     scenario = Scenario.from_text(TEXT, changes=[*NETWORK, "piece.checkpoint_every=0.5 day"])
-    whole, plain = simulate(scenario)._files(), Course.checkpoint
-
-    def until(self, tick, folder):
-        plain(self, tick, folder)
-        if tick >= 1440:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Course, "checkpoint", until)
-        with pytest.raises((KeyboardInterrupt, SimulationError)):
-            simulate(scenario, checkpoints=tmp_path)
+    whole = simulate(scenario)._files()
+    stop_at(1440, scenario, tmp_path, monkeypatch)
     assert list(tmp_path.iterdir()) and simulate(scenario, checkpoints=tmp_path)._files() == whole
     shot = read_snapshot(whole["snapshots/00_day_0.npz"], "first")
     assert len(shot.segments) == shot.flux.size > 10 and (shot.arrays["vessel"][tuple(shot.segments[:, 0].T)] > 0).all()

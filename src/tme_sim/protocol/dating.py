@@ -19,7 +19,6 @@ from tme_sim.protocol.dates import START, TICKS_PER_DAY, When, parse_when, to_ti
 from tme_sim.protocol.tables import DrugTreatment, Given, Hold, Procedure, Protocol, Timed
 from tme_sim.quantities import QuantityError, internal
 from tme_sim.therapies.drug import Drug, Regimen
-from tme_sim.therapies.drug_file import DrugFileError
 from tme_sim.therapies.library import Library
 from tme_sim.validation import Problems
 
@@ -57,20 +56,9 @@ def name_unknown_anchors(section: Any, library: Library, key: Key, problems: Pro
             except QuantityError:
                 continue  # none, a condition, or a mistake that is told where it stands
             anchor = when.anchor.lower()
-            if anchor and not when.phase and anchor not in known and not in_library(anchor, library):
+            if anchor and not when.phase and anchor not in known and anchor not in library:
                 said = f"{quoted(when.anchor)} names nothing in this protocol{nearest(anchor, given)}"
                 problems.add((*key, name, i, where), said)
-
-
-def in_library(name: str, library: Library) -> bool:
-    """Whether the library has a drug of this name; mistakes of its file are told when it is given."""
-    try:
-        library.get(name)
-    except KeyError:
-        return False
-    except DrugFileError:
-        return True
-    return True
 
 
 class Dating:

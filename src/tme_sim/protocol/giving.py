@@ -8,7 +8,7 @@ from typing import Any
 from tme_sim.diagnostics import Key, nearest, quoted
 from tme_sim.protocol.calendar import ORDER, Body, Entry
 from tme_sim.protocol.dates import to_ticks
-from tme_sim.protocol.dating import Dating, in_library
+from tme_sim.protocol.dating import Dating
 from tme_sim.protocol.doses import dose_basis
 from tme_sim.protocol.tables import Ablation, DrugTreatment, Radioembolisation, Sbrt, Scan, Tace, Timed
 from tme_sim.quantities import Quantity, convert, internal
@@ -25,7 +25,7 @@ def name_unknown_drugs(tables: Any, library: Library, key: Key, problems: Proble
     """Note drugs that the library lacks in the tables of treatments of a protocol that cannot be read further."""
     for i, table in enumerate(tables if isinstance(tables, list) else ()):
         name = table.get("drug") if isinstance(table, dict) else None
-        if isinstance(name, str) and not in_library(name, library) and table.get("kind", "drug") == "drug":
+        if isinstance(name, str) and name not in library and table.get("kind", "drug") == "drug":
             problems.add((*key, i, "drug"), _unknown(name, library))
 
 

@@ -411,6 +411,16 @@ class Library:
         """Return the names of all drugs in order, without reading their files."""
         return sorted(path.stem for path in self._files.values())
 
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a drug of this name or alias; mistakes of its file are told when it is asked for."""
+        try:
+            self.get(name)
+        except KeyError:
+            return False
+        except DrugFileError:
+            return True
+        return True
+
     def get(self, name: str) -> Drug:
         """Return the drug called `name`, or known by that alias (upper and lower case alike).
 
