@@ -8,7 +8,10 @@ import pytest
 
 from limits.full_model import at, baseline, dose, model, run, tace
 from tme_sim.compiler.model import BaselineError
+from tme_sim.mechanisms.registry import all_mechanisms
+from tme_sim.network import compose
 from tme_sim.quantities import internal
+from tme_sim.therapies.library import Library
 
 GROWING = ("cycling", "quiescent", "cycling_resistant", "quiescent_resistant", "cycling_unseen", "quiescent_unseen", "dying",
            "necrotic")
@@ -103,6 +106,41 @@ def test_mode_of_death_matters_for_the_alarm():
     assert at(done, "DC_node", 3) > 1.5 * at(done, "DC_node", 0)
 
 
+def test_supply_of_t_cells_follows_blood_flow_and_balances_their_loss():
+    """Rates are per day, entry is limited by flow, and the node has room for so many dendritic cells."""
+    m, y, u, th, dy, seen = baseline()
+    row = lambda name: m.index("states", name)  # noqa: E731
+    effectors = y[row("CD8")]
+    entering = seen["rate_cd8_entering"] + seen["rate_cd8_stem_feeding"] * th[m.index("theta", "stem_burst")]
+    assert entering == pytest.approx(seen["rate_cd8_dying"] + seen["rate_cd8_exhausting"], rel=1e-6)
+    assert abs(dy[row("CD8")]) < 1e-9 * effectors
+    assert 0.01 < seen["rate_cd8_entering"] / effectors < 1.0  # of the pool in a day; 1440 times off if per minute
+    occluded = y.copy()
+    occluded[row("occluded_core")] = occluded[row("occluded_rim")] = 0.6
+    out = np.zeros(len(m.node_names))
+    m.observe(occluded, u, th, out)
+    less = out[m.index("nodes", "perfusion")] / seen["perfusion"]
+    assert less < 0.6
+    assert out[m.index("nodes", "rate_cd8_entering")] == pytest.approx(less * seen["rate_cd8_entering"], rel=1e-6)
+    crowd = y.copy()
+    crowd[row("DC_mature")] *= 1e6
+    crowd[row("DC_node")] = th[m.index("theta", "DC_node_max")]
+    m.observe(crowd, u, th, out)
+    assert out[m.index("nodes", "rate_dc_arriving")] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_one_name_means_one_thing():
+    """Symbols that the literature uses twice; AFP spreads over 4 L."""
+    from tme_sim.mechanisms.markers import secrete
+
+    names = [p.name for p in compose(all_mechanisms()).parameters()]
+    assert len(names) == len(set(names))
+    assert not {"gamma_T", "k_rec", "B", "q_T", "k_T_Treg", "k_K_d"} & set(names)
+    declared = {p.name: p for p in compose(all_mechanisms()).parameters()}
+    assert (declared["V_AFP"].value, declared["V_AFP"].unit) == (4.0, "L")
+    assert secrete(2.0, 6.0, 4.0) == 3.0
+
+
 # --- liver, VEGF, vessels ------------------------------------------------------------------------------------------
 
 
@@ -146,6 +184,32 @@ def test_normalisation_is_largest_at_a_half_block():
 
     grid = np.linspace(0, 1, 101)
     assert grid[np.argmax([normalise(0.9, b, 0.0, 0.0) for b in grid])] == pytest.approx(0.5)
+
+
+def test_potency_of_vegf_blocks_is_a_prior_and_leaves_what_it_cannot_reach():
+    """Values nobody measured in a tumour stay ranges, so that no single one of them decides an order by accident."""
+    from tme_sim.mechanisms.angiogenesis import vegf_signalling
+    from tme_sim.mechanisms.vegf import free_tissue_vegf
+
+    declared = {p.name: p for p in compose(all_mechanisms()).parameters()}
+    for name, low, high in (("tau_adapt", 2.0, 30.0), ("Bmax_trap", 0.3, 0.9)):
+        assert (declared[name].low, declared[name].high) == (low, high)
+    ic50 = Library().get("lenvatinib").binding["signalling_ic50"]
+    assert (ic50.low, ic50.value, ic50.high) == (0.7, 5.1, 10.0)
+    assert free_tissue_vegf(1.0, 1.0, 0.6) == pytest.approx(0.4)  # at full occupancy
+    assert vegf_signalling(1.0, 1.0, 1.0, 0.95) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("tau_adapt", "reopens"), [(4.0, True), (30.0, False)])
+def test_short_hold_reopens_the_window_with_fast_adaptation_alone(tau_adapt, reopens):
+    """Why `tau_adapt` belongs into every analysis of what flips the order: a five-day hold of lenvatinib."""
+    days = [day for day in range(60) if not 35 <= day < 40]
+    done = run(*[dose("lenvatinib", day, 12.0, minutes=0) for day in days], days=60,
+               values={"tau_adapt": internal(tau_adapt, "day")})  # fmt: skip
+    quality, time = done.series("vessel_quality"), done.time
+    before, after = quality[time == 35][0], quality[(time >= 40) & (time < 50)].max()
+    assert bool(after > 1.02 * before) is reopens
+    assert after > quality[time == 40][0]
 
 
 # --- oxygen, HIF ------------------------------------------------------------------------------------------------------

@@ -332,11 +332,12 @@ def test_a_write_that_fails_anywhere_leaves_a_store_that_goes_on(tmp_path, monke
 
 
 def test_a_table_as_csv_is_read_back_to_the_last_bit():
-    numbers = [0.0, -0.0, 1e15, -1e15, 999999999999999.0, -999999999999999.0, 1e16, math.nan, math.inf, 5e-324, 0.1]
-    words = ["", "a,b", 'q"x', "line\nbreak", "=1+1", "cr\rx", " plain ", "ü;", "x", "'", "-"]
-    table = {"a,b": np.array(numbers), "n": np.arange(11), "s": np.array(words, dtype=object)}
+    numbers = [0.0, -0.0, 1e15, -1e15, 999999999999999.0, -999999999999999.0, 1e16, math.nan, math.inf, 5e-324, 0.1,
+               1e-4, 9.999e-5, 1e-5, -1.5e-7, 3.3e20, 123456789.0]
+    words = ["", "a,b", 'q"x', "line\nbreak", "=1+1", "cr\rx", " plain ", "ü;", "x", "'", "-", "1.0", "null", "[", ".0,", "b", "c"]
+    table = {"a,b": np.array(numbers), "n": np.arange(len(numbers)), "s": np.array(words, dtype=object)}
     rows = list(csv.reader(io.StringIO(csv_text(table), newline="")))
-    assert rows[0] == ["a,b", "n", "s"] and len(rows) == 12
+    assert rows[0] == ["a,b", "n", "s"] and len(rows) == 1 + len(numbers)
     assert [r[0] for r in rows[1:]] == ["" if x != x else repr(x) if math.isinf(x) else shortest(x) for x in numbers]
     read = [w.replace("\r", "\n") for w in words]  # a carriage return ends a line for many readers, quoted or not
     assert [r[2] for r in rows[1:]] == ["'" + w if w[:1] in ("=", "-") else w for w in read]
