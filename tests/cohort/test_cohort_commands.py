@@ -42,7 +42,8 @@ def test_trial_writes_rows_summary_and_figures(trial):
     figures = {p.stem for p in (out / "figures").glob("*.png")}
     assert figures == {"survival", "waterfall", "swimmer", "spider", "progression", "paired"}
     about = json.loads((out / "trial.json").read_text())
-    assert about["status"] == "done" and about["after_progression"].startswith("none")
+    assert about["status"] == "done"
+    assert about["after_progression"].startswith("emerald1_tace: TACE by need, then atezolizumab and bevacizumab; ")
     summary = json.loads((out / "summary.json").read_text())
     assert set(summary["arms"]) == {"emerald1_tace", "emerald1_durva", "emerald1_durva_bev"}
     assert set(summary["contrasts"]) == set(summary["paired"])
