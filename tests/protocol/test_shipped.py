@@ -232,6 +232,20 @@ def test_weights_change_what_is_given():
     assert load("imbrave150").changed({"patient.weight": "60 kg"}).calendar.of("bevacizumab")[0].data["dose"] == 900
 
 
+@pytest.mark.parametrize("weight", ["38 kg", "59.9 kg", "60 kg", "140 kg"])
+@pytest.mark.parametrize("file", sorted(p.relative_to(FOLDER).as_posix() for p in FOLDER.rglob("*.toml")))
+def test_every_protocol_can_be_given_to_any_body(file, weight):
+    text = f'patient.weight = "{weight}"\n[protocol]\nfile = "{"untreated.toml" if "/" in file else file}"\n'
+    text += f'after_progression = ["{file}"]\n' if "/" in file else ""
+    assert Scenario.from_text(text, str(FOLDER / "scenario"), catalogue=toy_catalogue()).patient.weight
+
+
+@pytest.mark.parametrize(("weight", "given"), [("59 kg", [8, 4]), ("61 kg", [12, 8, 4])])
+def test_a_light_patient_is_not_reduced_to_the_dose_it_starts_with(weight, given):
+    (track,) = [t for t in load("reflect").changed({"patient.weight": weight}).calendar.tracks if t.name == "lenvatinib"]
+    assert [e.data["dose"] for e in track.given] == given
+
+
 def test_all_shipped_protocols_share_few_structures():
     from tme_sim.plan import plan_of
     from tme_sim.simulation import slots_for

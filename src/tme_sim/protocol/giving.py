@@ -142,7 +142,7 @@ class Giving:
         if drug is None:
             return [], 0
         amount, loading, same = self._doses(item, drug)
-        reduced = [self.milligrams(level) for level in item.levels]
+        reduced = self._below(amount, item)
         for before, after in zip([amount, *reduced], reduced, strict=False):
             if after >= before:
                 self.problems.add((*key, "levels"), f"{after:g} mg is no reduction of {before:g} mg; levels go down")
@@ -150,6 +150,18 @@ class Giving:
             Entry(0, ORDER["drug"], "drug", item.name, n, {"dose": dose, **same})
             for n, dose in enumerate([*loading, amount, *reduced], 1)
         ], len(loading)
+
+    def _below(self, amount: float, item: DrugTreatment) -> list[float]:
+        """Reduced levels (mg) of a body that starts with `amount`.
+
+        A light patient may start where a heavy one is reduced to (lenvatinib: 8 mg below 60 kg, else 12 mg); levels that
+        such a start already is at, or below, are passed over while one below it is left.
+        """
+        reduced = [self.milligrams(level) for level in item.levels]
+        by_weight = len(self.dating.regimen(item).bands) > 1 if item.dose is None else dose_basis(item.dose.unit) != ""
+        while by_weight and len(reduced) > 1 and reduced[0] >= amount:
+            reduced = reduced[1:]
+        return reduced
 
     def entries_of(self, item: Timed, ticks: Sequence[int], key: Key) -> list[Entry]:
         """One entry per date."""
