@@ -154,8 +154,8 @@ class Giving:
     def _below(self, amount: float, item: DrugTreatment) -> list[float]:
         """Reduced levels (mg) of a body that starts with `amount`.
 
-        A light patient may start where a heavy one is reduced to (lenvatinib: 8 mg below 60 kg, else 12 mg); levels that
-        such a start already is at, or below, are passed over while one below it is left.
+        A light patient may start where a heavy one is reduced to (lenvatinib: 8 mg below 60 kg, else 12 mg); levels
+        that such a start already is at, or below, are passed over while one below it is left.
         """
         reduced = [self.milligrams(level) for level in item.levels]
         by_weight = len(self.dating.regimen(item).bands) > 1 if item.dose is None else dose_basis(item.dose.unit) != ""
