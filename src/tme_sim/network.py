@@ -34,7 +34,6 @@ from tme_sim.quantities import Parameter
 Law = Callable[..., Any]
 KINDS = ("division", "death", "transition", "decay", "arrival", "secretion", "uptake", "exchange", "contact")
 PLACES = ("body", "lesion")
-SPECIES_KINDS = ("cell", "trait", "field", "pool", "vessel")
 
 
 class NetworkError(ValueError):

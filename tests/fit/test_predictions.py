@@ -37,11 +37,12 @@ def calls(monkeypatch):
         made.append(scenario.name)
         rng, rows = generator(len(vectors)), []
         factor = 2.0 if "durva" in scenario.name or scenario.name.startswith("order_I") else 1.0
-        for vector in vectors:
+        for number, vector in zip(patients, vectors, strict=True):
             days = float(factor * 200 * vector["reach"] ** 0.3 * rng.exponential())
             one = {"pfs": days, "pfs_event": 1, "ttp": days, "ttp_event": 1, "os": 2 * days, "os_event": 1, "n_tace": 2}
             one |= {f"{k}_{c}": float(days > 300) for k in ("orr", "cr") for c in ("recist11", "mrecist", "recicl")}
-            rows.append({"message": "", "summary": one | {"first_pd": "new_intrahepatic"}, "values": {}, "number": 1})
+            rows.append({"message": "", "summary": one | {"first_pd": "new_intrahepatic"}, "values": {}, "number": number})
+        rows[0]["number"] += "durva" in scenario.name  # drawn again
         return rows
 
     monkeypatch.setattr(predictions, "run_redrawn", run)
@@ -78,6 +79,9 @@ def test_a_prediction_has_the_format_and_uses_runs_twice(trials, posterior, call
     ratio = data["contrasts"]["emerald1_durva vs emerald1_tace"]["pfs_hr"]
     assert ratio["median"] < 1.0 and ratio["probability_below_1"] > 0.8
     assert any("missed" in n or "misses" in n for n in data["notes"])
+    again = [n for n in data["notes"] if "drawn again, as" in n]
+    assert again == [f"{arm}: 1 of 12 patients were drawn again, as the first draws could not be simulated"
+                     for arm in ("emerald1_durva", "emerald1_durva_bev")]  # fmt: skip
     assert json.dumps(data)
     assert predictions.predict("emerald1", trials, posterior, **given) == data
     assert len(calls) == 3  # the second time nothing was simulated

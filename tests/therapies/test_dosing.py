@@ -130,13 +130,11 @@ def test_an_infusion_that_ends_does_so_before_the_next_begins():
     assert sum(given_by([*first, *second]).values()) == pytest.approx(4700.0, rel=1e-15)
 
 
-def test_averaged_tablets_and_discontinuation():
+def test_averaged_tablets():
     drug = LIBRARY.get("lenvatinib")
     values = drug.kinetics()
     jumps = dosing.averaged(drug, values, 8.0, 2.0, 0, 10 * DAY)
     assert given_by(jumps) == {"tki_intake": pytest.approx(40.0 * values.F)}
-    assert {row.target for row in dosing.discontinue("tki", 5).rows} == {"tki_infusion", "tki_intake", "tki_on"}
-    assert dosing.set_to("chemo_arterial", 0.0) in dosing.discontinue("chemo", 5).rows
 
 
 @pytest.mark.parametrize(("name", "milligrams", "more", "message"), [

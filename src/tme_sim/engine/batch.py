@@ -51,13 +51,6 @@ def prepare_many(prepare, par, th):
         prepare(par[p], th[p])
 
 
-@njit(types.void(OBSERVE, MATRIX, MATRIX, VECTOR, MATRIX), **OPTIONS)
-def observe_many(observe, out_y, out_u, th, out):
-    """Fill out (k, n_obs) with the observables of out_y (k, n), out_u (k, m)."""
-    for row in range(out_y.shape[0]):
-        observe(out_y[row], out_u[row], th, out[row])
-
-
 @njit(types.void(OBSERVE, MATRIX, VECTOR, BLOCKS, BLOCKS, INTS, TABLE, BLOCKS, INT), **OPTIONS)
 def observe_range(observe, th, lower, out_y, out_u, wanted, carry_i, out_obs, first):
     """Fill out_obs of patients first, first + 1, ... from out_y, out_u of these at the outputs `wanted` (places); NaN

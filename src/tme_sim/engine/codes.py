@@ -29,11 +29,9 @@ NAMES = {
 
 # control (float64): tolerances and step bounds in days
 RTOL, H_FIRST, H_MIN, H_MAX = range(4)
-CONTROL = 4
 
 # budget (int64): stop tick, tick after which the call pauses, steps of this call, steps of the whole run
 STOP_TICK, PAUSE_TICK, CALL_STEPS, MAX_STEPS = range(4)
-BUDGET = 4
 
 # limits (float64, rows of length n)
 ATOL, LOWER, UPPER = range(3)

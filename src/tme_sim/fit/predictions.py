@@ -267,6 +267,10 @@ def _told(arm: str, rows: Sequence[Mapping[str, Any]], table: Table, failures: l
     if table.failed:
         message = next(r["message"] for r in rows if not r["summary"])
         failures.append(f"{arm}: {table.failed} of {table.total} runs gave no row ({message[:120]})")
+    again = sum(row["number"] != i for i, row in enumerate(rows))
+    if again:
+        failures.append(f"{arm}: {again} of {len(rows)} patients were drawn again, as the first draws could not be "
+                        "simulated")
 
 
 def _created_by(posterior: Posterior) -> dict[str, str]:

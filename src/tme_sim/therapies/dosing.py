@@ -255,11 +255,3 @@ def averaged(drug: Drug, values: Kinetics, milligrams: float, interval: float, f
     rows = (set_to(held, entering(values, milligrams) / interval), set_to(f"{drug.slot}_on", 1.0))
     label = f"{drug.name} {milligrams:g} mg every {interval:g} days, averaged"
     return [Jump(first, rows, label), Jump(last, (set_to(held, 0.0),), f"{label}: end", STOP_ORDER)]
-
-
-def discontinue(slot: str, tick: int) -> Jump:
-    """Jump that takes a patient off the drug in `slot` for good: inputs stop, and the clock of its clearance holds."""
-    rows = [set_to(f"{slot}_{held}", 0.0) for held in ("infusion", "intake", "on")]
-    if slot in kinetics.CYTOTOXIC:
-        rows.append(set_to(f"{slot}_arterial", 0.0))
-    return Jump(tick, tuple(rows), f"{kinetics.SLOTS[slot]} stopped")
