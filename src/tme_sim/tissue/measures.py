@@ -15,6 +15,15 @@ CD8 = ("CD8", "CD8_exhausted", "CD8_stem")
 HYPOXIC, ANOXIC = 10.0, 2.5  # mmHg
 REACH = 100.0  # um
 RADII = (50.0, 100.0, 200.0)  # um
+COUNTED = {"cd8": "CD8 cells", "mdsc": "suppressor cells", "treg": "regulatory T cells"}
+COMPARTMENTS = {
+    "": "in the lesion",
+    "_core": "where vessels are of the core class",
+    "_rim": "where vessels are of the rim class",
+    "_in_tumour": "at places with a viable tumour cell",
+    "_in_necrosis": "at places with a necrotic cell",
+    "_in_stroma": "at places without a tumour cell",
+}
 WORDS = {
     "hypoxic": ("1", "share of viable tumour cells below 10 mmHg"),
     "anoxic": ("1", "share of tissue below 2.5 mmHg"),
@@ -24,14 +33,8 @@ WORDS = {
     "open_vessels": ("1", "share of vessels that are open and carry blood"),
     "perfused": ("1", "share of viable tumour cells with an open vessel within 100 um"),
     "quality": ("1", "mean quality of open vessels"),
-    "cd8": ("cell/mm^3", "CD8 cells"),
-    "cd8_core": ("cell/mm^3", "CD8 cells where vessels are of the core class"),
-    "cd8_rim": ("cell/mm^3", "CD8 cells where vessels are of the rim class"),
-    "cd8_in_tumour": ("cell/mm^3", "CD8 cells at places with a viable tumour cell"),
-    "cd8_in_necrosis": ("cell/mm^3", "CD8 cells at places with a necrotic cell"),
-    "cd8_in_stroma": ("cell/mm^3", "CD8 cells at places without a tumour cell"),
-    "mdsc": ("cell/mm^3", "suppressor cells"),
-    "treg": ("cell/mm^3", "regulatory T cells"),
+    **{kind + where: ("cell/mm^3", f"{cells} {told}")
+       for kind, cells in COUNTED.items() for where, told in COMPARTMENTS.items()},
     "cd8_to_tumour": ("um", "median distance from a CD8 cell to the nearest viable tumour cell"),
     "cd8_to_mdsc": ("um", "median distance from a CD8 cell to the nearest suppressor cell"),
     "cd8_to_vessel": ("um", "median distance from a CD8 cell to the nearest open vessel"),
@@ -55,10 +58,12 @@ def measures(shot: Snapshot) -> dict[str, float]:
     oxygen, cubic_mm = shot.arrays["oxygen"], (edge / 1000.0) ** 3
     at = {n: shot.immune[shot.immune[:, 3] == k, :3] for k, n in enumerate(shot.immune_names)}
     cd8 = np.concatenate([at[n] for n in CD8])
+    counted = dict(zip(COUNTED, (cd8, at["MDSC"], at["Treg"]), strict=True))
+    places = dict(zip(COMPARTMENTS, (lesion, core & lesion, rim, viable, necrotic, free), strict=True))
 
-    def density(cells: np.ndarray, places: np.ndarray) -> float | None:
-        inside = np.count_nonzero(places[tuple(cells.T)]) if len(cells) else 0
-        return inside / (places.sum() * cubic_mm) if places.any() else None
+    def density(cells: np.ndarray, here: np.ndarray) -> float | None:
+        inside = np.count_nonzero(here[tuple(cells.T)]) if len(cells) else 0
+        return inside / (here.sum() * cubic_mm) if here.any() else None
 
     vessels, tumour = np.argwhere(open_), np.argwhere(viable)
     out = {
@@ -68,15 +73,13 @@ def measures(shot: Snapshot) -> dict[str, float]:
         "open_vessels": _share(open_[vessel]),
         "perfused": _share(distances(tumour, vessels, shape, edge) <= REACH) if len(vessels) else 0.0,
         "quality": float(shot.arrays["quality"][open_].mean()) if open_.any() and "quality" in shot.arrays else None,
-        "cd8": density(cd8, lesion), "cd8_core": density(cd8, core & lesion), "cd8_rim": density(cd8, rim),
-        "cd8_in_tumour": density(cd8, viable), "cd8_in_necrosis": density(cd8, necrotic),
-        "cd8_in_stroma": density(cd8, free), "mdsc": density(at["MDSC"], lesion),
-        "treg": density(at["Treg"], lesion), "cd8_to_tumour": _median(distances(cd8, tumour, shape, edge)),
+        "cd8_to_tumour": _median(distances(cd8, tumour, shape, edge)),
         "cd8_to_mdsc": _median(distances(cd8, at["MDSC"], shape, edge)),
         "cd8_to_vessel": _median(distances(cd8, vessels, shape, edge)),
         "cd8_near_mdsc": pairs_over_random(cd8, at["MDSC"], shape, edge, REACH),
         "vessel_clustering_50": pairs_over_random(vessels, None, shape, edge, RADII[0]),
     }  # fmt: skip
+    out |= {kind + where: density(cells, here) for kind, cells in counted.items() for where, here in places.items()}
     out |= {f"cd8_clustering_{r:.0f}": pairs_over_random(cd8, None, shape, edge, r) for r in RADII}
     return {n: None if out[n] is None else float(out[n]) for n in WORDS}
 
