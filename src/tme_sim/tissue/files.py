@@ -15,7 +15,8 @@ from tme_sim.tissue.piece import CELLS, WALKERS, State
 from tme_sim.tissue.settings import VOXEL_UM
 from tme_sim.tissue.snapshots import FIELD_UNITS, FILM, read_snapshot
 
-SNAPSHOT_FIELDS = ("oxygen", "VEGF", "AMP", "doxorubicin", "normalisation", "perfusion", "killing_flux")
+SNAPSHOT_FIELDS = ("oxygen", "VEGF", "AMP", "doxorubicin", "normalisation", "perfusion", "killing_flux",
+                   "chemokine")
 """Fields of a snapshot, in their display units; float32."""
 
 

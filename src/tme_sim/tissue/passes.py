@@ -10,6 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
+from tme_sim.laws import saturate
 from tme_sim.mechanisms.killing import motility_lets
 from tme_sim.tissue.fused import Fused, Table, Value, above_zero, where
 from tme_sim.tissue.laws import OXYGEN, Here, Laws, exp, on_arrays
@@ -125,7 +126,7 @@ class Passes:
     @cached_property
     def signal(self) -> Fused:
         """Traits after `dt`, of a mixed piece fields too; else what is made of each field by those who are `alive`, and
-        lost by those who take it up (`taken`); and motility.
+        lost by those who take it up (`taken`); chemokines that interferon makes cells give off; and motility.
 
         Of the caller: `alive` and `taken` (1 or 0), the number `dt`.
         """
@@ -142,6 +143,8 @@ class Passes:
                 made, lost = rates_of(here, name)
                 out[f"made {name}"], out[f"lost {name}"] = made * own("alive"), lost * own("taken")
             scalars = here.scalars
+            if not laws.mixed:
+                out["induced"] = on_arrays(saturate)(here.value("IFNg"), scalars["K_IFNg"])
             out["motility"] = on_arrays(motility_lets)(here.value(OXYGEN), scalars["p_mot"], scalars["n_mot"])
             return out
 

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from tme_sim.engine.rng import PURPOSES
+from tme_sim.laws import saturate
 from tme_sim.mechanisms.closure import LOG_REACH, VESSEL_RADIUS_UM, vessel_conductance
 from tme_sim.tissue import kernels, network
 from tme_sim.tissue.fused import Fused
@@ -23,6 +24,7 @@ WALKERS = ("CD8", "CD8_exhausted", "CD8_stem", "Treg", "MDSC", "TAM", "DC")
 RESIDENT = ("TAM",)  # do not walk
 TRAITS = ("HIF1", "HIF2", "HIF_brake", "ENTPD2", "PDL1", "normalisation", "adaptation", "escape")
 FIELDS = ("VEGF", "ATP", "AMP")
+CYTOKINES = ("killing_flux", "chemokine")  # interferon, as the killing that gives it off; what it makes cells give off
 CROWDS = ("CD8", "CD8_total", "Treg", "MDSC", "TAM")  # densities within reach
 LOCAL = {
     *TRAITS, *FIELDS, *CROWDS, "oxygen", "anoxic_viable", "doxorubicin", "dox_exposed", "perfusion", "viable_density",
@@ -221,7 +223,9 @@ def start(
         local[name] = np.ones(n)
     for name in ("doxorubicin", "dox_fast", "dox_slow", "necrosis_flux", "apoptosis_flux", "anoxic_viable"):
         local[name] = np.zeros(n)
-    local["killing_flux"] = np.full(n, scalars["killing_flux"])
+    for name in ("killing_flux", "kills"):
+        local[name] = np.full(n, scalars["killing_flux"])
+    local["chemokine"] = np.full(n, saturate(scalars["IFNg"], scalars["K_IFNg"]))
     local["viable_density"] = np.full(n, scalars["viable_density"])
     local["oxygen"] = np.full(n, 20.0)
     liver = from_middle(frame.shape) * EDGE > nodule_radius(scalars) if frame.nodule else np.zeros(n, dtype=bool)

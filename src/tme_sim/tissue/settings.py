@@ -19,6 +19,8 @@ NETWORK_BYTES = {2: 300, 3: 2000}
 """More of a voxel where blood flows through a network, by dimension: segments, and factors of the pressures (200
 and 1100 in pieces of 90 000 and 64 000 voxels; factors of a larger cube grow faster than it)."""
 
+CENTOFANTI = "DOI 10.1073/pnas.2304190120 (30 to 40 um in melanoma, by diffusion and uptake)"
+FRANCIS = "Francis and Palsson 1997 (PNAS 94:12258)"
 NO_SOURCE = "no source read for this; order of magnitude"
 MECHANICS = (
     Parameter("walk_speed", 4.0, "um/min", f"{NO_SOURCE} of T cells seen by two-photon microscopy", "assumed", 1.0,
@@ -30,7 +32,12 @@ MECHANICS = (
               "distance over which growing cells push others aside into free space"),
     Parameter("suppression_reach", 100.0, "um", NO_SOURCE, "assumed", 40.0, 200.0,
               "distance within which suppressor and regulatory cells act on a killer"),
-    Parameter("interferon_reach", 100.0, "um", NO_SOURCE, "assumed", 30.0, 300.0, "spread of interferon-gamma"),
+    Parameter("interferon_reach", 40.0, "um", f"{CENTOFANTI}; cytokines in general act within 250 um by {FRANCIS}",
+              "medium", 30.0, 250.0, "length over which interferon-gamma falls by a factor e, between diffusion and uptake"),
+    Parameter("chemokine_reach", 150.0, "um", f"{FRANCIS}: a secreting cell acts within some 250 um", "low", 30.0,
+              250.0, "the same for the chemokines that T cells follow"),
+    Parameter("cytokine_time", 20.0, "min", f"{FRANCIS}: 10 to 30 minutes to build up or to cease", "low", 10.0, 30.0,
+              "life of interferon-gamma and of chemokines in tissue"),
     Parameter("D_VEGF", 10.0, "um^2/s", NO_SOURCE, "assumed", 1.0, 100.0, "diffusivity of VEGF in tissue"),
     Parameter("D_purine", 100.0, "um^2/s", NO_SOURCE, "assumed", 30.0, 300.0, "diffusivity of ATP and AMP in tissue"),
     Parameter("drug_reach", 200.0, "um", "DOI 10.1016/j.jhep.2011.03.024 as cited by the TACE mechanism: 0.2-1.2 mm; "

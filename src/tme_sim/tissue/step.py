@@ -18,6 +18,7 @@ from tme_sim.tissue.passes import STEM, Fates, Passes
 from tme_sim.tissue.piece import (
     CELLS,
     CROWDS,
+    CYTOKINES,
     DYING,
     EDGE,
     FIELDS,
@@ -42,6 +43,8 @@ COUNTED = np.array([[name == row or (row == "CD8_total" and name in ("CD8", "CD8
                      for row in CROWDS] for name in WALKERS])  # fmt: skip
 """Which density within reach [column, of CROWDS] an immune cell [row, of WALKERS] counts for."""
 STAYS = np.array([name in RESIDENT for name in WALKERS])
+SECONDS = 86400.0  # of a day
+CONSUMED = 1440.0 / VALUE["cytokine_time"]  # per day
 FIELD_STEPS = 2  # steps between two solutions of the fields, which follow cells and vessels within minutes
 
 
@@ -120,16 +123,21 @@ def signal(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     found = passes(frame).signal(here, frame.voxels, deal=frame.deal, arrays=arrays, more={"dt": dt})
     if frame.mixed:
         new = {name: np.full(frame.voxels, found[name].mean()) for name in (*TRAITS, *FIELDS)}
+        new["killing_flux"] = np.full(frame.voxels, local["kills"].mean())
     else:
         if FIELDS[0] not in frame.grid:
             lay_grids(frame)
         new = {name: found[name] for name in TRAITS}
         work = [partial(_spread, frame, name, local[name], found[f"made {name}"], found[f"lost {name}"], dt)
                 for name in FIELDS]  # fmt: skip
-        new.update(zip(FIELDS, frame.together(work), strict=True))
+        level = scalars["killing_flux_start"] + scalars["killing_floor"]
+        work += [partial(_cytokine, frame, "killing_flux", local["killing_flux"], local["kills"], level, dt),
+                 partial(_cytokine, frame, "chemokine", local["chemokine"], found["induced"], 1.0, dt)]  # fmt: skip
+        new.update(zip((*FIELDS, *CYTOKINES), frame.together(work), strict=True))
     local.update(new)
     local["motility"] = found["motility"]
-    local["necrosis_flux"] = np.zeros(frame.voxels)  # deaths until the next call are added as they happen
+    for name in ("necrosis_flux", "kills"):
+        local[name] = np.zeros(frame.voxels)  # deaths until the next call are added as they happen
     for part in ("fast", "slow"):
         lost = scalars[f"k_depot_{part}"]
         local[f"dox_{part}"] = local[f"dox_{part}"] * float(exp(-lost * dt))
@@ -141,11 +149,13 @@ def lay_grids(frame: Frame) -> None:
     are those of oxygen."""
     from tme_sim.engine.fields import Multigrid
 
-    n = min(frame.sharers, len(FIELDS))  # field i is solved by thread i % n, see `together`
-    for i, name in enumerate(FIELDS):
-        D = VALUE["D_VEGF" if name == "VEGF" else "D_purine"] * 86400.0 / VOXEL_UM**2
-        of = "oxygen" if i % n == 0 else FIELDS[i % n]
-        frame.grid[name] = Multigrid(frame.shape, D, periodic=True, work=frame.grid.get(of))
+    spread = dict.fromkeys(FIELDS, VALUE["D_purine"] * SECONDS) | {"VEGF": VALUE["D_VEGF"] * SECONDS}
+    reach = (VALUE["interferon_reach"], VALUE["chemokine_reach"])
+    spread |= {name: long**2 * CONSUMED for name, long in zip(CYTOKINES, reach, strict=True)}
+    n = min(frame.sharers, len(spread))  # field i is solved by thread i % n, see `together`
+    for i, (name, D) in enumerate(spread.items()):
+        of = "oxygen" if i % n == 0 else list(spread)[i % n]
+        frame.grid[name] = Multigrid(frame.shape, D / VOXEL_UM**2, periodic=True, work=frame.grid.get(of))
 
 
 def _spread(frame: Frame, name: str, now: np.ndarray, made: np.ndarray, lost: np.ndarray, dt: float) -> np.ndarray:
@@ -154,6 +164,13 @@ def _spread(frame: Frame, name: str, now: np.ndarray, made: np.ndarray, lost: np
     steady_field(u.reshape(shape), lost.reshape(shape), made.reshape(shape), grid.spread, 1e-3, step=dt, periodic=True,
                  grid=grid, residual=False)  # fmt: skip
     return np.maximum(u, 0.0)
+
+
+def _cytokine(frame: Frame, name: str, now: np.ndarray, made: np.ndarray, level: float, dt: float) -> np.ndarray:
+    """A cytokine after `dt`, in units of what makes it; all cells and the matrix take it up within minutes.  `level` is
+    its usual size."""
+    lost = np.full(frame.voxels, CONSUMED)
+    return level * _spread(frame, name, now / level, made * (CONSUMED / level), lost, dt)
 
 
 # --- life and death --------------------------------------------------------------------------------------------------
@@ -186,19 +203,18 @@ def live(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
     item[near] = np.arange(near.size)
     found, touching = here.memo["cells"], fates.touching(here, near.size, near)
     touch = scalars["contact_volume"] / EDGE**3  # touched cells in the own voxel
-    killing, fate, weight = np.zeros((1, n)), np.zeros(n, dtype=np.int16), cell_weight(scalars) / EDGE**3
+    killing, fate, weight = np.zeros(n), np.zeros(n, dtype=np.int16), cell_weight(scalars) / EDGE**3
     tables = (fates.table.rows, fates.table.numbers(found, touching), fates.alone.rows, fates.alone.numbers(found))
     frame.deal(partial(kernels.strikes, cell, found.out, touching.out, *tables, fates.contact, fates.begin, by, item,
                        touch, state.lineage, frame.seed, frame.patient, np.uint64(state.step), purpose("cell_death"),
-                       frame.dt, weight, fate, killing[0]))  # fmt: skip
+                       frame.dt, weight, fate, killing))  # fmt: skip
     hit = np.flatnonzero(fate)
     becomes = passes(frame).becomes[fate[hit] - 1]
     cell[hit[becomes >= 0]] = becomes[becomes >= 0]
     starved, mothers = hit[becomes == NECROTIC], hit[becomes < 0]
     local["necrosis_flux"][starved] += weight / (FIELD_STEPS * frame.dt)
     count(state, "necrosis", starved.size)
-    smear(frame, killing, VALUE["interferon_reach"])
-    local["killing_flux"] = killing[0]
+    local["kills"] += killing / FIELD_STEPS
     if mothers.size:
         divide(frame, state, mothers)
     state.lineage[cell == 0] = 0
@@ -310,10 +326,10 @@ def _renew(state: State, gone: np.ndarray, born: list[tuple[int, np.ndarray]]) -
 
 
 def walk(frame: Frame, state: State, here: Here) -> None:
-    """Persistent random walk, up interferon, stalling where oxygen is low."""
+    """Persistent random walk, up chemokines, stalling where oxygen is low."""
     crowd = np.bincount(state.where, minlength=frame.voxels)
     chance = min(1.0, VALUE["walk_speed"] * WALK_TICKS / VOXEL_UM)
-    kernels.walk(state.where, state.heading, state.walker, state.kind, STAYS, here.arrays["killing_flux"],
+    kernels.walk(state.where, state.heading, state.walker, state.kind, STAYS, state.local["chemokine"],
                  state.local["motility"], crowd, frame.seed, frame.patient, np.uint64(state.step), purpose("migration"),
                  frame.ticks // WALK_TICKS, chance, VALUE["walk_persistence"], VALUE["chemotaxis"],
                  *frame.shape)  # fmt: skip
