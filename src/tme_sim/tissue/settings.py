@@ -33,7 +33,7 @@ MECHANICS = (
     Parameter("suppression_reach", 100.0, "um", NO_SOURCE, "assumed", 40.0, 200.0,
               "distance within which suppressor and regulatory cells act on a killer"),
     Parameter("interferon_reach", 40.0, "um", f"{CENTOFANTI}; cytokines in general act within 250 um by {FRANCIS}",
-              "medium", 30.0, 250.0, "length over which interferon-gamma falls by a factor e, between diffusion and uptake"),
+              "medium", 30.0, 250.0, "length over which interferon-gamma falls by a factor e"),
     Parameter("chemokine_reach", 150.0, "um", f"{FRANCIS}: a secreting cell acts within some 250 um", "low", 30.0,
               250.0, "the same for the chemokines that T cells follow"),
     Parameter("cytokine_time", 20.0, "min", f"{FRANCIS}: 10 to 30 minutes to build up or to cease", "low", 10.0, 30.0,
