@@ -46,7 +46,8 @@ def means(measured: Callable[[int], dict[str, float]], number: int) -> dict[str,
 
 def close(one: Coupling, end_point: str) -> None:
     """Vessels as they are at once after a session without drug that costs what it costs in rabbits; oxygen follows."""
-    shares = closed_by(Session("conventional", lost=RABBIT[end_point].value), one.scalars["core_share"])
+    session = Session("conventional", lost=RABBIT[end_point].value)
+    shares = closed_by(session, one.scalars["core_share"], session.depth)
     after = dict(zip(("occluded_core", "occluded_rim"), shares, strict=True))
     before = dict.fromkeys(after, 0.0)
     embolise(one.frame, one.state, one.scalars, before, after, {**after, "depot_fast": 0.0, "depot_slow": 0.0})
@@ -116,7 +117,7 @@ def t_cells() -> dict[str, list[float]]:
     """CD8 cells per volume at places without a tumour cell over those with one, after five days untreated, all pieces
     together: such places are few."""
     cells, places = np.zeros(2), np.zeros(2)
-    for seed in range(1, 7):
+    for seed in range(1, 41):
         one = piece("0.8", 2, seed)
         for _ in range(240):
             step(one.frame, one.state, one.scalars)
