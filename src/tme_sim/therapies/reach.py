@@ -135,7 +135,7 @@ def closed_by(session: Session, diameter: float, value: Callable[[str], float], 
 
     `diameter` is that of day 0 and `value` gives parameters (internal units); `anatomy` and `chance` are :func:`draws`.
     `arterial` is the share that the artery feeds: a branch closed with its portal venules loses the rest as well.
-    `depth` is how far the session gets into the lesion (:func:`depth_at`, or `Session.depth` where size does not count).
+    `depth` is how far the session gets into the lesion (:func:`depth_at`, or `Session.depth` whatever the size).
     """
     import numpy as np
 
