@@ -19,6 +19,7 @@ def judge(found, n):
     assert found.scaled <= SCALED and found.pointwise <= POINTWISE, found
     assert not found.unfinished, found
     assert found.rechecked <= 0.02 * n, found
+    assert len(found.undecided) <= 0.01 * n, found
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["one lesion", "three lesions"])
