@@ -1,5 +1,6 @@
 """Going on from a checkpoint gives the same bytes; a damaged one is named and the one before it used."""
 
+import numpy as np
 import pytest
 from tissue.test_piece import TEXT
 
@@ -59,6 +60,18 @@ def test_damaged_checkpoint_is_named_and_the_one_before_is_used(whole, stopped):
     assert simulate(scenario, checkpoints=folder, announce=told.append)._files()["summary.json"] == whole["summary.json"]
     assert any("day_00001.50.npz" in line and "the one before" in line.replace("checkpoint", "one") for line in told)
     assert any("going on from day 1 " in line for line in told)
+
+
+def test_checkpoint_without_one_of_its_fields_is_refused(stopped):
+    """Of a version that did not know the field, say."""
+    from tme_sim.tissue.piece import State
+
+    with np.load(stopped[1] / "day_00001.50.npz") as held:
+        arrays = {n[6:]: held[n] for n in held.files if n.startswith("piece_")}
+    assert State.of(arrays).step == 72
+    for name in ("local_chemokine", "local_kills", "local_VEGF"):
+        with pytest.raises(ValueError, match="fields do not fit"):
+            State.of({n: a for n, a in arrays.items() if n != name})
 
 
 def test_checkpoints_of_another_seed_are_not_used(stopped):

@@ -31,6 +31,8 @@ LOCAL = {
     "necrosis_flux", "apoptosis_flux", "killing_flux",
 }  # fmt: skip
 
+NEEDED = {*TRAITS, *FIELDS, *CYTOKINES, "kills"}  # without which no step can be taken
+
 EDGE = VOXEL_UM / 1000.0  # mm
 IMMATURE, MATURE = 1, 2
 SMALL, LARGE = 4_000, 40_000  # voxels from which threads share fields and voxels, and the work within one field
@@ -96,7 +98,7 @@ class State:
         plain |= {name: plain[name].astype(bool) for name in cls.FLAGS}
         local = {n[6:]: np.array(a) for n, a in arrays.items() if n.startswith("local_")}
         numbers, counters = arrays["numbers"], arrays["counters"]
-        if any(a.size != plain["cell"].size for a in local.values()) or set(local) < set(TRAITS):
+        if any(a.size != plain["cell"].size for a in local.values()) or not NEEDED.issubset(local):
             raise ValueError("fields do not fit the lattice")
         told = {str(n): float(v) for n, v in zip(arrays["told"], numbers[1:], strict=True)}
         return cls(**plain, local=local, scale=float(numbers[0]), next_id=int(counters[0]), step=int(counters[1]),
