@@ -17,7 +17,7 @@ EMERALD = Path(__file__).parents[2] / "configs" / "emerald1.toml"
 
 def judge(found, n):
     assert found.scaled <= SCALED and found.pointwise <= POINTWISE, found
-    assert not found.unfinished, found
+    assert len(found.unfinished) <= 0.01 * n, found  # of a thousand random patients a few are given up, with a message
     assert found.rechecked <= 0.02 * n, found
     assert len(found.undecided) <= 0.01 * n, found
 
