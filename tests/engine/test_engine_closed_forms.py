@@ -72,8 +72,9 @@ def matrix_exponential(th, t):
     """Return exp(M t) of the kinetics by eigenvectors (an independent closed form)."""
     ka, ke, k12, k21 = th
     m = np.array([[-ka, 0, 0], [ka, -(ke + k12), k21], [0, k12, -k21]])
-    w, v = np.linalg.eig(m)
-    return (v * np.exp(w * t)) @ np.linalg.inv(v)
+    w, v = np.linalg.eig(m)  # real, but of a complex type in newer versions of numpy
+    assert np.all(np.isreal(w)) and np.all(np.isreal(v))
+    return (v.real * np.exp(w.real * t)) @ np.linalg.inv(v.real)
 
 
 TICKS = np.array([0, 7, 600, 1440, 10_000, 43_211, 100_000])
