@@ -8,8 +8,6 @@ import pytest
 
 from limits.full_model import at, baseline, dose, model, run, tace
 from tme_sim.compiler.model import BaselineError
-from tme_sim.mechanisms.registry import all_mechanisms
-from tme_sim.network import compose
 from tme_sim.quantities import internal
 from tme_sim.therapies.library import Library
 
@@ -133,10 +131,10 @@ def test_one_name_means_one_thing():
     """Symbols that the literature uses twice; AFP spreads over 4 L."""
     from tme_sim.mechanisms.markers import secrete
 
-    names = [p.name for p in compose(all_mechanisms()).parameters()]
+    names = [p.name for p in model().network.parameters()]
     assert len(names) == len(set(names))
     assert not {"gamma_T", "k_rec", "B", "q_T", "k_T_Treg", "k_K_d"} & set(names)
-    declared = {p.name: p for p in compose(all_mechanisms()).parameters()}
+    declared = {p.name: p for p in model().network.parameters()}
     assert (declared["V_AFP"].value, declared["V_AFP"].unit) == (4.0, "L")
     assert secrete(2.0, 6.0, 4.0) == 3.0
 
@@ -191,7 +189,7 @@ def test_potency_of_vegf_blocks_is_a_prior_and_leaves_what_it_cannot_reach():
     from tme_sim.mechanisms.angiogenesis import vegf_signalling
     from tme_sim.mechanisms.vegf import free_tissue_vegf
 
-    declared = {p.name: p for p in compose(all_mechanisms()).parameters()}
+    declared = {p.name: p for p in model().network.parameters()}
     for name, low, high in (("tau_adapt", 2.0, 30.0), ("Bmax_trap", 0.3, 0.9)):
         assert (declared[name].low, declared[name].high) == (low, high)
     ic50 = Library().get("lenvatinib").binding["signalling_ic50"]

@@ -14,7 +14,7 @@ from tme_sim.mechanisms.closure import LOG_REACH, VESSEL_RADIUS_UM, vessel_condu
 from tme_sim.tissue import kernels, network
 from tme_sim.tissue.fused import Fused
 from tme_sim.tissue.laws import OXYGEN, Here, Laws, Scalars, anoxic_here
-from tme_sim.tissue.settings import STEP_TICKS, VALUE, VOXEL_UM
+from tme_sim.tissue.settings import SECONDS_PER_DAY, STEP_TICKS, VALUE, VOXEL_UM
 
 CELLS = ("", "cycling", "quiescent", "cycling_resistant", "quiescent_resistant", "cycling_unseen", "quiescent_unseen",
          "dying", "necrotic")  # fmt: skip
@@ -408,7 +408,7 @@ def breathe(frame: Frame, state: State, scalars: Scalars, tolerance: float = 0.0
     uptake = np.where(state.cell > 0, scalars["Vmax_tum"], 0.0)
     blood = scalars["p_v"]
     if frame.nodule:
-        uptake[liver] = VALUE["liver_uptake"] * 86400.0
+        uptake[liver] = VALUE["liver_uptake"] * SECONDS_PER_DAY
         blood = np.where(liver, VALUE["liver_oxygen_in"], blood).reshape(frame.shape)
     oxygen = state.local["oxygen"].reshape(frame.shape)
     if not supply.any():

@@ -12,6 +12,7 @@ from tme_sim.quantities import Parameter, Quantity, internal
 from tme_sim.validation import Model, Problems, check_table, measured
 
 VOXEL_UM = 20.0
+SECONDS_PER_DAY = 86400.0
 STEP_TICKS, WALK_TICKS = 30, 5
 BYTES_PER_VOXEL = 1200
 """State and working arrays of one voxel with its share of immune cells: peak of pieces up to 1 mm^3, rounded up."""

@@ -11,6 +11,7 @@ from functools import partial
 import numpy as np
 
 from tme_sim.engine.fields import Diffusion, steady_field
+from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.mechanisms.closure import OXYGEN_CLASSES
 from tme_sim.tissue import kernels, network
 from tme_sim.tissue.laws import OXYGEN, Here, Scalars, exp
@@ -37,14 +38,13 @@ from tme_sim.tissue.piece import (
     quality_at,
     view,
 )
-from tme_sim.tissue.settings import VALUE, VOXEL_UM, WALK_TICKS
+from tme_sim.tissue.settings import SECONDS_PER_DAY, VALUE, VOXEL_UM, WALK_TICKS
 
 COUNTED = np.array([[name == row or (row == "CD8_total" and name in ("CD8", "CD8_exhausted", "CD8_stem"))
                      for row in CROWDS] for name in WALKERS])  # fmt: skip
 """Which density within reach [column, of CROWDS] an immune cell [row, of WALKERS] counts for."""
 STAYS = np.array([name in RESIDENT for name in WALKERS])
-SECONDS = 86400.0  # of a day
-CONSUMED = 1440.0 / VALUE["cytokine_time"]  # per day
+CONSUMED = TICKS_PER_DAY / VALUE["cytokine_time"]  # per day
 FIELD_STEPS = 2  # steps between two solutions of the fields, which follow cells and vessels within minutes
 
 
@@ -149,7 +149,7 @@ def lay_grids(frame: Frame) -> None:
     are those of oxygen."""
     from tme_sim.engine.fields import Multigrid
 
-    spread = dict.fromkeys(FIELDS, VALUE["D_purine"] * SECONDS) | {"VEGF": VALUE["D_VEGF"] * SECONDS}
+    spread = dict.fromkeys(FIELDS, VALUE["D_purine"] * SECONDS_PER_DAY) | {"VEGF": VALUE["D_VEGF"] * SECONDS_PER_DAY}
     reach = (VALUE["interferon_reach"], VALUE["chemokine_reach"])
     spread |= {name: long**2 * CONSUMED for name, long in zip(CYTOKINES, reach, strict=True)}
     n = min(frame.sharers, len(spread))  # field i is solved by thread i % n, see `together`
