@@ -192,7 +192,7 @@ MECHANISM = Mechanism(
                   "low", 2.0, 30.0, "adaptation time that closes the window"),
         Parameter("K_adapt", 0.05, "1", "smooth switch of adaptation", "assumed", 0.02, 0.1, ""),
         Parameter("quality_floor", 0.7, "1", "flow quality of untreated tumour vessels; " + WINDOW, "low", 0.3, 0.8,
-                  ""),
+                  "", maximum=1.0),
         Parameter("k_escape", 0.004, "1/day", "no source found; progression on anti-VEGF within 6-12 months", "assumed",
                   0.0, 0.02, "VEGF-independent escape"),
         Parameter("k_escape_loss", 0.01, "1/day", "no source found", "assumed", 0.002, 0.05, ""),

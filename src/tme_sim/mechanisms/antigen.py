@@ -223,7 +223,7 @@ DIVIDING = tuple(f"T_dividing_{i + 1}" for i in range(STAGES))
 
 PARAMETERS = (
     Parameter("w_apop", 0.05, "1", "no source found; apoptosis is quiet", "assumed", 0.0, 0.2,
-              "immunogenic weight of apoptosis against necrosis"),
+              "immunogenic weight of apoptosis against necrosis", maximum=1.0),
     Parameter("release_floor", 1.0, "cell/mm^3/day", "numerical floor, a thousandth of untreated death", "assumed", 0.1,
               10.0, "release from stroma"),
     Parameter("k_debris", 1.0, "1/day", "no source found; coagulated cells keep their outline for days (models "
@@ -251,7 +251,7 @@ PARAMETERS = (
               "leaving for the node"),
     Parameter("k_mDC_death", 0.25, "1/day", OWN_CHECK, "low", 0.1, 0.5, "death of mature cells"),
     Parameter("dc_arrival", 0.2, "1", "no source found; few injected cells reach a node", "assumed", 0.02, 0.8,
-              "share of migrants that arrive"),
+              "share of migrants that arrive", maximum=1.0),
     Parameter("K_antigen", 1.0, "1", "no source found", "assumed", 0.2, 5.0, "half-loading antigen, untreated = 1"),
     Parameter("node_volume", 5.0, "mL", "no source found; several nodes of 1 mL", "assumed", 1.0, 20.0,
               "draining nodes together"),

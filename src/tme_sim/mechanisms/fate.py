@@ -82,9 +82,10 @@ MECHANISM = Mechanism(
                   "power of the volume"),
         Parameter("invasion_shunt", 0.3, "1",
                   "no source found; arterioportal shunts and tumour fed from the portal side",
-                  "assumed", 0.0, 0.8, "share of an embolisation that is lost if the portal vein is invaded at entry"),
+                  "assumed", 0.0, 0.8, "share of an embolisation that is lost if the portal vein is invaded at entry",
+                  maximum=1.0),
         Parameter("capsule_guard", 0.5, "1", "no source found", "assumed", 0.0, 0.9,
-                  "share of the hazard that a complete capsule takes away"),
+                  "share of the hazard that a complete capsule takes away", maximum=1.0),
         Parameter("death_tumour", 1.1e-4, "1/day",
                   "no source found; untreated, 7 cm with a good liver then live a median of "
                   "about 15 months, as intermediate-stage patients do (from memory)", "assumed", 4e-5, 4e-4,

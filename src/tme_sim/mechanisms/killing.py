@@ -132,7 +132,7 @@ MECHANISM = Mechanism(
         Parameter("contact_volume", 7.28e-6, "mm^3/cell", "derived: 1.5 touched cells over 2.06e5 cell/mm^3", "assumed",
                   2e-6, 2e-5, "a killer in full tumour touches density times this volume"),
         Parameter("f_spec", 0.1, "1", "no count in HCC found; only its product with other factors can be learnt",
-                  "assumed", 0.01, 0.3, "tumour-specific share of CD8 effectors"),
+                  "assumed", 0.01, 0.3, "tumour-specific share of CD8 effectors", maximum=1.0),
         Parameter("excluded_share", 0.3, "1", "no source found; excluded and desert patterns are common in HCC",
                   "assumed", 0.0, 0.8, "share of tumour that T cells do not reach"),
         Parameter("K_T_C", 1.2, "1", f"{QSP_TNBC} (Robertson-Tessi 2012)", "medium", 0.5, 3.0,

@@ -234,8 +234,10 @@ TAE_IL6 = "TAE without protease inhibitor, n = 17 (Cancer; https://scilit.net/pu
 DECOMPENSATION = "DOI 10.3748/wjg.v29.i32.4873, n = 123: 3.1, 22.6, 50 % in three years by ALBI grade"
 
 
-def _p(name, value, unit, source, grade, low, high, note) -> Parameter:
-    return Parameter(name=name, value=value, unit=unit, source=source, grade=grade, low=low, high=high, note=note)
+def _p(name, value, unit, source, grade, low, high, note, **bounds) -> Parameter:
+    return Parameter(
+        name=name, value=value, unit=unit, source=source, grade=grade, low=low, high=high, note=note, **bounds
+    )
 
 
 MECHANISM = Mechanism(
@@ -257,7 +259,7 @@ MECHANISM = Mechanism(
         _p("albi_session", 0.3, "1", f"{NOBODY}; set by 24 % acute grade migration (DOI 10.3390/cancers13174325)",
            "low", 0.1, 0.8, "ALBI shift of a TACE session that exposes a whole lobe"),
         _p("albi_persist", 0.3, "1", f"{NOBODY}; 16 % lasting grade migration (DOI 10.3390/cancers13174325)", "low",
-           0.1, 0.7, "share of that shift that is never regained"),
+           0.1, 0.7, "share of that shift that is never regained", maximum=1.0),
         _p("k_recL", 0.0495, "1/day", f"{NOBODY}; most courses are back by 4-8 weeks (DOI 10.2147/JHC.S503581)", "low",
            0.0231, 0.099, "recovery of liver function, half-time 14 d (7-30)"),
         _p("k_L_tumour", 0.5, "1", f"{NOBODY}; high burden predicts worsening (DOI 10.3390/cancers13174325)", "low",

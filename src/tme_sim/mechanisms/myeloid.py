@@ -165,7 +165,7 @@ MECHANISM = Mechanism(
         Parameter("mdsc_blood_density", 185.0, "cell/mm^3", f"derived: {BLOOD} times 1 800 PBMC/uL", "medium", 30.0,
                   400.0, "MDSC in blood before treatment"),
         Parameter("mdsc_healthy", 0.15, "1", f"derived: {BLOOD}", "high", 0.05, 0.5, "share of blood MDSC without "
-                  "tumour"),
+                  "tumour", maximum=1.0),
         Parameter("tumour_signal_floor", 1e6, "cell", "numerical floor: keeps a body without tumour finite", "assumed",
                   1e5, 1e7, ""),
         Parameter("K_marrow", 1.0, "1", f"derived: {RESECTION}; no fall after conventional treatment "
@@ -190,7 +190,7 @@ MECHANISM = Mechanism(
         Parameter("K_AMP", 1.0, "1", f"effect: {CHIU}; size not known", "assumed", 0.2, 5.0,
                   "half-effect level, untreated AMP = 1"),
         Parameter("amp_block", 0.6, "1", f"effect: {CHIU}; size not known", "assumed", 0.1, 0.95,
-                  "largest share of differentiation that AMP prevents"),
+                  "largest share of differentiation that AMP prevents", maximum=1.0),
         Parameter("fold_MDSC_amp", 3.0, "1", "no source found; used by the alternative hypothesis only", "assumed", 1.0,
                   6.0, "entry at plenty of AMP over none"),
         Parameter("fold_MDSC_hypoxia", 2.5, "1", "no size found; mechanism: HIF raises chemokines of hepatoma cells "

@@ -105,9 +105,9 @@ MECHANISM = Mechanism(
         Parameter("k_ATP_other", 12.0, "1/day", "no source found; half of the ATP loss", "assumed", 4.0, 100.0,
                   "loss of ATP to everything else"),
         Parameter("ischaemic_atp", 0.1, "1", "no source found; starved cells burn their ATP before they break",
-                  "assumed", 0.02, 0.5, "share of its ATP that a necrotic cell releases"),
+                  "assumed", 0.02, 0.5, "share of its ATP that a necrotic cell releases", maximum=1.0),
         Parameter("apoptotic_atp", 0.02, "1", "no source found; caspase-opened pannexin channels release a few percent",
-                  "assumed", 0.0, 0.1, "share of its ATP that an apoptotic cell releases"),
+                  "assumed", 0.0, 0.1, "share of its ATP that an apoptotic cell releases", maximum=1.0),
         Parameter("atp_leak", 0.005, "1/day", "no source found; chosen so that living cells supply most ATP, since "
                   "lysis "
                   "cannot reach hundreds of uM", "assumed", 0.001, 0.05, "share of its ATP a living cell lets out"),

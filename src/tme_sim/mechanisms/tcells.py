@@ -186,10 +186,10 @@ PARAMETERS = (
     Parameter("fold_exh_vegf", 3.0, "1", f"effect: {VORON}; size not known", "assumed", 1.0, 6.0,
               "exhaustion at plenty of VEGF over none"),
     Parameter("pd1_sparing", 0.25, "1", "no source found", "assumed", 0.0, 0.8, "exhaustion prevented by full PD-1 "
-              "blockade"),
+              "blockade", maximum=1.0),
     Parameter("k_stem_feed", 0.04, "1/day", "no source found", "assumed", 0.01, 0.2, "stem-like cells differentiate"),
     Parameter("stem_supply", 0.3, "1", "no source found", "assumed", 0.05, 0.9,
-              "share of untreated effector turnover that stem-like cells feed"),
+              "share of untreated effector turnover that stem-like cells feed", maximum=1.0),
     Parameter("stem_room", 2.0, "1", "no source found", "assumed", 1.2, 5.0, "niches per stem-like cell before "
               "treatment"),
     Parameter("fold_stem_PD1", 1.5, "1", "effect: stem-like cells give the burst (DOI 10.1038/nature19330); size not "
@@ -198,7 +198,8 @@ PARAMETERS = (
               "HCC), about "
               "14/mm^2", "low", 300.0, 5000.0, "Treg in the untreated tumour"),
     Parameter("k_Treg", 0.1, "1/day", "no source found", "assumed", 0.03, 0.3, "loss of Treg in tumour"),
-    Parameter("treg_healthy", 0.45, "1", f"derived: {LIAO}", "high", 0.3, 0.8, "share of blood Treg without tumour"),
+    Parameter("treg_healthy", 0.45, "1", f"derived: {LIAO}", "high", 0.3, 0.8, "share of blood Treg without tumour",
+              maximum=1.0),
     Parameter("k_Treg_blood", 0.1, "1/day", f"derived: most of the fall within a month ({LIAO})", "low", 0.03, 0.3,
               "turnover of Treg in blood"),
     Parameter("treg_signal_floor", 1e6, "cell", "numerical floor: keeps a body without tumour finite", "assumed", 1e5,

@@ -258,7 +258,7 @@ LESION_PARAMETERS = (
     Parameter("infiltrative", 0.0, "1", "of the lesion", "high", 0.0, 1.0,
               "1: infiltrative margin; it cannot be resected with a clear one"),
     Parameter("cell_loss_factor", 0.7, "1", "no HCC source found; cell loss over division of untreated carcinomas",
-              "assumed", 0.3, 0.9, ""),
+              "assumed", 0.3, 0.9, "", maximum=0.99),
 )
 
 

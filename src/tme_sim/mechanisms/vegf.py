@@ -136,7 +136,7 @@ MECHANISM = Mechanism(
                   f"derived: permeability 4e-8 to 4e-7 cm/s ({PLASMA_MODEL}) times about "
                   "100 cm^2 of vessel per mL gives 0.3-3.5/d", "low", 0.3, 3.5, "antibody exchange of perfused tissue"),
         Parameter("phi_T", 0.522, "1", "https://github.com/HanwenWang95/QSPIO-TNBC (pk_parameters)", "low", 0.2, 0.6,
-                  "share of tumour volume that antibodies fill"),
+                  "share of tumour volume that antibodies fill", maximum=1.0),
         Parameter("vegf_plasma_start", 154.0, "pg/mL",
                   "plasma before TACE 154 +- 90 pg/mL (n = 30, Xiong); serum median "
                   "285 pg/mL (PMID 23359473)", "medium", 14.0, 1207.0, "plasma VEGF before treatment"),

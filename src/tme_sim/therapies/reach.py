@@ -43,9 +43,10 @@ EXPLANT = "DOI 10.1002/hep.24246 (122 nodules, explants)"
 
 PARAMETERS = (
     Parameter("reach_margin", 0.57, "1", f"{STAINING}: tumour and margin stained in 62 of 109", "medium", 0.47, 0.66,
-              "chance that a branch is closed with the portal venules around it, superselective, lipiodol"),
+              "chance that a branch is closed with the portal venules around it, superselective, lipiodol",
+              maximum=1.0),
     Parameter("reach_partial", 0.156, "1", f"{STAINING}: staining incomplete in 17 of 109", "medium", 0.10, 0.24,
-              "chance that part of a branch is missed"),
+              "chance that part of a branch is missed", maximum=1.0),
     Parameter("reach_partial_share", 0.5, "1", "no source found", "assumed", 0.3, 0.7,
               "mean share of such a branch that is closed; even between none and twice this"),
     Parameter("reach_margin_lobar", 0.55, "1", f"fitted: complete necrosis 29.8 % lobar over 53.8 % superselective, "
@@ -65,7 +66,7 @@ PARAMETERS = (
               "mean share of a lesion that such an artery feeds; even between none and twice this"),
     Parameter("outside_taken", 0.5, "1", "no source found; 93 % succeed by the phrenic artery once it is tried "
               "(https://digital.car.chula.ac.th/clmjournal/vol57/iss1/3, 141 patients, abstract), but it must be "
-              "looked for", "assumed", 0.1, 0.95, "chance that a session closes it too"),
+              "looked for", "assumed", 0.1, 0.95, "chance that a session closes it too", maximum=1.0),
 )  # fmt: skip
 
 DRAWN = Hypothesis(
