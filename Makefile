@@ -9,14 +9,16 @@ PYTEST := $(RUN) pytest --durations=15 -q
 # A process for each core, up to four; the tests of a file stay together, as they share what was made for them.
 SPREAD := -n auto --maxprocesses 4 --dist loadfile
 SCENARIO ?= configs/emerald1.toml
+PYTHONS ?= python3.11 python3.12 python3.13
 
-.PHONY: help run test verify soak bench evidence docs pictures bill audit setup lock clean
+.PHONY: help run test verify soak pythons bench evidence docs pictures bill audit setup lock clean
 
 help:
 	@echo "make run       set up, then tme-sim run $(SCENARIO)"
 	@echo "make test      set up, then the fast tests (pack F)"
 	@echo "make verify    the slower tests as well (pack N), up to an hour"
 	@echo "make soak      the tests before a release (pack S)"
+	@echo "make pythons   set-up and fast tests on each of $(PYTHONS) that is there"
 	@echo "make bench     work-precision comparison with other integrators"
 	@echo "make evidence  the board of published observations"
 	@echo "make docs      the documentation site"
@@ -42,6 +44,13 @@ verify: test
 soak:
 	@$(SETUP) test
 	$(PYTEST) -m "soak"
+
+pythons:
+	@for python in $(PYTHONS); do \
+	    if ! $$python --version >/dev/null 2>&1; then echo "pythons: $$python is not there and is left out"; continue; fi; \
+	    echo "pythons: $$python"; \
+	    $(MAKE) --no-print-directory test VENV=.venv-$${python##*/} PYTHON=$$python || exit 1; \
+	done
 
 bench:
 	@$(SETUP) bench
@@ -75,4 +84,4 @@ lock:
 	./requirements/lock.sh
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf $(VENV) .venv-* build dist src/*.egg-info

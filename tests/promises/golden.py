@@ -22,9 +22,10 @@ ROOT = Path(__file__).parents[2]
 TABLE = Path(__file__).with_name("golden.json")
 CHANGELOG = ROOT / "CHANGELOG.md"
 SCENARIOS = ("emerald1", "tace_only", "untreated")
-# shipped scenarios with changes that reach other parts of the engine and of the calendar
+# shipped scenarios with changes that reach other parts of the engine and of the calendar, or spare time
 CHANGED = {"emerald1 early": ("emerald1", ("protocol.treatment.bevacizumab.start=day 3", "patient.weight=92 kg",
-                                           "run.duration=200 day", "run.output_every=5 hour"))}
+                                           "run.duration=200 day", "run.output_every=5 hour")),
+           "agents": ("agents_emerald1", ("piece.size=0.3 mm", "piece.snapshots=[1, 5]", "run.duration=10 day"))}
 LINE = re.compile(r"^\* Numerics version (\d+): \S")
 
 
@@ -52,8 +53,9 @@ def digests(name: str) -> dict[str, str]:
     from tme_sim.simulation import simulate
 
     with tempfile.TemporaryDirectory() as folder:
-        saved = simulate(scenario(name)).save(Path(folder) / "run")
-        return {file: hashlib.sha256((Path(saved) / file).read_bytes()).hexdigest() for file in DETERMINISTIC}
+        saved = Path(simulate(scenario(name)).save(Path(folder) / "run"))
+        files = [saved / name for name in DETERMINISTIC] + sorted((saved / "snapshots").glob("*"))
+        return {str(file.relative_to(saved)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def table() -> dict[str, dict[str, str]]:
