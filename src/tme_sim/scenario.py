@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr
 
+from tme_sim.biology import Biology, read_biology
 from tme_sim.catalogue import Catalogue, load_catalogue
 from tme_sim.diagnostics import (
     InputError,
     Key,
     Places,
     Problem,
-    dotted,
     nearest,
     parse_toml,
     quoted,
@@ -31,22 +31,20 @@ from tme_sim.kinds import refuse_another_kind
 from tme_sim.overrides import apply_changes, locate, read_changes
 from tme_sim.patient import MAX_LESIONS, Lesion, Patient, read_parameter, read_patient
 from tme_sim.protocol import Protocol, read_protocol, to_ticks
-from tme_sim.protocol.after import KEY, follow
 from tme_sim.protocol.calendar import PROCEDURES
 from tme_sim.protocol.dating import name_unknown_anchors
+from tme_sim.protocol.files import choose_protocol, inline_protocol
 from tme_sim.protocol.giving import name_unknown_drugs
 from tme_sim.quantities import Quantity, QuantityError, internal
 from tme_sim.schedule import Calendar, resolve
 from tme_sim.therapies.drug_file import DrugFileError
 from tme_sim.thresholds import DETECT
 from tme_sim.tissue.settings import FILES, Tissue, anchor, check_piece, kept_as
-from tme_sim.validation import Model, Problems, check_table, measured, written
+from tme_sim.validation import Model, Problems, check_table, measured, tuple_of, written
 
-__all__ = ["PROTOCOL_FILE", "Biology", "Lesion", "Outputs", "Patient", "RunSettings", "Scenario"]
+__all__ = ["Biology", "Lesion", "Outputs", "Patient", "RunSettings", "Scenario"]
 
 SCHEMA = 1
-PROTOCOL_FILE = "protocol.file"
-FOLLOWING = f"protocol.{KEY}"
 TOLD = ("title", "source", "name", "followed_by")  # of a protocol; they change no result
 SECTIONS = ("patient", "imaging", "biology", "parameters", "protocol", "piece", "run", "outputs")
 
@@ -59,14 +57,6 @@ class Header(Model):
     title: str = Field("", max_length=300, description="one line for figures and reports")
     tissue: Literal["density", "agents"] = Field("density", description="fidelity")
     seed: int = Field(1, ge=0, lt=2**63, description="of all random numbers; the clock is never used")
-
-
-class Biology(Model):
-    """Which mechanisms, hypotheses and arrows are on."""
-
-    off: tuple[str, ...] = Field((), description="mechanisms switched off")
-    hypotheses: dict[str, str] = Field(default_factory=dict, description='registered alternatives, "slot" = "choice"')
-    gains: dict[str, float] = Field(default_factory=dict, description="arrows: 1 as it is, 0 cut")
 
 
 class RunSettings(Model):
@@ -172,8 +162,8 @@ class Scenario(Header):
         problems = Problems(places)
         wanted = read_changes(changes)
         catalogue = catalogue or load_catalogue(mechanisms)
-        _choose_protocol(raw, wanted, problems)
-        _inline_protocol(raw, Path(name).parent, problems, catalogue)
+        choose_protocol(raw, wanted, problems)
+        inline_protocol(raw, Path(name).parent, problems, catalogue.library)
         anchor(raw, Path(name).parent)
         apply_changes(raw, wanted, problems)
         return cls._built(raw, places, problems, catalogue)
@@ -194,8 +184,8 @@ class Scenario(Header):
             raw = copy.deepcopy(self._raw)
         of = self._places
         problems = Problems(replace(of, lines=dict(of.lines), doubled=list(of.doubled), origins=dict(of.origins)))
-        if not mine and _choose_protocol(raw, wanted, problems):
-            _inline_protocol(raw, Path(), problems, self._catalogue)
+        if not mine and choose_protocol(raw, wanted, problems):
+            inline_protocol(raw, Path(), problems, self._catalogue.library)
         apply_changes(raw, wanted, problems)
         return self._built(raw, problems.places, problems, self._catalogue, self if mine else None)
 
@@ -207,7 +197,7 @@ class Scenario(Header):
         warnings: list[str] = []
         head = check_table(Header, {k: v for k, v in raw.items() if k not in SECTIONS}, (), problems, also=SECTIONS)
         patient = read_patient(raw.get("patient", {}), catalogue, problems, warnings)
-        biology = like.biology if like else _biology(raw.get("biology", {}), catalogue, problems)
+        biology = like.biology if like else read_biology(raw.get("biology", {}), catalogue, problems)
         parameters = _parameters(raw.get("parameters", {}), catalogue, patient, biology, problems, warnings)
         if like:
             run, imaging, outputs, protocol = like.run, like.imaging, like.outputs, like.protocol
@@ -400,75 +390,6 @@ def _table(value: Any) -> dict:
     return value if isinstance(value, dict) else {}
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _biology(raw: Any, catalogue: Catalogue, problems: Problems) -> Biology | None:
-    if not isinstance(raw, dict):
-        problems.add(("biology",), "must be a table with keys")
-        return None
-    table = dict(raw)
-    table["off"] = _tuple(table.get("off", []))
-    if isinstance(table.get("hypotheses"), dict):
-        table["hypotheses"] = flat_names(table["hypotheses"])
-        problems.places.join(("biology", "hypotheses"))
-    if isinstance(table.get("gains"), dict):
-        table["gains"] = {k: float(v) if type(v) is int and abs(v) < 2**53 else v for k, v in table["gains"].items()}
-    biology = check_table(Biology, table, ("biology",), problems)
-    if biology is None:
-        return None
-    for name in biology.off:
-        if name not in catalogue.mechanisms:
-            listed = ", ".join(catalogue.mechanisms)
-            problems.add(
-                ("biology", "off"),
-                f"{quoted(name)} is no mechanism{nearest(name, catalogue.mechanisms)}; there are {listed}",
-            )
-    _check_hypotheses(biology.hypotheses, ("biology", "hypotheses"), catalogue, problems)
-    for arrow, gain in biology.gains.items():
-        key: Key = ("biology", "gains", arrow)
-        if arrow not in catalogue.arrows:
-            problems.add(key, f"is no arrow of the network{nearest(arrow, catalogue.arrows)}")
-        elif not 0.0 <= gain <= 1.0:
-            problems.add(key, f"a gain lies between 0 (cut) and 1 (as it is), not {gain:g}")
-    return biology
-
-
-def read_hypotheses(raw: Any, at: Key, catalogue: Catalogue, problems: Problems) -> dict[str, str]:
-    """The choices of a table of hypotheses that stands at `at`, checked; empty if something is wrong with it."""
-    if not isinstance(raw, Mapping):
-        problems.add(at, 'must be a table: "slot" = "choice"')
-        return {}
-    chosen, before = flat_names(raw), len(problems.found)
-    problems.places.join(at)
-    for slot, choice in chosen.items():
-        if not isinstance(choice, str):
-            problems.add((*at, slot), f"must be the name of a choice in quotes, not {choice!r}")
-    if len(problems.found) == before:
-        _check_hypotheses(chosen, at, catalogue, problems)
-    return chosen if len(problems.found) == before else {}
-
-
-def _check_hypotheses(chosen: Mapping[str, str], at: Key, catalogue: Catalogue, problems: Problems) -> None:
-    for slot, choice in chosen.items():
-        key: Key = (*at, slot)
-        if slot not in catalogue.hypotheses:
-            listed = ", ".join(catalogue.hypotheses) or "none"
-            problems.add(key, f"is no registered hypothesis{nearest(slot, catalogue.hypotheses)}; there are {listed}")
-        elif choice not in catalogue.hypotheses[slot]:
-            choices = catalogue.hypotheses[slot]
-            problems.add(key, f"{quoted(choice)} is no choice{nearest(choice, choices)}; choose {', '.join(choices)}")
-
-
-def flat_names(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Hypotheses by their names, which hold dots: ``mdsc.loss = "x"`` without quotes is a nested table."""
-    out: dict[str, Any] = {}
-    for key, value in table.items():
-        out |= flat_names(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return out
-
-
 def _treats_nothing(scenario: Scenario, calendar: Calendar) -> list[str]:
     """A warning for dated procedures that name no lesion where no scan shows one in the liver at entry.
 
@@ -535,7 +456,7 @@ def _parameters(
 
 def _outputs(raw: Any, catalogue: Catalogue, problems: Problems) -> Outputs | None:
     if isinstance(raw, dict) and "states" in raw:
-        raw = raw | {"states": _tuple(raw["states"])}
+        raw = raw | {"states": tuple_of(raw["states"])}
     outputs = check_table(Outputs, raw, ("outputs",), problems)
     for name in outputs.states if outputs is not None else ():
         if name not in catalogue.states:
@@ -575,76 +496,6 @@ def _calendar(
     except DrugFileError as error:
         problems.found.append(Problem(error.place, error.key, f"{error.problem}; {error.repair}"))
         return Calendar()
-
-
-# --- protocol files --------------------------------------------------------------------------------
-
-
-def _choose_protocol(raw: dict, wanted: list[tuple[str, Any]], problems: Problems) -> bool:
-    """Take ``protocol.file`` out of overrides, the last of them, in place of the whole section, and
-    ``protocol.after_progression``; whether there is one.
-
-    Unlike those of a scenario file, the paths start from where the user stands.
-    """
-    files = [value for name, value in wanted if name == PROTOCOL_FILE]
-    following = [value for name, value in wanted if name == FOLLOWING]
-    wanted[:] = [pair for pair in wanted if pair[0] not in (PROTOCOL_FILE, FOLLOWING)]
-    if files:
-        path = str(Path(files[-1]).absolute()) if isinstance(files[-1], str) and files[-1].strip() else files[-1]
-        raw["protocol"] = {"file": path}
-        problems.places.set(("protocol",), "--set")
-    if following and isinstance(raw.setdefault("protocol", {}), dict):
-        value = following[-1]
-        items = value if isinstance(value, list | tuple) else [value]
-        raw["protocol"][KEY] = [
-            str(Path(i).absolute()) if isinstance(i, str) and i.endswith(".toml") else i for i in items
-        ]
-        problems.places.set(("protocol", KEY), "--set")
-    return bool(files or following)
-
-
-def _inline_protocol(raw: dict, folder: Path, problems: Problems, catalogue: Catalogue) -> None:
-    """Replace ``protocol.file`` by what the file holds, and join what follows it after progression, so that a resolved
-    scenario stands alone."""
-    section = raw.get("protocol")
-    if not isinstance(section, dict):
-        return
-    after = [(section.pop(KEY), folder)] if KEY in section else []
-    if "file" in section:
-        folder = _insert_protocol(raw, section, folder, problems)
-        section = raw["protocol"]
-    if KEY in section:
-        after.append((section.pop(KEY), folder))  # of the protocol's own file; the scenario's comes first
-    if after:
-        follow(section, *after[0], ("protocol",), problems, catalogue.library)
-
-
-def _insert_protocol(raw: dict, section: dict, folder: Path, problems: Problems) -> Path:
-    """Put what the file of a protocol holds in place of the section; the folder it lies in."""
-    key: Key = ("protocol", "file")
-    if not isinstance(section["file"], str) or not section["file"].strip() or "\0" in section["file"]:
-        problems.add(key, 'must be the path of a protocol file, like "protocols/tace_only.toml"')
-        raw["protocol"] = {}
-        return folder
-    others = [k for k in section if k != "file"]
-    if others:
-        problems.add(
-            ("protocol", others[0]), 'stands beside "file"; change single values with --set, or write all inline'
-        )
-    path = folder / section["file"]
-    try:
-        data, places = parse_toml(read_text(path), str(path))
-    except InputError as error:
-        for problem in error.problems:
-            place = problems.places.place(key)
-            problems.found.append(Problem(place, dotted(key), str(problem)))
-        raw["protocol"] = {}
-        return folder
-    if data.pop("schema", SCHEMA) != SCHEMA:
-        problems.found.append(Problem(places.place(("schema",)), "schema", f"must be {SCHEMA}"))
-    raw["protocol"] = data
-    problems.places.graft(("protocol",), places)
-    return path.parent
 
 
 def _has(raw: Any, key: Key) -> bool:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from tme_sim.diagnostics import Key, Places, Problem, dotted, known_key, nearest, plain, quoted
 from tme_sim.quantities import Quantity, QuantityError, convert, is_dimensionless, parse_number_or_quantity
 
-__all__ = ["Model", "Problems", "Texts", "check_table", "kind_of", "measured", "refuse_other_kinds"]
+__all__ = ["Model", "Problems", "Texts", "check_table", "in_words", "measured", "refuse_other_kinds", "tuple_of"]
 
 NAME_SIGNS = "letters, digits, space and . _ , + / ( ) -"
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9 ._,+/()-]{0,63}$"
@@ -85,7 +85,7 @@ def refuse_other_kinds(value: Any, unit: str) -> None:
         plainly = is_dimensionless(unit)
         repair = f"; write {int(value)}" if plainly and isinstance(value, bool) else ""
         wanted = "a number" if plainly else "a number with its unit as text"
-        raise QuantityError(f"must be {wanted}, not {kind_of(value)}{repair}")
+        raise QuantityError(f"must be {wanted}, not {in_words(value)}{repair}")
 
 
 def written(quantity: Quantity) -> float | str:
@@ -102,7 +102,7 @@ def _texts(value: Any) -> str | tuple[str, ...]:
     parts = value if isinstance(value, (list, tuple)) else (value,)
     wrong = [part for part in parts if not isinstance(part, str)]
     if wrong:
-        raise ValueError(f"must be text in double quotes, or a list of texts, not {kind_of(wrong[0])}")
+        raise ValueError(f"must be text in double quotes, or a list of texts, not {in_words(wrong[0])}")
     return value if isinstance(value, str) else tuple(value)
 
 
@@ -155,7 +155,7 @@ def check_table(
     `also` are further key names allowed here that the caller handles itself; they take part in "did you mean".
     """
     if not isinstance(table, dict):
-        problems.add(key, f"must be a table with keys, not {kind_of(table)}")
+        problems.add(key, f"must be a table with keys, not {in_words(table)}")
         return None
     try:
         return model.model_validate(table, context=dict(context or {}))
@@ -185,7 +185,12 @@ def _model_at(model: type[BaseModel], where: Sequence[str | int]) -> type[BaseMo
     return model
 
 
-def kind_of(value: Any) -> str:
+def tuple_of(value: Any) -> Any:
+    """A list of a file as the tuple that frozen sections hold; anything else as it is."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+def in_words(value: Any) -> str:
     """What a value of a file is, in words."""
     names = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
     names |= dict.fromkeys((list, tuple), "a list")
@@ -212,9 +217,9 @@ def explain(item: Mapping[str, Any], allowed: Iterable[str]) -> str:
     if kind == "missing":
         return "is missing"
     if kind in _WANTED:
-        return f"must be {_WANTED[kind]}, not {kind_of(value)}" + (f" ({plain(value, 30)})" if _scalar(value) else "")
+        return f"must be {_WANTED[kind]}, not {in_words(value)}" + (f" ({plain(value, 30)})" if _scalar(value) else "")
     if kind == "literal_error":
-        said = quoted(value) if _scalar(value) else kind_of(value)
+        said = quoted(value) if _scalar(value) else in_words(value)
         choices = [c.strip("'\"") for c in str(context.get("expected", "")).replace(" or ", ", ").split(", ")]
         return f"{said} is not one of {', '.join(choices)}{nearest(plain(value), choices)}"
     if kind == "value_error":

@@ -18,13 +18,13 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from tme_sim.biology import flat_names, read_hypotheses
 from tme_sim.catalogue import Catalogue, load_catalogue
 from tme_sim.cohort.distributions import Draw
 from tme_sim.diagnostics import InputError, Problem, nearest, parse_toml, quoted, read_text
 from tme_sim.patient import MAX_LESIONS
 from tme_sim.quantities import Parameter, QuantityError, convert, parse_unit, same_dimension
-from tme_sim.scenario import flat_names, read_hypotheses
-from tme_sim.validation import Model, Problems, check_table
+from tme_sim.validation import Model, Problems, check_table, tuple_of
 
 __all__ = ["CASE_MIX", "Cohort", "Correlation", "Eligibility", "Published", "load_cohort"]
 
@@ -215,7 +215,7 @@ def load_cohort(path: str | Path, *, catalogue: Catalogue | None = None) -> Coho
             )
         )
     head = check_table(
-        Header, {k: _tuple(v) for k, v in raw.items() if k in Header.model_fields or k == "schema"}, (), problems
+        Header, {k: tuple_of(v) for k, v in raw.items() if k in Header.model_fields or k == "schema"}, (), problems
     )
     allowed = {"schema", "name", "title", "source", "biology", "draw", "correlation", "eligibility", "published"}
     for key in raw:
@@ -279,10 +279,6 @@ def _biology(path: Path, catalogue: Catalogue, problems: Problems):
     return draws, ties, aetiologies, hypotheses
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 def _nowhere(name: str):
     from tme_sim.diagnostics import Places
 
@@ -295,7 +291,7 @@ def _list(model: type, raw: Any, key: str, problems: Problems) -> list:
         return []
     out = [
         check_table(
-            model, {k: _tuple(v) for k, v in item.items()} if isinstance(item, dict) else item, (key, i), problems
+            model, {k: tuple_of(v) for k, v in item.items()} if isinstance(item, dict) else item, (key, i), problems
         )
         for i, item in enumerate(raw)
     ]
@@ -322,7 +318,7 @@ def _draws(raw: Any, problems: Problems, catalogue: Catalogue, *, case_mix: bool
             problems.add(key, "belongs to the case mix and stands in each cohort file")
             continue
         draw = check_table(
-            Draw, {k: _tuple(v) for k, v in table.items()} if isinstance(table, dict) else table, key, problems
+            Draw, {k: tuple_of(v) for k, v in table.items()} if isinstance(table, dict) else table, key, problems
         )
         if draw is None:
             continue

@@ -5,6 +5,8 @@ answers without importing any of them.
 """
 
 ELSEWHERE: dict[str, tuple[str, str]] = {
+    "config": ("tme_sim.commands.config:config", "Write, check, resolve and compare scenario files."),
+    "protocol": ("tme_sim.commands.protocol:protocol", "Look at the calendar of a protocol or scenario file."),
     "sweep": ("tme_sim.commands.study:sweep", "Run a study: what its store does not hold yet."),
     "merge": ("tme_sim.commands.study:merge", "Join the stores of shards."),
     "store": ("tme_sim.commands.study:store", "Look at, check and repair the store of a study."),

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from tme_sim.diagnostics import InputError, Key, nearest, quoted
 from tme_sim.overrides import locate
+from tme_sim.protocol.files import PROTOCOL_FILE
 from tme_sim.quantities import QuantityError, convert, parse_number_or_quantity, parse_quantity, same_dimension
-from tme_sim.scenario import PROTOCOL_FILE, Scenario
+from tme_sim.scenario import Scenario
 from tme_sim.study.definition import Study
 from tme_sim.study.expressions import ExpressionError
 from tme_sim.study.factors import Factor, Value

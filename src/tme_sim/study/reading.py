@@ -16,8 +16,9 @@ from pydantic import Field
 
 from tme_sim.diagnostics import InputError, Key, dotted, nearest, parse_toml, quoted, read_text
 from tme_sim.kinds import refuse_another_kind
+from tme_sim.protocol.files import PROTOCOL_FILE
 from tme_sim.quantities import QuantityError, convert, parse_quantity
-from tme_sim.scenario import PROTOCOL_FILE, Scenario
+from tme_sim.scenario import Scenario
 from tme_sim.study.definition import Arm, Derived, Outputs, Study
 from tme_sim.study.designs import RANDOM, design_points
 from tme_sim.study.expressions import ExpressionError, parse_expression
