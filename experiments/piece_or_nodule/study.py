@@ -18,7 +18,7 @@ from tme_sim.tissue.snapshots import read_snapshot
 HERE = Path(__file__).parent
 IMAGES = HERE.parents[1] / "docs" / "images"
 START, DAYS, SEEDS = 5, 33, (1, 2)
-TEXT = f"""
+SCENARIO = f"""
 schema = 1
 name = "small_lesion"
 [[patient.lesion]]
@@ -47,7 +47,7 @@ SHOWN = {"viable": "viable cells, day 0 = 1", "hypoxic": "viable cells below 12 
 def run(kind: str, seed: int) -> tuple[dict[str, np.ndarray], dict[str, bytes]]:
     """Courses of one run, and its snapshots."""
     more = KINDS[kind][0]
-    text = TEXT.replace("[[patient", f"{AGENTS}{more}[[patient", 1) if more else TEXT
+    text = SCENARIO.replace("[[patient", f"{AGENTS}{more}[[patient", 1) if more else SCENARIO
     one = simulate(Scenario.from_text(text, changes=[f"seed={seed}"]))
     viable = sum(one[f"{n}.1"] for n in CELLS)
     got = {"day": one.time, "viable": viable / viable[0], "hypoxic": one["hypoxic_share.1"],

@@ -29,7 +29,7 @@ STEPS = (10, 20, 30, 60, 120)  # minutes
 SEEDS = range(1, 7)
 DAYS, SIZE = 8, "0.8 mm"
 TURNS = (0.0, 15.0, 30.0, 45.0)  # degrees
-TEXT = f"""
+SCENARIO = f"""
 schema = 1
 name = "steps"
 tissue = "agents"
@@ -57,7 +57,7 @@ MEASURED = {
 
 def one(step: int, seed: int) -> dict[str, float]:
     """A piece at the end of its run."""
-    run = simulate(Scenario.from_text(TEXT, changes=[f"piece.step={step} min", f"seed={seed}"]))
+    run = simulate(Scenario.from_text(SCENARIO, changes=[f"piece.step={step} min", f"seed={seed}"]))
     measured = list(run.summary["tissue"].values())[-1]
     names = ("cycling", "quiescent", "cycling_resistant", "quiescent_resistant", "cycling_unseen", "quiescent_unseen")
     viable = sum(run[f"{n}.1"] for n in names)
