@@ -43,13 +43,15 @@ def test_distances_go_around_the_edges():
 def test_densities_and_distances_of_a_made_up_section():
     cell = np.ones(SHAPE, dtype=int)
     cell[0, :, 25:] = CELLS.index("necrotic")
-    immune = [[0, 10, 10, 0], [0, 10, 30, 1], [0, 10, 14, KINDS.index("MDSC")], [0, 11, 40, KINDS.index("Treg")]]
+    immune = [[0, 10, 10, 0], [0, 10, 30, 1], [0, 10, 14, KINDS.index("MDSC")], [0, 11, 40, KINDS.index("Treg")],
+              [0, 12, 40, KINDS.index("DC")], [0, 12, 12, KINDS.index("TAM")]]  # fmt: skip
     got = measures(shot(immune, cell, vessels=[(10, 13)], quality=np.full(SHAPE, 0.8)))
     assert set(got) == set(WORDS)
     half = 1250 * 0.02**3
     assert got["cd8_in_tumour"] == pytest.approx(1 / half) and got["cd8_in_necrosis"] == pytest.approx(1 / half)
     assert got["mdsc_in_tumour"] == pytest.approx(1 / half) and got["mdsc_in_necrosis"] == 0.0
     assert got["treg_in_necrosis"] == pytest.approx(1 / half) and got["treg_in_tumour"] == 0.0
+    assert got["dc_in_necrosis"] == got["tam_in_tumour"] == pytest.approx(1 / half) and got["dc_in_tumour"] == 0.0
     assert got["treg"] == got["treg_core"] == pytest.approx(0.5 / half) and got["treg_rim"] is None
     assert got["cd8_in_stroma"] is None
     assert got["necrotic"] == 0.5 and got["hypoxic"] == 0.0 and got["quality"] == pytest.approx(0.8)

@@ -15,7 +15,8 @@ CD8 = ("CD8", "CD8_exhausted", "CD8_stem")
 HYPOXIC, ANOXIC = 10.0, 2.5  # mmHg
 REACH = 100.0  # um
 RADII = (50.0, 100.0, 200.0)  # um
-COUNTED = {"cd8": "CD8 cells", "mdsc": "suppressor cells", "treg": "regulatory T cells"}
+IMMUNE = {"cd8": ("CD8 cells", CD8), "mdsc": ("suppressor cells", ("MDSC",)), "treg": ("regulatory T cells", ("Treg",)),
+          "dc": ("dendritic cells", ("DC",)), "tam": ("macrophages", ("TAM",))}  # fmt: skip
 COMPARTMENTS = {
     "": "in the lesion",
     "_core": "where vessels are of the core class",
@@ -34,7 +35,7 @@ WORDS = {
     "perfused": ("1", "share of viable tumour cells with an open vessel within 100 um"),
     "quality": ("1", "mean quality of open vessels"),
     **{kind + where: ("cell/mm^3", f"{cells} {told}")
-       for kind, cells in COUNTED.items() for where, told in COMPARTMENTS.items()},
+       for kind, (cells, _) in IMMUNE.items() for where, told in COMPARTMENTS.items()},
     "cd8_to_tumour": ("um", "median distance from a CD8 cell to the nearest viable tumour cell"),
     "cd8_to_mdsc": ("um", "median distance from a CD8 cell to the nearest suppressor cell"),
     "cd8_to_vessel": ("um", "median distance from a CD8 cell to the nearest open vessel"),
@@ -57,8 +58,8 @@ def measures(shot: Snapshot) -> dict[str, float]:
     necrotic, free, rim = shot.is_kind("necrotic"), (shot.arrays["cell"] == 0) & lesion, ~core & lesion
     oxygen, cubic_mm = shot.arrays["oxygen"], (edge / 1000.0) ** 3
     at = {n: shot.immune[shot.immune[:, 3] == k, :3] for k, n in enumerate(shot.immune_names)}
-    cd8 = np.concatenate([at[n] for n in CD8])
-    counted = dict(zip(COUNTED, (cd8, at["MDSC"], at["Treg"]), strict=True))
+    counted = {kind: np.concatenate([at[n] for n in names]) for kind, (_, names) in IMMUNE.items()}
+    cd8, mdsc = counted["cd8"], counted["mdsc"]
     places = dict(zip(COMPARTMENTS, (lesion, core & lesion, rim, viable, necrotic, free), strict=True))
 
     def density(cells: np.ndarray, here: np.ndarray) -> float | None:
@@ -74,9 +75,9 @@ def measures(shot: Snapshot) -> dict[str, float]:
         "perfused": _share(distances(tumour, vessels, shape, edge) <= REACH) if len(vessels) else 0.0,
         "quality": float(shot.arrays["quality"][open_].mean()) if open_.any() and "quality" in shot.arrays else None,
         "cd8_to_tumour": _median(distances(cd8, tumour, shape, edge)),
-        "cd8_to_mdsc": _median(distances(cd8, at["MDSC"], shape, edge)),
+        "cd8_to_mdsc": _median(distances(cd8, mdsc, shape, edge)),
         "cd8_to_vessel": _median(distances(cd8, vessels, shape, edge)),
-        "cd8_near_mdsc": pairs_over_random(cd8, at["MDSC"], shape, edge, REACH),
+        "cd8_near_mdsc": pairs_over_random(cd8, mdsc, shape, edge, REACH),
         "vessel_clustering_50": pairs_over_random(vessels, None, shape, edge, RADII[0]),
     }  # fmt: skip
     out |= {kind + where: density(cells, here) for kind, cells in counted.items() for where, here in places.items()}
