@@ -186,6 +186,9 @@ def test_periods_and_names_that_do_not_exist_are_refused(ran):
     for name in ("awake.x", "awake.0", "awake."):
         with pytest.raises(InputError, match="no state"):
             attribute(ran, name, 3.0, 4.0)
+    derived = next(s.name for s in (*ran.model.network.signals, *ran.model.network.totals))
+    with pytest.raises(InputError, match=f'"{derived}" follows from states'):
+        attribute(ran, derived, 3.0, 4.0)
     ran_without = type("Outcome", (), {"records": None})()
     with pytest.raises(ValueError, match="record=True"):
         attribute(ran_without, "awake", 3.0, 4.0)

@@ -226,7 +226,11 @@ def test_names_of_endpoints_are_whole_however_many_runs_are_compared(case, fake_
 def test_compare_tabulates_and_draws(case, fake_simulation):
     call("run", case), call("run", case, "--set", "seed=5")
     done = call("compare", "runs/scenario-1", "runs/scenario-2", "--out", "c.png")
-    assert done.exit_code == 0 and "scenario-1" in done.output and "pfs" in done.output and Path("c.png").exists()
+    assert done.exit_code == 0 and "scenario-1" in done.output and Path("c.png").exists()
+    assert [cell.strip() for cell in next(x for x in done.output.splitlines() if "pfs " in x).split("│")][1:3] == [
+        "pfs", "day"]  # fmt: skip
+    told = call("compare", "runs/scenario-1", case).output
+    assert told == f"{case}: is a file, not a run folder, which tme-sim run writes\n"
     assert call("compare", "runs/scenario-1").exit_code == 2
     assert call("compare", "runs/scenario-1", "runs/none").exit_code == 2
 
@@ -432,6 +436,17 @@ def test_what_no_scan_has_seen_again_is_told_in_words(capsys):
     told = capsys.readouterr().out
     assert "depth                 not yet measured" in told and "nan" not in told
     assert "-2.5" in told and _shown(float("nan")) == "-"
+
+
+def test_a_time_says_its_unit_and_whether_what_it_waits_for_came(capsys):
+    from types import SimpleNamespace
+
+    from tme_sim.cli import _told_of
+
+    _told_of(SimpleNamespace(summary={"ttp": 728.0, "ttp_event": 0}), "runs/x")
+    _told_of(SimpleNamespace(summary={"ttp": 168.0, "ttp_event": 1}), "runs/y")
+    told = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in told[::2]] == [["ttp", ">", "728", "day"], ["ttp", "168", "day"]]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_overview_lists_mechanisms_counts_hypotheses_phases_and_units(network):
     assert f"{len(network.processes)} processes" in text
     for m in network.mechanisms:
         for h in m.hypotheses:
-            assert f"{h.slot}, now default" in text and h.choice in text
+            assert f"{h.slot} (now default)" in text and h.choice in text
     assert "integrate" in text and "checked in dimension and size: all consistent" in text
     assert max(map(len, text.splitlines())) <= WIDTH
 
@@ -134,7 +134,7 @@ def test_scenario_describes_its_own_network(tmp_path):
     text = describe_text(str(file))
     assert text.startswith("Scenario mine") and "Switched off: markers" in text
     assert "mdsc_on_killing at 0" in text and "Set: k_wake = 2 1/day (mine.toml:" in text
-    assert "mdsc.loss, now slow_turnover" in text
+    assert "mdsc.loss (now slow_turnover)" in text
     assert "\nmarkers " not in text
 
 
@@ -158,3 +158,7 @@ def test_a_drug_is_told_with_every_value_its_grade_and_source():
     with pytest.raises(InputError, match="bevacizumab"):
         describe_text("bevacizumap")
     assert "durvalumab" in describe_text()
+
+
+def test_cross_references_of_the_documentation_are_told_as_names():
+    assert ":mod:" not in describe_text("oxygen") and "closure of tme_sim.mechanisms.closure," in describe_text("oxygen")

@@ -1,6 +1,7 @@
 """Protocols: dates of every kind, doses, holds, and calendars that cannot be meant."""
 
 import csv
+import datetime
 import io
 
 import pytest
@@ -77,6 +78,7 @@ def test_dates(text, offset, anchor, which):
         ("", "is not a date"),
         (True, "is not a date"),
         (["day 7"], "is not a date"),
+        (datetime.date(2026, 11, 27), "is a day of the year, and days count from day 0; write a date like"),
         ({"after": "last tace", "offzet": "14 day"}, 'did you mean "offset"'),
         ({"offset": "14 day"}, "a date as a table is"),
         ({"after": "tace", "offset": "14 day"}, 'write "first tace" or "last tace"'),

@@ -358,6 +358,22 @@ def test_missing_files_folders_and_names_that_are_no_paths(tmp_path):
         assert says in str(caught.value)
 
 
+def test_the_scenario_of_a_run_folder_is_named_where_the_folder_is_given(tmp_path):
+    (tmp_path / "scenario.toml").write_text(GOOD)
+    with pytest.raises(InputError, match=r"give a file in it, such as .*scenario\.toml$"):
+        read_text(tmp_path)
+
+
+@pytest.mark.parametrize(("change", "says"), [
+    ("biology.hypothesis.mdsc.loss=fast", "--set: biology.hypothesis: is not known here"),
+    ("run.output_every=1 s", "--set: run.output_every: must be whole minutes"),
+])  # fmt: skip
+def test_a_mistake_of_the_command_line_is_told_as_one(change, says):
+    with pytest.raises(InputError) as caught:
+        Scenario.from_text(GOOD, "case.toml", [change], catalogue=toy_catalogue())
+    assert str(caught.value).startswith(says)
+
+
 def test_a_protocol_file_that_is_missing_is_told_at_the_line_that_names_it(tmp_path):
     path = tmp_path / "case.toml"
     path.write_text('seed = 1\n[protocol]\nfile = "nowhere.toml"\n')

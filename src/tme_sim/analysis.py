@@ -246,7 +246,10 @@ def attribute_records(
     base, dot, number = state.partition(".")
     known = [s.name for s in model.network.species]
     if base not in known or (dot and not (number.isascii() and number.isdigit() and int(number))):
-        raise InputError(Problem("", "", f'"{state}" is no state of this model{nearest(base, known)}'))
+        derived = base in {s.name for s in (*model.network.signals, *model.network.totals)}
+        said = "follows from states, and only states are moved by processes; tme-sim describe tells from which"
+        told = said if derived else f"is no state of this model{nearest(base, known)}"
+        raise InputError(Problem("", "", f'"{state}" {told}'))
     of_lesion = base in model.layout.states["lesion"]
     lesion = int(number or 1) if of_lesion else 0
     if lesion > model.layout.n_lesions:

@@ -137,7 +137,9 @@ def _told_of(done: Any, target: Any) -> None:
         if value is not None:
             unseen = isinstance(value, float) and math.isnan(value)  # the change of what no scan has seen again
             told = "not yet measured" if unseen else f"{value:g}" if isinstance(value, (int, float)) else value
-            click.echo(f"{key:<22}{told}")
+            unit = _unit_of(key)
+            later = "> " if done.summary.get(f"{key}_event") == 0 else ""  # what had not happened by the last visit
+            click.echo(f"{key:<22}{later}{told}{' ' * bool(unit)}{unit}")
     click.echo(f"written to {target}")
 
 
@@ -223,8 +225,8 @@ def compare(directories: tuple[str, ...], out: str | None, force: bool) -> None:
         output_file(out, ".png", force=force)
     runs = [Run.load(d) for d in directories]
     keys = dict.fromkeys(k for r in runs for k, v in r.summary.items() if not isinstance(v, dict))
-    rows = [(key, *(_shown(r.summary.get(key)) for r in runs)) for key in sorted(keys, key=_by_day)]
-    heads = ("endpoint", *(d.rstrip("/").rpartition("/")[2] for d in directories))
+    rows = [(key, _unit_of(key), *(_shown(r.summary.get(key)) for r in runs)) for key in sorted(keys, key=_by_day)]
+    heads = ("endpoint", "unit", *(d.rstrip("/").rpartition("/")[2] for d in directories))
     table = Table()
     for place, head in enumerate(heads):
         table.add_column(head, no_wrap=place == 0)  # a name that is cut is another name
@@ -243,6 +245,14 @@ def _by_day(key: str) -> tuple[str, int]:
     """Sorts endpoints by name, and landmarks of one by their day: d7, d28, d180."""
     name, mark, day = key.rpartition("_d")
     return (name, int(day)) if mark and day.isdigit() else (key, 0)
+
+
+def _unit_of(key: str) -> str:
+    """Unit of an endpoint; "" for a plain number, a text, and what has no definition."""
+    from tme_sim.definitions import definition_of
+
+    found = definition_of(key)
+    return found.unit if found is not None and found.unit not in ("1", "text") else ""
 
 
 def _shown(value: Any) -> str:

@@ -7,6 +7,7 @@ sources, and who reads what.
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -34,6 +35,7 @@ from tme_sim.network import (
 from tme_sim.quantities import Parameter
 
 WIDTH = 100
+ROLE = re.compile(r":(?:mod|func|class|data|attr|meth):`~?([^`]+)`")  # a cross-reference of the documentation
 EQUATION_LIMIT = 1200  # characters; a longer law is named, and its file given
 
 
@@ -199,7 +201,7 @@ class Describer:
             out += ["", "Hypotheses", "=========="]
             for slot in dict.fromkeys(h.slot for h in hypotheses):
                 chosen = network.choices.get(slot, "default")
-                out += wrapped(f"{slot}, now {chosen}: default, as the mechanism is written")
+                out += wrapped(f"{slot} (now {chosen}): default, as the mechanism is written")
                 for h in hypotheses:
                     if h.slot == slot:
                         out += wrapped(f"{h.choice}: {h.label}", "  or ")
@@ -279,7 +281,7 @@ class Describer:
 
     def _about_mechanism(self, m: Mechanism) -> list[str]:
         out = title(f"{m.name}, a mechanism")
-        for paragraph in m.text.strip().split("\n\n"):
+        for paragraph in ROLE.sub(r"\1", m.text).strip().split("\n\n"):
             out += [*wrapped(paragraph), ""]
         out += wrapped(f"File: {self.file_of(m)}")
         for head, items, tell in (

@@ -102,14 +102,15 @@ def read_text(path: str | Path, *, max_bytes: int = MAX_BYTES) -> str:
         with open(path, "rb") as stream:
             raw = stream.read(max_bytes + 1)
     except IsADirectoryError:
-        raise InputError(Problem(str(path), "", "this is a folder; give a file in it")) from None
+        raise InputError(Problem(str(path), "", f"this is a folder; give a file in it{_file_within(path)}")) from None
     except FileNotFoundError:
         raise InputError(Problem(str(path), "", f"there is no such file{_nearest_file(path)}")) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "the name is not a valid path"
         raise InputError(Problem(plain(path, 200), "", f"cannot be read: {reason}")) from None
     if len(raw) > max_bytes:
-        raise InputError(Problem(str(path), "", f"is larger than {max_bytes / 1e6:g} MB; this is no such file"))
+        told = f"is larger than {max_bytes / 1e6:g} MB, the most of such a file; is it another one?"
+        raise InputError(Problem(str(path), "", told))
     if b"\0" in raw:
         raise InputError(Problem(str(path), "", "is a binary file, not text"))
     try:
@@ -120,6 +121,11 @@ def read_text(path: str | Path, *, max_bytes: int = MAX_BYTES) -> str:
     if not text.strip():
         raise InputError(Problem(str(path), "", "is empty"))
     return text
+
+
+def _file_within(folder: Path) -> str:
+    """The scenario of a run folder, as an example of what may be given."""
+    return f", such as {folder / 'scenario.toml'}" if (folder / "scenario.toml").is_file() else ""
 
 
 def _nearest_file(path: Path) -> str:
@@ -265,8 +271,15 @@ class Places:
         self.lines.setdefault(key, (self.name, number))
 
     def place(self, key: Sequence[str | int]) -> str:
-        """``file:line`` of `key`, or of the nearest enclosing table that has a line, or the file."""
+        """``file:line`` of `key`, or of the nearest enclosing table that has a line, or the file.
+
+        A table that only the command line holds stands where it came from.
+        """
         key = tuple(key)
+        if key and key not in self.lines:
+            below = {place for known, place in self.lines.items() if known[: len(key)] == key}
+            if len(below) == 1 and not next(iter(below))[1]:
+                return next(iter(below))[0]
         while key:
             if key in self.lines:
                 name, line = self.lines[key]

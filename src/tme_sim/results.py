@@ -530,7 +530,9 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise InputError(Problem(str(folder), "", "there is no such run folder"))
+        file = "is a file, not a run folder, which tme-sim run writes"
+        told = file if folder.exists() else "there is no such run folder"
+        raise InputError(Problem(str(folder), "", told))
     path = folder / "manifest.json"
     if not path.is_file():
         present = [n for n in (*DETERMINISTIC, "figures") if (folder / n).exists()]

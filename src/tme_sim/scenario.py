@@ -37,6 +37,7 @@ from tme_sim.protocol.files import choose_protocol, inline_protocol
 from tme_sim.protocol.giving import name_unknown_drugs
 from tme_sim.quantities import Quantity, QuantityError, internal
 from tme_sim.schedule import Calendar, resolve
+from tme_sim.switches import check_switched_off, idle_values
 from tme_sim.therapies.drug_file import DrugFileError
 from tme_sim.thresholds import DETECT
 from tme_sim.tissue.settings import FILES, Tissue, anchor, check_piece, kept_as
@@ -221,6 +222,8 @@ class Scenario(Header):
             section = _table(raw.get("protocol"))
             name_unknown_drugs(section.get("treatment"), catalogue.library, ("protocol", "treatment"), problems)
             name_unknown_anchors(section, catalogue.library, ("protocol",), problems)
+        if biology is not None and biology.off and not problems:
+            check_switched_off(biology.off, biology.hypotheses, calendar, catalogue, problems)
         if problems:
             raise InputError(problems.ordered())
         scenario = cls(
@@ -234,6 +237,7 @@ class Scenario(Header):
         pooled = scenario.foci()[1]
         scenario._calendar = calendar
         warnings += _treats_nothing(scenario, calendar)
+        warnings += idle_values(biology.off, scenario, catalogue)
         scenario._warnings = (*warnings, *calendar.warnings, *([pooled] if pooled else []))
         return scenario
 
@@ -480,12 +484,14 @@ def _targets(protocol: Protocol, patient: Patient, problems: Problems) -> None:
 def _calendar(
     protocol: Protocol, run: RunSettings, patient: Patient, catalogue: Catalogue, problems: Problems
 ) -> Calendar:
-    try:
-        end = to_ticks(run.duration, "duration")
-        every = to_ticks(run.output_every, "output_every")
-    except QuantityError as error:
-        problems.add(("run",), str(error))
-        return Calendar()
+    ticks = {}
+    for name in ("duration", "output_every"):
+        try:
+            ticks[name] = to_ticks(getattr(run, name), name)
+        except QuantityError as error:
+            problems.add(("run", name), str(error).removeprefix(f"{name} "))
+            return Calendar()
+    end, every = ticks["duration"], ticks["output_every"]
     if every < 1 or end / every > 2_000_000:
         problems.add(("run", "output_every"), "would keep more than two million rows; keep values less often")
         return Calendar()

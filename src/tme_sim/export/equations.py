@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from tme_sim.describe import ROLE
 from tme_sim.export.notation import expression, latex, symbol
 from tme_sim.export.parameters import number
 from tme_sim.export.source import Source
@@ -250,7 +251,7 @@ def _is_sum(text: str) -> bool:
 
 def prose(text: str) -> str:
     """The text of a mechanism as Markdown: roles of its docstring as code, the word that opens a paragraph in bold."""
-    text = re.sub(r":(?:mod|func|class|data|attr|meth):`~?([^`]+)`", r"`\1`", text.strip())
+    text = ROLE.sub(r"`\1`", text.strip())
     return re.sub(r"^(Biology|Simplified|Not included|Use)\. +", r"**\1.** ", text, flags=re.MULTILINE)
 
 

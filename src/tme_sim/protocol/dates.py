@@ -5,6 +5,7 @@ Day 0 is that of the scenario, by habit the first TACE.  Dates are whole minutes
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,6 +75,8 @@ def parse_when(value: Any) -> When:
     if isinstance(value, bool) or not isinstance(value, str):
         if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e6:
             raise QuantityError(f'a date needs words: write "day {value:g}"')
+        if isinstance(value, datetime.date):
+            raise QuantityError(f"is a day of the year, and days count from day 0; {_DATE_HELP}")
         raise QuantityError(f"is not a date; {_DATE_HELP}")
     text = " ".join(value.split())
     if len(text) > 120:
