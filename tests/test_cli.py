@@ -442,11 +442,53 @@ def test_a_time_says_its_unit_and_whether_what_it_waits_for_came(capsys):
     from types import SimpleNamespace
 
     from tme_sim.cli import _told_of
+    from tme_sim.results import Run
 
     _told_of(SimpleNamespace(summary={"ttp": 728.0, "ttp_event": 0}), "runs/x")
     _told_of(SimpleNamespace(summary={"ttp": 168.0, "ttp_event": 1}), "runs/y")
     told = capsys.readouterr().out.splitlines()
     assert [line.split() for line in told[::2]] == [["ttp", ">", "728", "day"], ["ttp", "168", "day"]]
+    run = Run([0.0, 1.0], {}, {}, summary={"ttp": 728.0, "ttp_event": 0})
+    assert repr(run).splitlines()[1:] == ["  ttp: > 728 day", "  .summary holds 1 more endpoints"]
+
+
+def test_check_finds_laws_of_ones_own_that_do_not_fit(case, tmp_path):
+    code = """
+from tme_sim.network import Mechanism, Species, decay
+from tme_sim.quantities import Parameter
+
+def lose(k_extra{more}):
+    return k_extra{times}
+
+MECHANISM = Mechanism(
+    name="extra", text="Extra.", parameters=(Parameter("k_extra", 1.0, "1/day", "none", "assumed", 0.1, 2.0, "loss"),),
+    species=(Species("extra", "mmol/L", "extra", kind="field", initial=1.0, scale=0.1, rest=1.0),),
+    processes=(decay("extra_lost", "extra", lose, "extra is lost"),),
+)
+"""
+    (tmp_path / "own").mkdir()
+    for more, times, says in (("", "", ""), ("", " * k_extra", "law lose returns 1 / day ** 2, but must return 1/day"),
+                              (", perfusoin", "", 'reads "perfusoin", which nobody provides, did you mean "perfusion"')):
+        (tmp_path / "own" / "extra.py").write_text(code.format(more=more, times=times))
+        done = call("config", "check", case, "--mechanisms", str(tmp_path / "own"))
+        assert says in done.output and done.exit_code == (2 if says else 0)
+
+
+def test_what_cannot_be_written_is_told_before_the_run(case, fake_simulation):
+    done = call("run", case, "--out", f"{case}/run")
+    assert done.exit_code == 2 and "cannot be written, as " in done.output and "is no folder" in done.output
+
+
+def test_a_disk_that_fills_up_is_no_bad_input(case, fake_simulation, monkeypatch):
+    from tme_sim import results
+
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(results, "write_file", full)
+    done = call("run", case, "--no-figures")
+    assert done.exit_code == 1 and "bytes needed): the disk is full" in done.output
+    assert not list(Path("runs").iterdir())
 
 
 @pytest.mark.parametrize(

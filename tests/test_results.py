@@ -203,7 +203,7 @@ def test_a_failure_of_any_write_leaves_no_half_run(tmp_path, monkeypatch, call, 
             patch.setattr(os, "fsync" if call == "write" else call, fail)
             try:
                 a_run(1.0).save(folder, force=True)
-            except InputError as error:
+            except OSError as error:
                 failures += 1
                 assert "No space left on device" in str(error) and "bytes needed" in str(error)
             else:

@@ -382,6 +382,12 @@ def test_a_protocol_file_that_is_missing_is_told_at_the_line_that_names_it(tmp_p
     assert str(caught.value).startswith(f"{path}:3: protocol.file: ") and "no such file" in str(caught.value)
 
 
+def test_a_scenario_prints_as_a_small_tree():
+    shown = repr(Scenario.from_text(GOOD, "case.toml", ["biology.off=[]"], catalogue=toy_catalogue())).splitlines()
+    assert shown[0].startswith("Scenario ") and len(shown) < 15 and max(map(len, shown)) < 120
+    assert any(line.startswith("  patient: ") for line in shown)
+
+
 # --- any bytes at all ------------------------------------------------------------
 
 PIECES = [b"=", b"[", b"]", b"[[", b'"', b"'", b'"""', b"#", b"\n", b"\r", b".", b",", b"{", b"}", b"nan", b"inf", b"1e999",

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tme_sim.diagnostics import InputError, Problem
-from tme_sim.quantities import Parameter
+from tme_sim.network import NetworkError
+from tme_sim.quantities import Parameter, QuantityError
 
 __all__ = ["Catalogue", "catalogue_of", "choices_text", "discover_mechanisms", "load_catalogue"]
 
@@ -121,7 +122,9 @@ def _load_file(path: Path) -> Any:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise InputError(Problem(str(path), "", f"does not load: {type(error).__name__}: {error}")) from error
+        told = isinstance(error, (QuantityError, NetworkError))  # of this project, and written for people
+        said = str(error) if told else f"{type(error).__name__}: {error}"
+        raise InputError(Problem(str(path), "", f"does not load: {said}")) from error
     return module
 
 

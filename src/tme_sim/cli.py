@@ -6,7 +6,6 @@ the commands, so that ``--help`` answers at once.
 
 from __future__ import annotations
 
-import math
 import sys
 from importlib import import_module
 from typing import Any
@@ -132,14 +131,10 @@ def _simulate(scenario: Any, target: Any, force: bool) -> Any:
 
 
 def _told_of(done: Any, target: Any) -> None:
-    for key in ("ttp", "best_response_mrecist", "depth", "viable_fraction_d90", "albi_d90"):
-        value = done.summary.get(key)
-        if value is not None:
-            unseen = isinstance(value, float) and math.isnan(value)  # the change of what no scan has seen again
-            told = "not yet measured" if unseen else f"{value:g}" if isinstance(value, (int, float)) else value
-            unit = _unit_of(key)
-            later = "> " if done.summary.get(f"{key}_event") == 0 else ""  # what had not happened by the last visit
-            click.echo(f"{key:<22}{later}{told}{' ' * bool(unit)}{unit}")
+    from tme_sim.definitions import headlines
+
+    for key, value in headlines(done.summary).items():
+        click.echo(f"{key:<22}{value}")
     click.echo(f"written to {target}")
 
 
@@ -217,6 +212,7 @@ def compare(directories: tuple[str, ...], out: str | None, force: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from tme_sim.definitions import unit_of
     from tme_sim.results import Run
 
     if len(directories) < 2:
@@ -225,7 +221,7 @@ def compare(directories: tuple[str, ...], out: str | None, force: bool) -> None:
         output_file(out, ".png", force=force)
     runs = [Run.load(d) for d in directories]
     keys = dict.fromkeys(k for r in runs for k, v in r.summary.items() if not isinstance(v, dict))
-    rows = [(key, _unit_of(key), *(_shown(r.summary.get(key)) for r in runs)) for key in sorted(keys, key=_by_day)]
+    rows = [(key, unit_of(key), *(_shown(r.summary.get(key)) for r in runs)) for key in sorted(keys, key=_by_day)]
     heads = ("endpoint", "unit", *(d.rstrip("/").rpartition("/")[2] for d in directories))
     table = Table()
     for place, head in enumerate(heads):
@@ -245,14 +241,6 @@ def _by_day(key: str) -> tuple[str, int]:
     """Sorts endpoints by name, and landmarks of one by their day: d7, d28, d180."""
     name, mark, day = key.rpartition("_d")
     return (name, int(day)) if mark and day.isdigit() else (key, 0)
-
-
-def _unit_of(key: str) -> str:
-    """Unit of an endpoint; "" for a plain number, a text, and what has no definition."""
-    from tme_sim.definitions import definition_of
-
-    found = definition_of(key)
-    return found.unit if found is not None and found.unit not in ("1", "text") else ""
 
 
 def _shown(value: Any) -> str:
@@ -342,7 +330,9 @@ def attribute(
 @folders
 @guarded
 def describe(name: str | None, mechanisms: tuple[str, ...]) -> None:
-    """Equations, parameters with source and grade, who reads what: of all, of one name, or of a scenario.
+    """Equations, parameters with source and grade, who reads what.
+
+    Of the whole model, of one name in it, or of a scenario.
 
     \b
     tme-sim describe

@@ -6,11 +6,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["DAYS_PER_MONTH", "DEFINITIONS", "Definition", "definition_of", "table_text"]
+__all__ = [
+    "DAYS_PER_MONTH", "DEFINITIONS", "HEADLINES", "Definition", "definition_of", "headlines", "table_text", "unit_of",
+]  # fmt: skip
 
 DAYS_PER_MONTH = 30.4375  # as in `quantities`: a twelfth of 365.25 days
+HEADLINES = ("ttp", "best_response_mrecist", "depth", "viable_fraction_d90", "albi_d90")  # what a run is summed up by
 
 
 @dataclass(frozen=True)
@@ -220,6 +225,27 @@ def definition_of(name: str) -> Definition | None:
     """The definition of an endpoint of a run, like ``albi_d90``; None for a name that has none."""
     wanted = (name, _LANDMARK.sub("_dN", name))
     return next((d for d in DEFINITIONS if any(w in d.names for w in wanted)), None)
+
+
+def unit_of(name: str) -> str:
+    """Unit of an endpoint; "" for a plain number, a text, and what has no definition."""
+    found = definition_of(name)
+    return found.unit if found is not None and found.unit not in ("1", "text") else ""
+
+
+def headlines(summary: Mapping[str, Any]) -> dict[str, str]:
+    """The headline endpoints that a summary holds, with units, and ``> 728 day`` for what had not happened."""
+    out = {}
+    for name in HEADLINES:
+        value = summary.get(name)
+        if value is None:
+            continue
+        number = isinstance(value, (int, float))
+        unseen = number and value != value  # the change of what no scan has seen again
+        told = "not yet measured" if unseen else f"{value:g}" if number else str(value)
+        later = "> " if summary.get(f"{name}_event") == 0 else ""
+        out[name] = f"{later}{told} {unit_of(name)}".rstrip()
+    return out
 
 
 def table_text() -> str:

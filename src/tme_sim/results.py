@@ -9,6 +9,7 @@ and digest of each, so that a cut or changed folder is recognised.
 from __future__ import annotations
 
 import csv
+import errno
 import hashlib
 import io
 import json
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tme_sim.cells import FORMULA, no_formula
+from tme_sim.definitions import headlines
 from tme_sim.diagnostics import InputError, Problem, near, quoted
 
 if TYPE_CHECKING:
@@ -96,7 +98,10 @@ class Run:
         where = f" in {self.folder}" if self.folder else ""
         name = self.manifest.get("scenario", {}).get("name", "run")
         lines = [f"Run {name}{where}: day {self.time[0]:g} to {self.time[-1]:g}, {len(self.columns)} columns"]
-        lines += [f"  {key} = {value}" for key, value in list(self.summary.items())[:12]]
+        told = headlines(self.summary)
+        lines += [f"  {key}: {value}" for key, value in told.items()]
+        if len(self.summary) > len(told):
+            lines.append(f"  .summary holds {len(self.summary) - len(told)} more endpoints")
         return "\n".join(lines)
 
     @property
@@ -260,6 +265,10 @@ def check_target(folder: str | Path, *, force: bool = False) -> Path:
         exists = os.path.lexists(folder)
     except ValueError:
         raise InputError(Problem(quoted(folder), "", "is not a valid path")) from None
+    place = next((p for p in folder.absolute().parents if p.exists()), None)
+    if place is not None and not (place.is_dir() and os.access(place, os.W_OK)):
+        reason = "may not be written to" if place.is_dir() else "is no folder"
+        raise InputError(Problem(str(folder), "", f"cannot be written, as {place} {reason}; choose another --out"))
     if not exists or (folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir())):
         return folder
     if not folder.is_dir() or folder.is_symlink():
@@ -279,7 +288,8 @@ def save_folder(
     """Write `files` and the manifest (last) into a new folder that appears by a rename.
 
     Raises:
-        InputError: the folder may not be replaced, or cannot be written (full disk, rights).
+        InputError: the folder may not be replaced, or cannot be written (rights).
+        OSError: the disk is full.
     """
     folder = check_target(folder, force=force)
     temporary = folder.parent / f".{folder.name[:40]}.{secrets.token_hex(6)}.incomplete"
@@ -299,6 +309,8 @@ def save_folder(
     except OSError as error:
         size = sum(map(len, files.values()))
         reason = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # no mistake of the input
+            raise OSError(error.errno, reason, f"{folder} ({size} bytes needed)") from error
         raise InputError(Problem(str(folder), "", f"cannot be written ({size} bytes needed): {reason}")) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

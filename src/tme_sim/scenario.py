@@ -241,6 +241,21 @@ class Scenario(Header):
         scenario._warnings = (*warnings, *calendar.warnings, *([pooled] if pooled else []))
         return scenario
 
+    def __repr__(self) -> str:
+        lines = [f"Scenario {self.name}" + (f": {self.title}" if self.title else "")]
+        lesions = ", ".join(f"{one.name} {one.parameters.get('diameter', '')}".rstrip() for one in self.patient.lesion)
+        lines.append(f"  patient: {self.patient.weight}; lesions: {lesions}")
+        dated = f"{len(self.calendar.entries)} dated entries"
+        ruled = ", ".join(track.name for track in self.calendar.tracks)
+        lines.append(f"  protocol {self.protocol.name}: {dated}" + (f"; decided at visits: {ruled}" if ruled else ""))
+        lines.append(f"  run: {self.run.duration}, tissue {self.tissue}, seed {self.seed}")
+        changed = {"off": self.biology.off, **self.biology.hypotheses, **self.biology.gains, **self.parameters}
+        told = {k: ", ".join(v) if k == "off" else v for k, v in changed.items() if v != ()}
+        return "\n".join([*lines, *(f"  {k}: {v}" for k, v in told.items())])
+
+    def __str__(self) -> str:
+        return repr(self)
+
     # --- what the simulation needs -----------------------------------------------------------------------------
 
     @property

@@ -103,7 +103,7 @@ def describe(
     allow_identifiers: bool,
     mechanisms: tuple[str, ...],
 ) -> None:
-    """Show a cohort: its draws, a sample of patients, and the published baseline.
+    """Show draws, a sample of patients, and the published baseline.
 
     \b
     tme-sim cohort describe configs/cohorts/emerald1_like.toml

@@ -54,13 +54,18 @@ def config_check(files: tuple[str, ...], changes: tuple[str, ...], mechanisms: t
     \b
     tme-sim config check configs/*.toml
     """
+    from tme_sim.compiler.unitcheck import check as check_laws
     from tme_sim.diagnostics import InputError
+    from tme_sim.network import NetworkError, compose
 
     wrong = 0
     for file in files:
         try:
             scenario = load(file, changes, mechanisms)
-        except InputError as error:
+            if mechanisms:  # laws of one's own: whether they fit, which is seen at the latest when they are compiled
+                check_laws(compose(scenario.catalogue.sources, off=scenario.biology.off,
+                                   hypotheses=scenario.biology.hypotheses))  # fmt: skip
+        except (InputError, NetworkError) as error:
             click.echo(str(error), err=True)
             wrong += 1
             continue
@@ -125,7 +130,7 @@ def _flat(value: Any, key: str = "") -> dict[str, Any]:
 @folders
 @guarded
 def config_schema(out: str | None, force: bool, mechanisms: tuple[str, ...]) -> None:
-    """Print the JSON schema of scenario files, so that editors complete and underline.
+    """Print the JSON schema of scenario files, for editors.
 
     \b
     tme-sim config schema --out scenario.schema.json

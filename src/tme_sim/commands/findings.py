@@ -319,7 +319,7 @@ def run_card(
     card: str, out: str | None, force: bool, store: str | None, jobs: int | None, yes: bool,
     mechanisms: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Run the study of a card and write a page with the verdict and the figure.
+    """Run the study of a card and write a page with the verdict.
 
     \b
     tme-sim hypothesis run experiments/hypotheses/mpekris2020_dose --out dose.html

@@ -51,7 +51,7 @@ def _calendar(file: str, changes: tuple[str, ...], mechanisms: tuple[str, ...]) 
 def protocol_show(
     file: str, out: str | None, force: bool, changes: tuple[str, ...], mechanisms: tuple[str, ...]
 ) -> None:
-    """Print, and with --out draw, the calendar that a protocol or scenario makes.
+    """Print the calendar of a protocol or scenario; draw it with --out.
 
     \b
     tme-sim protocol show configs/protocols/emerald1_durva_bev.toml --out calendar.png
@@ -79,7 +79,7 @@ def protocol_show(
 def protocol_table(
     file: str, out: str | None, force: bool, changes: tuple[str, ...], mechanisms: tuple[str, ...]
 ) -> None:
-    """Print the doses as a table with NONMEM columns, or turn such a table (FILE.csv) into a protocol.
+    """Print doses as a NONMEM table, or turn a table into a protocol.
 
     \b
     tme-sim protocol table configs/emerald1.toml --out doses.csv

@@ -226,7 +226,7 @@ def store_status(folder: str) -> None:
 @click.argument("folder", metavar="STORE")
 @guarded
 def store_verify(folder: str) -> None:
-    """Check every row of a store against its checksum; exit code 1 if anything is damaged.
+    """Check every row against its checksum; exit code 1 for damage.
 
     \b
     tme-sim store verify stores/timing
@@ -246,7 +246,7 @@ def store_verify(folder: str) -> None:
 @click.argument("folder", metavar="STORE")
 @guarded
 def store_repair(folder: str) -> None:
-    """Save every whole row of a damaged store; the next sweep computes what was lost.
+    """Save every whole row; the next sweep computes what was lost.
 
     \b
     tme-sim store repair stores/timing
