@@ -85,6 +85,19 @@ def test_points_that_cannot_be_run_cost_only_their_own_row(tmp_path):
     assert "physically impossible" in table["message"][1] and np.isnan(table["burden_d28"][1])
 
 
+def test_a_run_folder_that_the_disk_does_not_hold_is_no_fault_of_the_run(tmp_path, monkeypatch):
+    from tme_sim import results
+
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(results, "write_file", full)
+    made = study(MDSC + '[outputs]\nendpoints = ["burden_d28"]\nruns = true\n')
+    with run_study(made, tmp_path / "s", jobs=0) as store:
+        table = store.table(made)
+    assert table["status"].tolist() == ["crashed"] * 2 and "No space left" in table["message"][0]
+
+
 def test_a_process_of_its_own_gives_the_same_rows(whole, tmp_path):
     made, _, table = whole
     with run_study(made, tmp_path / "s", jobs=1) as store:

@@ -164,7 +164,7 @@ class Runner:
             simulate(self.scenario(arm, changes)).save(target, force=target.exists())
         except SimulationError as error:
             return Row(FAILED, str(error))
-        except InputError as error:  # a full disk, say: no fault of the run, so that --retry makes it again
+        except (InputError, OSError) as error:  # a full disk, say: no fault of the run, so that --retry makes it again
             return Row(CRASHED, str(error).replace("\n", "; "))
         return row
 
