@@ -226,6 +226,7 @@ class Calendars:
 
     def __init__(self, model: CompiledModel):
         self.model = model
+        self.drawn = reach.is_drawn(model)  # what a session closes is drawn for each patient
         self.known: dict[tuple, tuple[tuple, _Doses, list]] = {}
 
     def of(self, plan: Plan, th: np.ndarray):
@@ -235,7 +236,7 @@ class Calendars:
         """
         shared = (plan.entries, plan.drugs, plan.session)
         key = (*map(id, shared), plan.oral, plan.stop)
-        if reach.is_drawn(self.model):  # what a session closes is drawn for each patient
+        if self.drawn:
             key += (plan.seed, plan.patient)
         if key not in self.known:
             while len(self.known) >= CALENDARS:

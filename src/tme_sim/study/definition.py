@@ -198,7 +198,7 @@ class Study:
         Raises:
             InputError: only some of them have a value, or there is no number.
         """
-        return linked_values(self.links, values, self.path) if self.links else {}
+        return linked_values(self.links, values, self.path)
 
     def changes(self, point: Point) -> dict[str, Any]:
         """The overrides of a point on the scenario of its arm, as ``--set`` takes them.
@@ -211,8 +211,9 @@ class Study:
         for factor in self.all_factors:
             if factor.name in values and (not factor.arms or arm in factor.arms):
                 text = factor.written(values[factor.name])
-                out |= dict.fromkeys(factor.keys, text)
-        linked = self.linked(values)
+                for key in factor.keys:
+                    out[key] = text
+        linked = self.linked(values) if self.links else {}
         for link in self.links:
             if link.name in linked and (not link.factor.arms or arm in link.factor.arms):
                 out |= dict.fromkeys(link.factor.keys, link.factor.written(linked[link.name]))

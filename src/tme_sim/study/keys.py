@@ -105,7 +105,9 @@ class LeafSum:
 
 
 def _flatten(value: Any, path: str, out: dict[str, str]) -> None:
-    if isinstance(value, Mapping):
+    if isinstance(value, (str, int, float)):
+        out[path] = _as_text(_plain(value))
+    elif isinstance(value, Mapping):
         if "source" in value and ("kind" in value or "start" in value or "every" in value or "at" in value):
             value = {k: v for k, v in value.items() if k != "source"}
         for key, inner in value.items():

@@ -6,21 +6,23 @@ Scenarios that differ only in parameters, gains and the number of the patient sh
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tme_sim.diagnostics import InputError, Places
 from tme_sim.engine.batch import zeros_throughout
 from tme_sim.ensemble import BAD_INPUT, FAILED, Row, Series, run_rows
 from tme_sim.outcome import SimulationError
+from tme_sim.patient import read_parameter
 from tme_sim.plan import Plan, plan_of
 from tme_sim.simulation import SetUp, simulate, structures
 from tme_sim.study.definition import Outputs, Study
 from tme_sim.validation import Problems
 
 if TYPE_CHECKING:
+    from tme_sim.quantities import Parameter
     from tme_sim.scenario import Scenario
 
 __all__ = ["Recipe", "Runner", "recipe_of", "runner_of"]
@@ -68,6 +70,7 @@ class Runner:
         self.set_up = structures(announce)
         self._cells: set[str] = set()  # digests of models whose laws are compiled cell by cell
         self._known: OrderedDict[tuple, tuple[Scenario, Plan]] = OrderedDict()
+        self._meanings: dict[tuple[str, str], _Direct | None] = {}
 
     def scenario(self, arm: str, changes: Mapping[str, Any]) -> Scenario:
         """The checked scenario of a point.
@@ -83,22 +86,27 @@ class Runner:
         Raises:
             InputError: the overrides make no scenario.
         """
-        base = self.arms[arm]
-        quick: dict[str, tuple[str, Any]] = {}
-        slow: dict[str, Any] = {}
+        direct: list[tuple[_Direct, Any]] = []
+        dating: dict[str, Any] = {}  # all that is not direct
         for name, value in changes.items():
-            found = _quick(base, name, value)
-            if found is None:
-                slow[name] = value
+            meant = self._means(arm, name)
+            read = None if meant is None else meant.read(value)
+            if read is None:
+                dating[name] = value
             else:
-                quick[name] = found
-        scenario, plan = self._dated(arm, slow)
-        if not quick:
+                direct.append((meant, read))
+        scenario, plan = self._dated(arm, dating)
+        if not direct:
             return plan
-        changed = _with_values(scenario, quick.values())
+        changed = _with_values(scenario, direct)
         return replace(
             plan, values=changed.values(), lesions=changed.lesion_values(), patient=changed.patient.number
         )
+
+    def _means(self, arm: str, name: str) -> _Direct | None:
+        if (arm, name) not in self._meanings:
+            self._meanings[arm, name] = _meaning(self.arms[arm], name)
+        return self._meanings[arm, name]
 
     def _dated(self, arm: str, changes: Mapping[str, Any]) -> tuple[Scenario, Plan]:
         key = (arm, *sorted((k, repr(v)) for k, v in changes.items()))
@@ -198,29 +206,37 @@ def uncompiled(study: Study, points: Sequence[tuple[str, Mapping[str, Any]]]) ->
     return len(models), len(cells)
 
 
-def _quick(base: Scenario, name: str, value: Any) -> tuple[str, Any] | None:
-    """An override that no date depends on, checked; None for any other.
+class _Direct(NamedTuple):
+    """What an override means that no date depends on: the `kind` of value, its name, its lesion and its declaration."""
 
-    One of ("parameter", (name, quantity)), ("gain", (arrow, gain)), ("lesion", (place, name, quantity)) and
-    ("patient", number).
-    """
+    kind: str  # "parameter", "gain", "lesion" or "patient"
+    name: str = ""
+    lesion: int = -1
+    parameter: Parameter | None = None
+
+    def read(self, value: Any) -> Any:
+        """The checked value as a scenario holds it; None if something is wrong with it."""
+        if self.kind == "patient":
+            return value if type(value) is int and 0 <= value < 2**63 else None
+        if self.kind == "gain":
+            return float(value) if type(value) in (int, float) and 0.0 <= value <= 1.0 else None
+        return read_parameter(value, self.parameter, ("parameters", self.name), Problems(Places("")), [])
+
+
+def _meaning(base: Scenario, name: str) -> _Direct | None:
+    """What an override called `name` means; None for one that dates may depend on, or that means nothing here."""
     if name == "patient.number":
-        return ("patient", value) if type(value) is int and 0 <= value < 2**63 else None
+        return _Direct("patient")
     section, _, key = name.rpartition(".")
     if section == "biology.gains":
-        good = type(value) in (int, float) and 0.0 <= value <= 1.0 and key in base.catalogue.arrows
-        return ("gain", (key, float(value))) if good else None
+        return _Direct("gain", key) if key in base.catalogue.arrows else None
+    of_lesions = base.catalogue.lesion_parameters
     if section == "parameters":
-        known = base.catalogue.lesion_parameters.get(key) or base.catalogue.parameters.get(key)
-        if known is None or key in base.patient.parameters or key.startswith("gain_"):
-            return None
-        quantity = _read(value, known)
-        return None if quantity is None else ("parameter", (key, quantity))
-    lesion = _lesion(base, section) if key in base.catalogue.lesion_parameters else None
-    if lesion is None:
-        return None
-    quantity = _read(value, base.catalogue.lesion_parameters[key])
-    return None if quantity is None else ("lesion", (lesion, key, quantity))
+        known = of_lesions.get(key) or base.catalogue.parameters.get(key)
+        plain = known is not None and key not in base.patient.parameters and not key.startswith("gain_")
+        return _Direct("parameter", key, parameter=known) if plain else None
+    lesion = _lesion(base, section) if key in of_lesions else None
+    return None if lesion is None else _Direct("lesion", key, lesion, of_lesions[key])
 
 
 def _lesion(base: Scenario, section: str) -> int | None:
@@ -235,26 +251,22 @@ def _lesion(base: Scenario, section: str) -> int | None:
     return names.index(name.lower()) if name.lower() in names and "." not in name else None
 
 
-def _read(value: Any, parameter: Any) -> Any:
-    from tme_sim.patient import read_parameter
-
-    return read_parameter(value, parameter, ("parameters", parameter.name), Problems(Places("")), [])
-
-
-def _with_values(scenario: Scenario, quick: Any) -> Scenario:
-    parameters, gains, number = dict(scenario.parameters), dict(scenario.biology.gains), scenario.patient.number
-    lesions = list(scenario.patient.lesion)
-    for kind, what in quick:
-        if kind == "patient":
-            number = what
-        elif kind == "lesion":
-            at, name, quantity = what
-            own = {**lesions[at].parameters, name: quantity}
-            lesions[at] = lesions[at].model_copy(update={"parameters": own})
+def _with_values(scenario: Scenario, values: Iterable[tuple[_Direct, Any]]) -> Scenario:
+    """A copy of a scenario with checked values put in; it shares what they leave alone."""
+    number, lesions = scenario.patient.number, list(scenario.patient.lesion)
+    parameters, gains = dict(scenario.parameters), {}
+    for meant, value in values:
+        if meant.kind == "patient":
+            number = value
+        elif meant.kind == "lesion":
+            own = {**lesions[meant.lesion].parameters, meant.name: value}
+            lesions[meant.lesion] = lesions[meant.lesion].model_copy(update={"parameters": own})
         else:
-            (parameters if kind == "parameter" else gains)[what[0]] = what[1]
-    return scenario.model_copy(update={
+            (parameters if meant.kind == "parameter" else gains)[meant.name] = value
+    changes: dict[str, Any] = {
         "parameters": parameters,
-        "biology": scenario.biology.model_copy(update={"gains": gains}),
         "patient": scenario.patient.model_copy(update={"number": number, "lesion": tuple(lesions)}),
-    })  # fmt: skip
+    }
+    if gains:
+        changes["biology"] = scenario.biology.model_copy(update={"gains": scenario.biology.gains | gains})
+    return scenario.model_copy(update=changes)
