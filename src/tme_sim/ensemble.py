@@ -13,7 +13,7 @@ all the same: it is "ok", its message tells, and landmarks after the failure are
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,20 +31,10 @@ from tme_sim.outcome import SimulationError
 from tme_sim.plan import Plan
 from tme_sim.protocol.rules import shift_groups
 from tme_sim.quantities import to_display
+from tme_sim.row import BAD_INPUT, FAILED, OK, Row
 from tme_sim.simulation import SetUp, run_plan, structures, with_sessions
 
 BATCH = 256  # patients integrated before they are read; bounds memory
-
-OK, BAD_INPUT, FAILED = "ok", "bad input", "failed"
-
-
-@dataclass(frozen=True)
-class Row:
-    """Endpoints of one plan (`summary`, empty unless `status` is "ok"), or why there are none."""
-
-    status: str
-    message: str = ""
-    summary: dict = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

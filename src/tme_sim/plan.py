@@ -17,6 +17,8 @@ from tme_sim.therapies.drug import Drug
 if TYPE_CHECKING:
     from tme_sim.tissue.settings import Tissue
 
+SLOTS = (1, 3, 6, 12)  # numbers of lesions for which a model is compiled
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -146,3 +148,15 @@ def drug_parameters(plan: Plan, declared: Mapping[str, Parameter]) -> dict[str, 
         out |= {n: p for n, p in dosing.slot_parameters(drug, covariates).items() if n in declared}
         out |= dosing.block_parameters(drug, {**declared, **out})
     return out
+
+
+def slots_for(lesions: int) -> int:
+    """Lesion slots of the compiled model that holds so many lesions; few sizes, so that few models are compiled.
+
+    Raises:
+        ValueError: more lesions than the largest model holds.
+    """
+    for size in SLOTS:
+        if lesions <= size:
+            return size
+    raise ValueError(f"{lesions} lesions; a model holds at most {SLOTS[-1]}")

@@ -20,7 +20,7 @@ from tme_sim.engine.signatures import no_decision
 from tme_sim.jumps import CalendarBuilder
 from tme_sim.network import Network, compose
 from tme_sim.outcome import Outcome, SimulationError, observe_all, why_it_ended
-from tme_sim.plan import Plan, drug_parameters, plan_of
+from tme_sim.plan import Plan, drug_parameters, plan_of, slots_for
 from tme_sim.protocol import deciding
 from tme_sim.protocol.calendar import PROCEDURES, told_order
 from tme_sim.protocol.rules import Visits, happened
@@ -31,7 +31,6 @@ from tme_sim.therapies import dosing, reach
 if TYPE_CHECKING:
     from pathlib import Path
 
-SLOTS = (1, 3, 6, 12)  # numbers of lesions for which a model is compiled
 CALENDARS = 512  # sets of dated entries whose doses are remembered
 VARIANTS = 4  # calendars of one such set that are remembered, for patients who differ in what a session reads
 
@@ -140,18 +139,6 @@ def run_plan(
         model, plan, ready.par, ready.th, saved / TICKS_PER_DAY, states, held, nodes, ready.events, stats, timings,
         ready.parameters, summary, records, tissue,
     )
-
-
-def slots_for(lesions: int) -> int:
-    """Lesion slots of the compiled model that holds so many lesions; few sizes, so that few models are compiled.
-
-    Raises:
-        ValueError: more lesions than the largest model holds.
-    """
-    for size in SLOTS:
-        if lesions <= size:
-            return size
-    raise ValueError(f"{lesions} lesions; a model holds at most {SLOTS[-1]}")
 
 
 def _endpoints(plan: Plan, ready: SetUp, ticks: np.ndarray, states: np.ndarray, held: np.ndarray) -> dict:

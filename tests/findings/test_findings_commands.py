@@ -129,8 +129,11 @@ def test_a_new_card_is_a_card(folder):
         (("sensitivity", "arms.toml", "--method", "knockouts", "--arrow", "mdsc_on_kiling"), '"mdsc_on_killing"?'),
         (("sensitivity", "study.toml", "--method", "flips", "--parameters", "p_v"), "at least two arms"),
         (("hypothesis", "new", "x", "--base", "bas.toml"), "there is no such file"),
+        (("hypothesis", "new", "x"), "name the scenario to start from with --base"),
+        (("hypothesis", "run", "cart"), "there is no such card; tme-sim hypothesis new cart"),
         (("hypothesis", "run", "study.toml"), "use tme-sim sweep"),
-        (("surface", "study.toml", "--outcome", "burden_d9"), 'did you mean "burden_d90"?'),
+        (("surface", "study.toml", "--outcome", "burden_d9"), "burden_dN is there for N = 7, 28, 90;"),
+        (("surface", "study.toml", "--outcome", "burdn_d90"), 'did you mean "burden_d90"?'),
         (("surface", "study.toml", "--outcome", "burden_d730"), "is no number that its runs give"),
         (("surface", "study.toml", "--outcome", "zeal"), "there are n_tace, "),
         (("surface", "study.toml", "--outcome", "zeal"), "burden_dN, viable_fraction_dN, "),
@@ -149,7 +152,7 @@ def test_mistakes_of_a_card_are_told_with_their_line(folder):
     assert 'did you mean "after"?' in call("hypothesis", "run", "card.toml", code=2)
     (folder / "card.toml").write_text(text.replace('than = "after"', ""))
     assert "card.toml:6: prediction[1]" in call("hypothesis", "run", "card.toml", code=2)
-    (folder / "card.toml").write_text(text.replace("burden_d90", "burden_d9"))
+    (folder / "card.toml").write_text(text.replace("burden_d90", "burdn_d90"))
     assert 'did you mean "burden_d90"?' in call("hypothesis", "run", "card.toml", code=2)
 
 
@@ -158,7 +161,7 @@ def test_mistakes_of_a_card_are_told_with_their_line(folder):
     [
         ("budget = 12", "budgt = 12", 'optimise.budgt: is not known here, did you mean "budget"?'),
         ("at_most = -1.4", "at_most = -1.4\nat_least = -5", "one of them"),
-        ('endpoint = "albi_d90"', 'endpoint = "albi_d9"', 'did you mean "albi_d90"?'),
+        ('endpoint = "albi_d90"', 'endpoint = "albi_d9"', 'albi_dN is there for N = 7, 28, 90'),
     ],
 )
 def test_mistakes_of_optimise_are_told_before_any_run(folder, old, new, said):

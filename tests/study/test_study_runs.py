@@ -16,6 +16,7 @@ from study_toys import HEAD, MDSC, ROOT, START, same, study
 
 from tests.promises.processes import hear_ctrl_c
 from tme_sim.cli import cli
+from tme_sim.commands.common import stopped_by_term
 from tme_sim.diagnostics import InputError
 from tme_sim.study import Interrupted, open_store, run_study, run_table
 from tme_sim.study.execute import BATCH
@@ -292,6 +293,27 @@ def test_a_second_interrupt_says_where_the_runs_are_as_well(toy, tmp_path, monke
     assert "nothing was written" not in done.output
 
 
+def test_a_termination_stops_as_ctrl_c_does():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), stopped_by_term():
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_an_exported_plan_is_chosen_and_what_it_lacks_is_told(toy, tmp_path):
+    store = tmp_path / "s"
+    call("sweep", toy, "--out", store, "--jobs", "0")
+    toy.write_text(HEAD.replace("toy", "other") + MDSC.replace("mdsc_death", "k").replace("0.05", "0.06"))
+    call("sweep", toy, "--out", store, "--jobs", "0", "--shard", "1/2")  # which is there already
+    last = call("export", "csv", store, "--out", tmp_path / "last.csv")
+    assert "2 rows of other, of which without a result: 1 missing (1 more in this store: --plan)" in last.output
+    first = call("export", "csv", store, "--out", tmp_path / "first.csv", "--plan", "1")
+    assert "rows of toy (1 more" in first.output and (tmp_path / "first.csv").read_text().startswith("mdsc_death,")
+    assert "there are 1, 2" in call("export", "csv", store, "--out", tmp_path / "no.csv", "--plan", "3").output
+    assert "--plan belongs to" in call("export", "sbml", toy, "--out", tmp_path / "m.xml", "--plan", "1").output
+
+
 def test_bad_input_is_refused_and_nothing_is_written(toy, tmp_path):
     cases = [
         (("sweep", toy, "--out", tmp_path / "s", "--shard", "3/2"), "I from 1 to N"),
@@ -300,7 +322,7 @@ def test_bad_input_is_refused_and_nothing_is_written(toy, tmp_path):
         (("store", "status", tmp_path / "s"), "holds no store"),
         (("store", "verify", tmp_path / "s"), "holds no store"),
         (("merge", tmp_path / "nothing", "--out", tmp_path / "s"), "holds no store"),
-        (("export", "csv", tmp_path / "s", "--out", tmp_path / "t.csv"), "no such run folder"),
+        (("export", "csv", tmp_path / "s", "--out", tmp_path / "t.csv"), "no such folder of a run or a store"),
     ]
     for arguments, expected in cases:
         done = call(*arguments)
@@ -315,6 +337,27 @@ def test_a_large_design_shows_its_estimate_and_asks(toy, tmp_path):
     assert not (tmp_path / "s").exists()
     with pytest.raises(InputError, match="is large: 30000 runs"):
         run_study(study(toy.read_text().removeprefix(HEAD)), tmp_path / "s")
+
+
+def test_a_huge_design_is_estimated_before_its_runs_are_planned(toy, tmp_path, monkeypatch):
+    from tme_sim.study import expected
+    from tme_sim.study.definition import Study
+
+    monkeypatch.setattr(expected, "UNPLANNED", 1000)
+    monkeypatch.setattr(Study, "keys", property(lambda study: pytest.fail("was planned")))
+    toy.write_text(HEAD + '[[factor]]\nname = "k"\nkey = "parameters.k_MDSC_death"\n[design]\nkind = "sobol"\nn = 30000\n')
+    done = call("sweep", toy, "--out", tmp_path / "s")
+    assert done.exit_code == 2 and "at most 30000 runs, about" in done.output and "--yes" in done.output
+    assert not (tmp_path / "s").exists()
+    assert call("sweep", toy, "--out", tmp_path / "s", "--dry-run").exit_code == 0
+
+
+def test_an_estimate_loads_no_engine_which_would_be_compiled_before_a_word(toy):
+    code = ("import sys; from tme_sim.study import load_study; from tme_sim.study.expected import estimate; "
+            "print(estimate(load_study(sys.argv[1]), 'nowhere', 1, compiling=True)); "
+            "print([m for m in sys.modules if m.startswith('tme_sim.engine.integ')])")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code, toy], capture_output=True, text=True, check=True)
+    assert " runs, about " in done.stdout and done.stdout.endswith("[]\n")
 
 
 def test_a_disk_that_is_too_small_is_told_with_the_repair(toy, tmp_path, monkeypatch):
@@ -434,15 +477,15 @@ def _wait_for_rows(out: Path, process: subprocess.Popen, count: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["interrupt", "kill the driver", "kill a worker"])
+@pytest.mark.parametrize("way", ["interrupt", "terminate", "kill the driver", "kill a worker"])
 def test_a_sweep_that_is_stopped_goes_on_to_the_same_table(way, tmp_path):
     path, out, mark = tmp_path / "study.toml", tmp_path / "s", f"mark-{os.getpid()}-{way.replace(' ', '-')}"
     path.write_text(HEAD.replace("60 day", "20 day") + LONG)
     process = _swept(path, out, mark)
     _wait_for_rows(out, process, 100)
-    if way == "interrupt":
+    if way in ("interrupt", "terminate"):
         begin = time.monotonic()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGINT if way == "interrupt" else signal.SIGTERM)
         _, told = process.communicate(timeout=60)
         assert process.returncode == 130 and "run the same command again to go on" in told
         assert time.monotonic() - begin < 10  # two seconds on an idle machine

@@ -211,8 +211,9 @@ def _repeat(trial: Trial, place: int) -> int:
 
 def _rows(arm: Arm, patients: Sequence[VirtualPatient], jobs: int | None, set_up=None) -> list[dict]:
     """Rows of patients in an arm, as they are stored: status, message, summary."""
-    from tme_sim.ensemble import BAD_INPUT, run_rows
+    from tme_sim.ensemble import run_rows
     from tme_sim.plan import plan_of
+    from tme_sim.row import BAD_INPUT
 
     plans, bad = [], {}
     for i, patient in enumerate(patients):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import errno
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import click
@@ -88,6 +91,19 @@ def load(config: str, changes: tuple[str, ...] = (), mechanisms: tuple[str, ...]
     from tme_sim.scenario import Scenario
 
     return Scenario.load(config, changes, mechanisms=mechanisms)
+
+
+@contextmanager
+def stopped_by_term() -> Iterator[None]:
+    """Meanwhile SIGTERM (kill, a batch system at the end of its time) stops as Ctrl-C does: what is done is kept."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def load_study(path: str, mechanisms: Sequence[str] = ()) -> Any:

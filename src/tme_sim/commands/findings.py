@@ -8,7 +8,16 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import INTERRUPTED, Failure, announce, folders, guarded, load_study, output_file
+from tme_sim.commands.common import (
+    INTERRUPTED,
+    Failure,
+    announce,
+    folders,
+    guarded,
+    load_study,
+    output_file,
+    stopped_by_term,
+)
 
 METHODS = ("morris", "sobol", "prcc", "local", "tornado", "flips", "knockouts")
 
@@ -55,7 +64,8 @@ def _keeping(study: Any, store: str | None, jobs: int | None, yes: bool) -> Iter
             announce(word)
 
     try:
-        yield {"store": folder, "jobs": jobs, "yes": yes, "progress": tell}
+        with stopped_by_term():
+            yield {"store": folder, "jobs": jobs, "yes": yes, "progress": tell}
         tell()
     except (KeyboardInterrupt, Interrupted):
         raise Failure(f"stopped; the runs made so far are in {folder}; the same command goes on", INTERRUPTED) from None
@@ -295,6 +305,8 @@ def new(name: str, base: str, claim: str) -> None:
     safe_name(folder.name)
     if folder.exists():
         raise InputError(Problem(str(folder), "", "exists; choose another name"))
+    if not Path(base).is_file():
+        raise InputError(Problem(base, "", "there is no such file; name the scenario to start from with --base"))
     days = Scenario.load(base).stop_tick / 1440
     relative = os.path.relpath(Path(base).resolve(), folder.resolve()).replace(os.sep, "/")
     files = new_card(folder.name, relative, days, claim)
@@ -325,12 +337,17 @@ def run_card(
     tme-sim hypothesis run experiments/hypotheses/mpekris2020_dose --out dose.html
     tme-sim hypothesis run my_claim --mechanisms my_claim/mechanisms
     """
+    import os
+
+    from tme_sim.diagnostics import InputError, Problem
     from tme_sim.findings import cards
     from tme_sim.findings.card_page import card_html, card_lines, not_filled_in
     from tme_sim.findings.runs import Runs
     from tme_sim.results import write_file
     from tme_sim.study.outcomes import outcomes_of
 
+    if not os.path.exists(card):
+        raise InputError(Problem(card, "", f"there is no such card; tme-sim hypothesis new {card} writes one"))
     loaded = cards.load_card(card)
     study = _study(str(loaded.study), mechanisms)
     cards.check_names(loaded, [a.name for a in study.arms], outcomes_of(study))

@@ -8,7 +8,17 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, FAILED, INTERRUPTED, Failure, announce, folders, guarded, load_study
+from tme_sim.commands.common import (
+    BAD_INPUT,
+    FAILED,
+    INTERRUPTED,
+    Failure,
+    announce,
+    folders,
+    guarded,
+    load_study,
+    stopped_by_term,
+)
 
 REFRESH = 0.2  # seconds between two drawings of the progress line
 WORDS = 10.0  # seconds between two lines of progress where there is no terminal
@@ -32,27 +42,36 @@ def sweep(
     study: str, out: str, jobs: int | None, yes: bool, shard: str | None, retry: bool, engine: str,
     scheduler: str | None, trusted: bool, dry_run: bool, mechanisms: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Run what a store does not hold yet of a study; Ctrl-C stops, the same command goes on.
+    """Run what a store does not hold yet of a study; Ctrl-C (or SIGTERM) stops, the same command goes on.
 
     \b
     tme-sim sweep experiments/timing_window --out stores/timing
     tme-sim sweep my/study.toml --out stores/part2 --shard 2/8
     """
     from tme_sim.study import run_study
-    from tme_sim.study.expected import cores, estimate
+    from tme_sim.study.expected import cores, estimate, estimate_unplanned, planning_time
 
     made = load_study(study, mechanisms)
     part = _shard(shard)
     runner = _engine(engine, scheduler, trusted)
     ordinals = made.shard(*part) if part else None
-    expected = estimate(made, out, jobs if jobs is not None else cores(), ordinals, compiling=runner is None)
+    jobs_used = jobs if jobs is not None else cores()
+    if long := planning_time(len(made)):
+        rough = estimate_unplanned(made, out, len(made) if ordinals is None else len(ordinals), jobs_used)
+        announce(f"{made.name}: {len(made)} points; to do: at most {rough}")
+        if rough.large and not yes:
+            if dry_run:
+                return
+            raise Failure(rough.remedy, BAD_INPUT)
+        announce(f"planning all points, about {long}")
+    expected = estimate(made, out, jobs_used, ordinals, compiling=runner is None)
     announce(f"{made.name}: {len(made)} points; to do: {expected}")
     if dry_run:
         return
     if expected.large and not yes:
         raise Failure(expected.remedy, BAD_INPUT)
     try:
-        with _Shown() as shown:
+        with stopped_by_term(), _Shown() as shown:
             store = run_study(made, out, jobs, True, shown, shard=part, retry=retry, engine=runner)
         with store:
             _finish(store, made.plan_table, ordinals)
@@ -235,7 +254,7 @@ def store_verify(folder: str) -> None:
 
     found = verify_store(folder)
     for damage in found.damage[:20]:
-        click.echo(damage)
+        click.echo(f"damaged: {damage}")
     if found.damage:
         more = f" ({len(found.damage) - 20} more)" if len(found.damage) > 20 else ""
         raise Failure(f"{folder}: damaged{more}; tme-sim store repair {folder} saves what is whole", FAILED)
@@ -257,5 +276,5 @@ def store_repair(folder: str) -> None:
     if damaged is None:
         click.echo(f"{found.rows} rows, all sound; nothing to repair")
         return
-    click.echo(f"{found.rows} whole rows are kept; {len(found.damage)} damages, the file as it was is {damaged}")
+    click.echo(f"{found.rows} whole rows are kept; damages found: {len(found.damage)}; the file as it was is {damaged}")
     click.echo("next: run tme-sim sweep again to compute what was lost")

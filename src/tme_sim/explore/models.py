@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from tme_sim.plan import Plan
-from tme_sim.simulation import SetUp, slots_for, structures
+from tme_sim.plan import Plan, slots_for
+from tme_sim.simulation import SetUp, structures
 
 __all__ = ["Models"]
 

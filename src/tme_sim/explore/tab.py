@@ -19,7 +19,7 @@ import numpy as np
 
 from tme_sim.catalogue import choices_text
 from tme_sim.diagnostics import InputError
-from tme_sim.ensemble import OK, run_rows
+from tme_sim.ensemble import run_rows
 from tme_sim.explore import frames, packing, timing
 from tme_sim.explore.cells import CellRun, Stopped
 from tme_sim.explore.form import form_of, values_of
@@ -27,6 +27,7 @@ from tme_sim.explore.models import Models
 from tme_sim.explore.prior import draw_plans, draws, members
 from tme_sim.explore.session import Session
 from tme_sim.outcome import SimulationError
+from tme_sim.row import OK
 from tme_sim.simulation import run_plan
 
 __all__ = ["Tab"]

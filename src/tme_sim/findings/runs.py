@@ -66,7 +66,7 @@ class Runs:
         asked = replace(self.study.with_points(points), design=FINDING)
         if self.store is not None:
             return self._kept(asked)
-        from tme_sim.ensemble import Row
+        from tme_sim.row import Row
         from tme_sim.study.store import table_of_rows
 
         rows: list[Row] = []

@@ -130,7 +130,8 @@ def run_redrawn(cohort, scenario, vectors, patients, settings, *, threads: int |
     """
     from tme_sim.cohort import make_patients
     from tme_sim.diagnostics import InputError
-    from tme_sim.ensemble import BAD_INPUT, run_rows
+    from tme_sim.ensemble import run_rows
+    from tme_sim.row import BAD_INPUT
 
     out: list[dict | None] = [None] * len(vectors)
     open_, cohorts = list(range(len(vectors))), [changed_cohort(cohort, v) for v in vectors]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tme_sim.ensemble import FAILED, OK, Row
+from tme_sim.row import FAILED, OK, Row
 from tme_sim.study.keys import model_digest, short_digest
 from tme_sim.study.store import DAMAGED, Store, open_store
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from tme_sim.diagnostics import InputError
-from tme_sim.ensemble import OK
 from tme_sim.plots.study import study_figure
 from tme_sim.plots.style import unit_text
 from tme_sim.report.given import (
@@ -25,6 +24,7 @@ from tme_sim.report.given import (
 from tme_sim.report.page import Code, Page, Picture, Prose, Section, Table
 from tme_sim.report.sources import source_tables
 from tme_sim.report.words import value_text
+from tme_sim.row import OK
 from tme_sim.study.keys import model_digest
 from tme_sim.study.plan_table import FINDING, PlanTable
 from tme_sim.study.store import open_store

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tme_sim.ensemble import OK, Row
+from tme_sim.row import OK, Row
 from tme_sim.study.expected import cores, estimate, refuse_large, usual_seconds
 from tme_sim.study.runner import CRASHED
 from tme_sim.study.store import Store, StoreError, open_store

@@ -1,16 +1,18 @@
-"""What runs will take before any is made: time, disk, what is compiled first; and what to do where that is much."""
+"""What runs will take before any is made: time, disk, what is compiled first; and what to do where that is much.
+
+Nothing here loads the engine, which takes half a minute to compile where it never ran: the estimate is told before.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tme_sim.diagnostics import InputError, Problem
-from tme_sim.study.runner import uncompiled
 from tme_sim.study.store import FILE, open_store
 from tme_sim.study.task import samples
 
@@ -18,14 +20,16 @@ if TYPE_CHECKING:
     from tme_sim.study.definition import Study
 
 __all__ = [
-    "BYTES_PER_ROW", "Estimate", "cores", "estimate", "estimate_unplanned", "refuse_large", "short_of_space",
-    "told_size", "told_time", "usual_seconds",
+    "BYTES_PER_ROW", "Estimate", "cores", "estimate", "estimate_unplanned", "planning_time", "refuse_large",
+    "short_of_space", "told_size", "told_time", "usual_seconds",
 ]  # fmt: skip
 
 SECONDS_PER_RUN = 0.008  # of a core, for two years and one lesion; replaced by what a store has seen
 SECONDS_PER_DAY_OF_CELLS = 0.5  # of a core, for a piece of one square millimetre; replaced in the same way
 COMPILE_MODEL, COMPILE_CELLS = 30.0, 60.0  # s of a core, for the engine with a model, and for laws asked cell by cell
 BYTES_PER_ROW = 1000
+SECONDS_TO_PLAN = 4e-5  # of a core, for the key of one point and its place in the table
+UNPLANNED = 200_000  # points from which it takes seconds to plan them, so that a first estimate does without
 MANY, LONG, LARGE = 20_000, 1800.0, 2e9  # runs, seconds and bytes from which --yes is asked for
 MAKE_ROOM = "free some space, choose another folder, or make it smaller"
 
@@ -93,7 +97,7 @@ def estimate(
             todo = store.missing(study, ordinals)
     else:
         todo = list({study.keys[i]: i for i in (range(len(study)) if ordinals is None else ordinals)}.values())
-    first = uncompiled(study, samples(study, todo)) if compiling else (0, 0)
+    first = _uncompiled(study, samples(study, todo)) if compiling else (0, 0)
     return _of_runs(study, Path(out), len(todo), jobs, first)
 
 
@@ -109,6 +113,11 @@ def estimate_unplanned(study: Study, out: str | Path, runs: int, jobs: int | Non
         with open_store(out, digest=study.model_digest) as store:
             there = len(store)
     return _of_runs(study, Path(out), max(0, runs - there), jobs)
+
+
+def planning_time(points: int) -> str:
+    """How long planning so many points takes, in words; "" where nobody would notice."""
+    return told_time(points * SECONDS_TO_PLAN) if points > UNPLANNED else ""
 
 
 def refuse_large(study: Study, expected: Estimate) -> None:
@@ -131,6 +140,35 @@ def usual_seconds(study: Study, noted: float | None = None) -> float:
     if study.agents:
         return SECONDS_PER_DAY_OF_CELLS * days
     return SECONDS_PER_RUN * (0.3 + 0.7 * days / 730.0) * max(1, len(study.base.patient.lesion))
+
+
+def _uncompiled(study: Study, points: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[int, int]:
+    """How many models of some points (arm, overrides) this machine has not compiled yet, and for how many of those of
+    agent tissue the laws are not compiled cell by cell; points that make no model are passed over.
+    """
+    from tme_sim.compiler.model import model_folder
+    from tme_sim.network import NetworkError, compose
+    from tme_sim.plan import plan_of, slots_for
+
+    seen: set[tuple] = set()
+    models, cells = set(), set()
+    for arm, changes in points:
+        try:
+            plan = plan_of(study.scenario_of_arm(arm).changed(changes))
+            slots = slots_for(len(plan.lesions))
+            key = (arm, tuple(plan.off), tuple(sorted(plan.hypotheses.items())), slots)
+            if key in seen:
+                continue
+            seen.add(key)
+            network = compose(plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses)
+            folder = model_folder(network, slots)
+        except (InputError, NetworkError, ValueError, KeyError):
+            continue  # its row will tell
+        if not folder.is_dir():
+            models.add(folder)
+        if plan.piece is not None and not any(folder.glob("tissue_*.py")):
+            cells.add(folder)
+    return len(models), len(cells)
 
 
 def _of_runs(study: Study, out: Path, runs: int, jobs: int | None, first: tuple[int, int] = (0, 0)) -> Estimate:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tme_sim.diagnostics import InputError, Problem
-from tme_sim.ensemble import Row
+from tme_sim.row import Row
 from tme_sim.study.execute import CRASHED, TIMEOUT
 from tme_sim.study.lock import Lock
 from tme_sim.study.rows import checksum

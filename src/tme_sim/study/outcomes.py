@@ -40,11 +40,16 @@ def better_of(study: Study, outcome: str) -> str | None:
 
 
 def known_text(name: str, known: Iterable[str]) -> str:
-    """A tail for a message about an unknown column: the nearest one or, where none is near, all of them.
+    """A tail for a message about an unknown column: the days that it has, the nearest one or, where none is near, all.
 
     Columns that differ in their day alone are told once, as ``burden_dN (N = 28, 90)``.
     """
     known = list(known)
+    asked = re.fullmatch(r"(\w+_d)\d+", name)
+    others = [one.removeprefix(asked[1]) for one in known if asked and re.fullmatch(rf"{asked[1]}\d+", one)]
+    if asked and others:
+        return (f": {asked[1]}N is there for N = {', '.join(others)}; for other days keep a state or signal with "
+                "outputs.trajectories and outputs.days")  # fmt: skip
     tail = nearest(name, known)
     if tail:
         return tail

@@ -30,7 +30,7 @@ from tme_sim.validation import Model, Problems, check_table
 
 __all__ = ["load_study", "study_from_text"]
 
-MOST_POINTS = 50_000_000
+MOST_POINTS = 10_000_000  # of one study: reading and planning them takes some 6 GB of memory
 HOURS_OF_CELLS = 6  # timeout of a run cell by cell, where the study names none
 
 
@@ -317,7 +317,9 @@ def _with_rows(
         return study
     size = math.prod(len(f.values) or f.levels for f in study.factors) if design.kind == "grid" else design.n or 1
     if size * len(study.arms) * study.replicates > MOST_POINTS:
-        problems.add(("design",), f"asks for {size * len(study.arms) * study.replicates} runs; at most {MOST_POINTS}")
+        problems.add(("design",), (
+            f"asks for {size * len(study.arms) * study.replicates} runs, and one study has at most {MOST_POINTS}: take "
+            "fewer levels, n or replicates, or several studies with another seed each"))
         return study
     try:
         if design.kind == "list":

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tme_sim.ensemble import Row
+    from tme_sim.row import Row
 
 __all__ = [
     "NUMBER", "TEXT", "WHOLE", "DamagedRow", "Packed", "checksum", "kinds_of", "layout_of", "pack", "packed", "unpack",

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tme_sim.diagnostics import InputError, Places
 from tme_sim.engine.batch import zeros_throughout
-from tme_sim.ensemble import BAD_INPUT, FAILED, Row, Series, run_rows
+from tme_sim.ensemble import Series, run_rows
 from tme_sim.outcome import SimulationError
 from tme_sim.patient import read_parameter
 from tme_sim.plan import Plan, plan_of
+from tme_sim.row import BAD_INPUT, FAILED, Row
 from tme_sim.simulation import SetUp, simulate, structures
 from tme_sim.study.definition import Outputs, Study
 from tme_sim.validation import Problems
@@ -175,35 +176,6 @@ class Runner:
         except (InputError, OSError) as error:  # a full disk, say: no fault of the run, so that --retry makes it again
             return Row(CRASHED, str(error).replace("\n", "; "))
         return row
-
-
-def uncompiled(study: Study, points: Sequence[tuple[str, Mapping[str, Any]]]) -> tuple[int, int]:
-    """How many models of some points (arm, overrides) this machine has not compiled yet, and for how many of those of
-    agent tissue the laws are not compiled cell by cell; points that make no model are passed over.
-    """
-    from tme_sim.compiler.model import model_folder
-    from tme_sim.network import NetworkError, compose
-    from tme_sim.simulation import slots_for
-
-    seen: set[tuple] = set()
-    models, cells = set(), set()
-    for arm, changes in points:
-        try:
-            plan = plan_of(study.scenario_of_arm(arm).changed(changes))
-            slots = slots_for(len(plan.lesions))
-            key = (arm, tuple(plan.off), tuple(sorted(plan.hypotheses.items())), slots)
-            if key in seen:
-                continue
-            seen.add(key)
-            network = compose(plan.mechanisms, off=plan.off, hypotheses=plan.hypotheses)
-            folder = model_folder(network, slots)
-        except (InputError, NetworkError, ValueError, KeyError):
-            continue  # its row will tell
-        if not folder.is_dir():
-            models.add(folder)
-        if plan.piece is not None and not any(folder.glob("tissue_*.py")):
-            cells.add(folder)
-    return len(models), len(cells)
 
 
 class _Direct(NamedTuple):

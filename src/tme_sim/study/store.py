@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tme_sim.diagnostics import InputError, Problem
-from tme_sim.ensemble import OK, Row
+from tme_sim.row import OK, Row
 from tme_sim.study.keys import model_digest
 from tme_sim.study.lock import Lock, StoreError
 from tme_sim.study.plan_table import FINDING, PlanTable

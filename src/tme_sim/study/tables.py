@@ -122,8 +122,12 @@ def columns_text(plan: PlanTable, table: Mapping[str, Any]) -> str:
     return out.getvalue()
 
 
-def export_table(kind: str, store: Store, out: str | Path, number: int | None = None) -> None:
+def export_table(
+    kind: str, store: Store, out: str | Path, number: int | None = None
+) -> tuple[PlanTable, dict[str, Any]]:
     """Write the table of a plan (None: the one noted last) as `kind` "csv", "parquet" or "xarray" (netCDF).
+
+    Returns the plan and its table.
 
     Raises:
         InputError: no plan, or a file that cannot be made.
@@ -133,7 +137,7 @@ def export_table(kind: str, store: Store, out: str | Path, number: int | None = 
     table = store.table(plan)
     if kind == "csv":
         write_file(out, csv_text(table).encode())
-        return
+        return plan, table
     units = {name: unit_of(plan, name) for name in table}
     import tempfile
 
@@ -146,6 +150,7 @@ def export_table(kind: str, store: Store, out: str | Path, number: int | None = 
         else:
             _netcdf(table, units, plan, half)
         half.replace(out)
+    return plan, table
 
 
 def _parquet(table: Mapping[str, Any], units: Mapping[str, str], plan: PlanTable, out: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from tme_sim.study.rows import Packed, packed
 
 if TYPE_CHECKING:
-    from tme_sim.ensemble import Row
+    from tme_sim.row import Row
 
 __all__ = ["Frames", "frame", "read_frame", "rows_from", "rows_to"]
 
