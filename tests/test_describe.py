@@ -160,5 +160,17 @@ def test_a_drug_is_told_with_every_value_its_grade_and_source():
     assert "durvalumab" in describe_text()
 
 
+def test_words_that_are_no_name_lead_to_the_names_that_tell_of_them():
+    for words, name in (("PD-1", "pd1_on_stem"), ("suppressor cells", "MDSC_blood")):
+        with pytest.raises(InputError, match=f"{words}.*; the words stand in the description of .*{name}"):
+            describe_text(words)
+
+
+def test_an_endpoint_is_described_with_its_unit():
+    told = describe_text("ttp")
+    assert told.startswith("ttp, an endpoint of a run\n") and "first progression" in told and "Unit        day" in told
+    assert describe_text("albi_d90").startswith("albi_d90, an endpoint of a run\n")
+
+
 def test_cross_references_of_the_documentation_are_told_as_names():
     assert ":mod:" not in describe_text("oxygen") and "closure of tme_sim.mechanisms.closure," in describe_text("oxygen")

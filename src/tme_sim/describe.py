@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from tme_sim.definitions import definition_of, unit_of
 from tme_sim.network import (
     OXYGEN,
     Balance,
@@ -44,8 +45,8 @@ def describe_text(
 ) -> str:
     """Plain text, at most 100 columns, about the whole network or one name of it.
 
-    `name` may be a mechanism, parameter, species, input, signal, process, arrow, hypothesis slot, a drug of the
-    library, or a scenario file, of which the network is then described.  `network` defaults to all mechanisms
+    `name` may be a mechanism, parameter, species, input, signal, process, arrow, hypothesis slot, an endpoint, a drug
+    of the library, or a scenario file, of which the network is then described.  `network` defaults to all mechanisms
     installed and those of the folders `mechanisms`; one that is given has no library of drugs.
 
     Raises:
@@ -71,6 +72,11 @@ def describe_text(
         from tme_sim.describe_drug import drug_lines
 
         lines = [*(describer.about(name) + [""] if name in describer.items else []), *drug_lines(library.get(name))]
+    elif name not in describer.items and (endpoint := definition_of(name)) is not None:
+        unit = unit_of(name)
+        lines = [*title(f"{name}, an endpoint of a run"), *wrapped(endpoint.text)]
+        lines += [f"Unit        {unit}"] if unit else []
+        lines += ["Stands in   summary.json; docs/endpoints.md tells of all endpoints, and how scans are read"]
     else:
         lines = describer.about(name)
     return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
@@ -209,7 +215,8 @@ class Describer:
             out += ["", "Drugs", "=====", *wrapped(", ".join(self.drugs))]
         out += self.phases()
         out += ["", "Units", "=====", *self.units()]
-        out += ["", "More: tme-sim describe NAME, with a mechanism, parameter, state, signal, process, arrow or drug."]
+        kinds = "a mechanism, parameter, state, signal, process, arrow, drug or endpoint"
+        out += ["", *wrapped(f"More: tme-sim describe NAME, with {kinds}.")]
         return out
 
     def phases(self) -> list[str]:
@@ -276,8 +283,21 @@ class Describer:
         hits = near(name, (*self.items, *self.drugs), limit=5)
         if not hits and ("." in name or "/" in name):
             raise InputError(Problem(name, "", "is no file, and no name of the network; give a scenario or a name"))
-        tail = f"; near it are {', '.join(hits)}" if hits else "; tme-sim describe lists the mechanisms"
+        told = self._told_by(name)
+        tail = f"; near it are {', '.join(hits)}" if hits else "" if told else "; tme-sim describe lists the mechanisms"
+        tail += f"; the words stand in the description of {', '.join(told)}" if told else ""
         raise InputError(Problem("", "", f"{quoted(name)} is no name of the network{tail}"))
+
+    def _told_by(self, words: str) -> list[str]:
+        """Names in whose description `words` stand: at most three states, three signals, three arrows, three others."""
+        if len(words) < 3:
+            return []
+        found: dict[str, list[str]] = {"species": [], "signal": [], "arrow": [], "": []}
+        for name, ((kind, item), *_) in self.items.items():
+            told = str(getattr(item, "label", "") or getattr(item, "note", ""))
+            if words.lower() in told.lower() and not name.startswith("gain_"):
+                found[kind if kind in found else ""].append(name)
+        return [name for names in found.values() for name in names[:3]]
 
     def _about_mechanism(self, m: Mechanism) -> list[str]:
         out = title(f"{m.name}, a mechanism")
