@@ -263,14 +263,13 @@ def _processes(study: Study, tasks: Sequence[Task], sink: _Sink, jobs: int) -> N
         sink.tell("starting workers")
         pool.start(samples(study, (i for task in tasks for i in task.ordinals)), len(tasks[0]), COMPILING)
         while queue or pool.busy:
-            for worker in pool.idle():
-                if not queue:
-                    break
+            done = pool.collect(0.5) if pool.busy or not pool.idle() else []
+            for worker in pool.idle()[: len(queue)]:  # before rows are stored, so that none waits for the disk
                 task = queue.popleft()
                 sink.started()
                 targets = folders(study, sink.store, task) if study.outputs.runs else None
                 worker.give(task, _limit(study, task, sink), targets)
-            for task, rows, seconds in pool.collect(0.5):
+            for task, rows, seconds in done:
                 if isinstance(rows, str) and len(task) > 1:
                     queue.extendleft(reversed(task.singly()))  # find out which of them it was
                     continue
