@@ -35,6 +35,14 @@ def test_surface_writes_map_windows_and_regret(folder):
     call("surface", "study.toml", "--out", "found", code=2)
 
 
+def test_a_surface_over_a_dose_has_its_width_in_the_unit_of_the_dose(folder):
+    dose = '[[factor]]\nname = "dose"\nkey = "protocol.treatment.bevacizumab.dose"\nlow = "5 mg/kg"\nhigh = "15 mg/kg"\nlevels = 2\n'
+    text = (folder / "study.toml").read_text().partition("[surface.orders]")[0]
+    (folder / "dose.toml").write_text(text.replace("[replicates]\ncount = 4", f"{dose}[replicates]\ncount = 2"))
+    told = call("surface", "dose.toml", "--y", "dose", "--out", "found")
+    assert "at least 10 mg/kg wide" in told and "days wide" in told and "own best dose" in told
+
+
 def test_which_way_is_better_belongs_to_the_outcome_of_the_section(folder):
     path = folder / "study.toml"
     path.write_text(path.read_text().replace("[surface.orders]", '[surface]\nbetter = "higher"\n[surface.orders]'))
@@ -54,10 +62,10 @@ def test_sensitivity_of_parameters_in_two_arms_and_of_the_lead(folder):
 
 def test_flips_and_knockouts_tell_the_order(folder):
     told = call("sensitivity", "arms.toml", "--method", "flips", "--parameters", "p_v", "--out", "flips")
-    assert "parameters flip the order" in told
+    assert "parameters flip the order" in told and "burden_d90 (mL) at the values used, best first: " in told
     assert rows(folder / "flips" / "scans.csv").size >= 10
     told = call("sensitivity", "arms.toml", "--method", "knockouts", "--arrow", "mdsc_on_killing", "--out", "arrows")
-    assert "mdsc_on_killing" in told
+    assert "mdsc_on_killing" in told and "nothing cut, burden on day 90 (mL): " in told
     assert rows(folder / "arrows" / "knockouts.csv")["arrow"].tolist() == ["none", "mdsc_on_killing"]
 
 
@@ -69,6 +77,15 @@ def test_the_best_protocol_is_a_file_that_protocol_show_takes(folder):
     assert f"vegf = {start['bevacizumab']}" in told
     assert "bevacizumab" in call("protocol", "show", "best.toml")
     assert (folder / "best_runner_up.toml").exists()
+
+
+@pytest.mark.parametrize(("aim", "said"), [("worst decile", "mean of the worst tenth of patients: "), ("regret", "mean loss")])
+def test_the_optimiser_tells_what_it_made_best(folder, aim, said):
+    told = call("optimise", "study.toml", "--out", "best.toml", "--aim", aim)
+    assert told.count(said) == 2  # of the best and the runner-up
+    first = next(line for line in told.splitlines() if said in line).rpartition(": ")[2]
+    assert float(first.split()[0]) >= 0.0
+
 
 
 @pytest.mark.parametrize(("out", "said"), [("nowhere/best.toml", "there is no such folder"), ("best.csv", '"best.toml"')])
@@ -128,6 +145,7 @@ def test_a_new_card_is_a_card(folder):
         (("sensitivity", "arms.toml", "--arm", "bevore"), 'did you mean "before"?'),
         (("sensitivity", "arms.toml", "--method", "knockouts", "--arrow", "mdsc_on_kiling"), '"mdsc_on_killing"?'),
         (("sensitivity", "study.toml", "--method", "flips", "--parameters", "p_v"), "at least two arms"),
+        (("sensitivity", "study.toml", "--method", "knockouts", "--yes"), "study.toml: arms: an order needs at least two"),
         (("hypothesis", "new", "x", "--base", "bas.toml"), "there is no such file"),
         (("hypothesis", "new", "x"), "name the scenario to start from with --base"),
         (("hypothesis", "run", "cart"), "there is no such card; tme-sim hypothesis new cart"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tme_sim.diagnostics import InputError
-from tme_sim.findings.optimise import Constraint, apart, optimise, worth
+from tme_sim.findings.optimise import Constraint, aimed, apart, optimise, worth
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,7 @@ def test_aims_differ_as_they_should():
     assert worth(outcomes, 1, "worst decile") == pytest.approx(0.0)
     assert worth(outcomes, 1, "regret", reference) == pytest.approx(-(0 + 4 + 3) / 3)
     assert worth(outcomes, -1, "worst decile") == pytest.approx(-10.0)
+    assert aimed(-10.0, -1, "worst decile") == 10.0 and aimed(-3.0, 1, "regret") == aimed(-3.0, -1, "regret") == 3.0
     with pytest.raises(InputError, match="is not one of"):
         found(aim="best", budget=20)
 

@@ -46,6 +46,32 @@ def test_patients_who_differ_widen_the_band_window_but_not_the_paired_one():
     assert bands["width_x"].low < bands["width_x"].median < bands["width_x"].high
 
 
+def test_members_who_fare_the_same_everywhere_have_no_best_dates():
+    data = table(members=3)
+    data["burden_d365"][data["replicate"] > 0] = 2.0  # two of three
+    surface = f.surface_of(data, "burden_d365", "vegf", "pd1")
+    assert f.indifferent(surface).tolist() == [False, True, True]
+    assert f.member_windows(surface)["best_x"] == f.Band(7.0, 7.0, 7.0)
+    data["burden_d365"][:] = 2.0
+    bands = f.member_windows(f.surface_of(data, "burden_d365", "vegf", "pd1"))
+    assert "best_x" not in bands and bands["share"].low == 1.0
+
+
+def test_of_equal_best_points_the_middle_one_is_told_not_the_earliest():
+    data = table(members=1)
+    data["burden_d365"] = np.where((data["vegf"] >= 0) & (data["pd1"] >= 0), 1.0, 2.0)
+    window = f.near_best(f.surface_of(data, "burden_d365", "vegf", "pd1"))
+    assert window.best == (42.0, 21.0)
+    assert window.along_x[1] == X[-1] and window.along_y[1] == Y[-1]
+
+
+def test_the_margin_of_a_window_is_0_where_its_width_ends():
+    window = f.near_best(f.surface_of(table(), "burden_d365", "vegf", "pd1"))
+    row = window.margin[:, list(Y).index(14.0)]
+    assert np.interp(window.along_x[1], X, row) == pytest.approx(0.0, abs=1e-12)
+    assert ((window.margin >= 0) == window.near).all()
+
+
 def test_more_can_be_better():
     data = table()
     data["survival_d730"] = 2.0 - data["burden_d365"]

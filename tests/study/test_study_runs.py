@@ -381,6 +381,34 @@ def test_the_estimate_tells_what_is_compiled_first_where_it_is_not_there(whole, 
     assert "first, once, to compile 1 model and the laws of single cells, about" in said(cells)
 
 
+def test_ranks_are_compared_within_each_arm():
+    from tme_sim.plots.study import study_figure
+    from tme_sim.row import Row
+    from tme_sim.study.store import table_of_rows
+
+    arms = '[[arm]]\nname = "one"\n[[arm]]\nname = "two"\n'
+    made = study(MDSC.replace('values = ["0.02 1/day", "0.05 1/day"]', "") + START.replace("levels = 2", "") + arms
+                 + '[design]\nkind = "latin_hypercube"\nn = 8\n[outputs]\nendpoints = ["depth"]\n')
+    values = made.columns()["mdsc_death"]  # goes up with it in one arm, down far above that in the other
+    rows = [Row("ok", "", {"depth": x if arm == "one" else 9 - x})
+            for x, (_, arm, _) in zip(values, made.points(), strict=True)]
+    figure = study_figure(made.plan_table, table_of_rows(made.plan_table, rows))
+    assert figure.axes[0].get_xlabel().startswith("mdsc death")
+    assert figure.axes[0].get_title("right") == "rank correlation +1.00, \N{MINUS SIGN}1.00"
+
+
+def test_of_factors_moved_one_at_a_time_that_which_moves_most_comes_first():
+    from tme_sim.plots.study import study_figure
+    from tme_sim.row import Row
+    from tme_sim.study.store import table_of_rows
+
+    made = study(MDSC + START + '[design]\nkind = "one_at_a_time"\n[outputs]\nendpoints = ["depth"]\n')
+    moved = made.columns()["bev"]
+    rows = [Row("ok", "", {"depth": -0.5 + 1e-9 * i + (x > 0)}) for i, x in enumerate(moved)]
+    figure = study_figure(made.plan_table, table_of_rows(made.plan_table, rows))
+    assert [one.get_xlabel().split()[0] for one in figure.axes if one.get_visible()] == ["bev", "mdsc"]
+
+
 def test_a_factor_that_most_points_leave_alone_is_drawn_where_it_is_moved():
     from tme_sim.ensemble import Row
     from tme_sim.plots.study import study_figure
@@ -401,7 +429,7 @@ def test_a_factor_that_most_points_leave_alone_is_drawn_where_it_is_moved():
 def test_a_store_of_another_model_is_refused_by_sweep(toy, tmp_path):
     open_store(tmp_path / "s", create=True, digest="b" * 32).close()
     done = call("sweep", toy, "--out", tmp_path / "s")
-    assert done.exit_code == 2 and "choose another --out" in done.output
+    assert done.exit_code == 2 and "choose another folder" in done.output
 
 
 def test_a_second_driver_of_a_store_is_refused_with_the_repair(toy, tmp_path):

@@ -93,7 +93,7 @@ def test_a_second_writer_is_refused_at_once_and_told_who_writes(tmp_path):
 
 def test_another_model_is_refused(tmp_path):
     filled(tmp_path / "s", [1]).close()
-    with pytest.raises(InputError, match="another --out"):
+    with pytest.raises(InputError, match="choose another folder"):
         open_store(tmp_path / "s", create=True, digest="b" * 32)
     with open_store(tmp_path / "s") as reader:
         assert reader.model_digest == MODEL

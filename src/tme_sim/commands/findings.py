@@ -186,8 +186,9 @@ def surface(
         table = Runs(made, **running).table(made.points())
     member = [f.name for f in made.all_factors if f.name not in (x, y)] + ["replicate"]
     found = surface_of(table, outcome, x, y, member=member, better=better)
-    axes = tuple(f"{made.factor(name).title} ({made.factor(name).unit})" for name in (x, y))
-    files, lines = told.surface_told(found, made.title or made.name, axes, points, made.plan_table.derived)
+    titles, units = zip(*((made.factor(name).title, made.factor(name).unit) for name in (x, y)), strict=True)
+    axes = tuple(title + ("" if unit == "1" else f" ({unit})") for title, unit in zip(titles, units, strict=True))
+    files, lines = told.surface_told(found, made.title or made.name, axes, points, made.plan_table.derived, units)
     _write(target, files, lines, made, {"outcome": outcome, "x": x, "y": y}, force)
 
 

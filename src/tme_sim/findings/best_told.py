@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tme_sim.findings.optimise import Candidate, Constraint, Optimum
+from tme_sim.findings.optimise import Candidate, Constraint, Optimum, aimed, worth
 from tme_sim.findings.protocols import ARM, beside_protocol, protocol_text
 from tme_sim.findings.told import label_of, number
 
 if TYPE_CHECKING:
     from tme_sim.study import Study
+
+AIM_WORDS = {  # what the search made best, where that is not the mean
+    "worst decile": "mean of the worst tenth of patients",
+    "regret": "mean loss of a patient against the best protocol tried for each",
+}
 
 __all__ = ["optimum_lines", "protocol_texts"]
 
@@ -42,7 +47,19 @@ def optimum_lines(
         lines.append(f"{word}: {chosen_text(study, names, one)}")
         lines.append(f"  {label}: mean {number(float(np.mean(one.outcomes)))} in the {one.outcomes.size} patients that "
                      f"chose, {number(float(np.nanmean(fresh)))} in {fresh.size} others")  # fmt: skip
+        lines += _aim_lines(found, one, fresh, aim)
     return [*lines, gap_text(found, label), *not_held(study)]
+
+
+def _aim_lines(found: Optimum, one: Candidate, fresh: np.ndarray, aim: str) -> list[str]:
+    """What the search made best, where that is not the mean; the others tried too few protocols to tell their loss."""
+    if aim not in AIM_WORDS:
+        return []
+    text = f"  {AIM_WORDS[aim]}: {number(aimed(one.worth, found.sense, aim))} in those that chose"
+    whole = fresh[np.isfinite(fresh)]
+    if aim == "worst decile" and whole.size:
+        text += f", {number(aimed(worth(whole, found.sense, aim), found.sense, aim))} in the others"
+    return [text]
 
 
 def not_held(study: Study) -> list[str]:

@@ -79,7 +79,7 @@ def card_page(card: Card, study: Study, table: Table, judged: Sequence[Judged], 
         result.append(Prose(missing.text, "warning"))
     if judged[0].effect.members < 2:
         result.append(Prose("One patient only: nothing here says how patients differ.", "warning"))
-    result += [*_pictures(study, table, judged, member), _predictions(judged)]
+    result += [_predictions(judged), *_pictures(study, table, judged, member)]
     refutes = [
         Rows(("measurement", "the claim is refuted if", "what it takes"),
              [(r.measurement, r.refuted_if, r.cost or "-") for r in card.refutes]),
@@ -119,7 +119,8 @@ def _pictures(study: Study, table: Table, judged: Sequence[Judged], member: Sequ
 
 def _differences(judged: Sequence[Judged], relative: bool) -> Picture:
     scale = 100.0 if relative else 1.0
-    names = [f"{one.prediction.outcome}: {one.prediction.arm} against {one.against}" for one in judged]
+    names = [f"{label_of(one.prediction.outcome).partition(' (')[0]}: {one.prediction.arm} against {one.against}"
+             for one in judged]  # fmt: skip
     rows = {
         name: (scale * one.effects, difference(scale * one.effects, np.zeros_like(one.effects)))
         for name, one in zip(names, judged, strict=True)
@@ -139,11 +140,11 @@ def _differences(judged: Sequence[Judged], relative: bool) -> Picture:
 
 def _predictions(judged: Sequence[Judged]) -> Rows:
     return Rows(
-        ("prediction", "compared with", "endpoint", "better by", "95 % interval", "asked", "verdict"),
-        [(one.prediction.text, one.against, one.prediction.outcome, _size(one, one.effect.mean),
-          f"{_size(one, one.effect.low)} to {_size(one, one.effect.high)}", f"> {_size(one, one.threshold)}",
-          one.verdict) for one in judged],
-        numeric=(3, 4, 5),
+        ("prediction", "verdict", "compared with", "endpoint", "better by", "95 % interval", "asked"),
+        [(one.prediction.text, one.verdict, one.against, one.prediction.outcome, _size(one, one.effect.mean),
+          f"{_size(one, one.effect.low)} to {_size(one, one.effect.high)}", f"> {_size(one, one.threshold)}")
+         for one in judged],
+        numeric=(4, 5, 6),
     )  # fmt: skip
 
 

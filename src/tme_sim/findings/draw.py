@@ -102,11 +102,12 @@ def _numbers(axes: Any, *, x: bool = True, y: bool = True) -> None:
 
 def surface_figure(
     surface, window, paired, *, title: str, subtitle: str, labels: tuple[str, str, str],
-    points: Mapping[str, tuple[float, float]] | None = None,
-):
+    points: Mapping[str, tuple[float, float]] | None = None, dates: tuple[bool, bool] = (True, True),
+):  # fmt: skip
     """A map of the mean outcome with the near-best windows and named orders, and its course along both dates.
 
-    `labels` name x, y and the outcome; `points` are named orders (x, y).
+    `labels` name x, y and the outcome; `points` are named orders (x, y); `dates` says which axes are days, whose day 0
+    is marked.
     """
     paper = _Paper(112.0, title, subtitle)
     axes = paper.axes(16, 20, 86, 76)
@@ -115,10 +116,16 @@ def surface_figure(
     colours = "cividis" if surface.sense > 0 else "cividis_r"  # as the maps of studies and of the explorer
     filled = axes.contourf(surface.x, surface.y, mean.T, levels=levels, cmap=colours)
     axes.set_xlim(surface.x[0], surface.x[-1]), axes.set_ylim(surface.y[0], surface.y[-1])
-    for mask, style, colour in ((window.near, "-", "white"), (paired.near, "--", INK)):
-        if mask.any() and not mask.all():
-            axes.contour(surface.x, surface.y, mask.T.astype(float), levels=[0.5], colors=colour, linestyles=style,
+    told = ["star: best point"]
+    for one, style, colour, word in (
+        (window, "-", "white", "white line: edge of near-best (5 % of the best, or its 80 % band)"),
+        (paired, "--", INK, "dashed: edge of the paired window"),
+    ):
+        if not one.near.all():
+            axes.contour(surface.x, surface.y, one.margin.T, levels=[0.0], colors=colour, linestyles=style,
                          linewidths=1.1)  # fmt: skip
+            told.append(word)
+    told += ["the star's side is inside"] if len(told) > 1 else []
     axes.plot(*window.best, marker="*", markersize=9, color="white", markeredgecolor=INK, markeredgewidth=0.6,
               clip_on=False, zorder=5)  # fmt: skip
     middle = 0.5 * (surface.x[0] + surface.x[-1])
@@ -129,7 +136,12 @@ def surface_figure(
         axes.annotate(name, (x, y), xytext=(4 if right else -4, 0), textcoords="offset points", fontsize=TEXT,
                       ha="left" if right else "right", va="center", color=INK, zorder=6,
                       bbox={"boxstyle": "round,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.75})  # fmt: skip
-    axes.axvline(0, color="white", linewidth=0.5, alpha=0.6), axes.axhline(0, color="white", linewidth=0.5, alpha=0.6)
+    zero = {"color": "white", "linewidth": 0.5, "alpha": 0.6, "linestyle": ":"}
+    marked = [date and axis[0] < 0 < axis[-1] for date, axis in zip(dates, (surface.x, surface.y), strict=True)]
+    for mark, line in zip(marked, (axes.axvline, axes.axhline), strict=True):
+        if mark:
+            line(0, **zero)
+    told += ["dotted: day 0"] if any(marked) else []
     _name(axes, labels[0], labels[1])
     _numbers(axes)
     bar = paper.figure.colorbar(filled, cax=paper.axes(104, 20, 3, 76))
@@ -141,8 +153,8 @@ def surface_figure(
     bar.ax.yaxis.set_major_formatter(lambda v, _: number_text(float(f"{v:.4g}")))
     bar.set_label(labels[2], fontsize=TEXT, color=INK)
     _courses(paper, surface, window, labels)
-    both = "white line: near-best (5 % of the best, or its 80 % band); dashed: the paired window"
-    paper.text(16, 106, f"star: best point; {both}", fontsize=TEXT, color=MUTED, va="top")
+    for i, line in enumerate(_lines("; ".join(told), 124)):
+        paper.text(16, 106 + 3.2 * i, line, fontsize=TEXT, color=MUTED, va="top")
     return paper.figure
 
 
@@ -160,8 +172,9 @@ def _courses(paper: _Paper, surface, window, labels) -> None:
         _numbers(axes)
         _name(axes, "\n".join(_lines(labels[k], 34)))
     paper.text(130, 17.6, labels[2], fontsize=TEXT, color=INK, va="top")
-    paper.text(130, 20.6, "mean and 80 % band of members,", fontsize=TEXT, color=MUTED, va="top")
-    paper.text(130, 23.6, "the other date as at the star", fontsize=TEXT, color=MUTED, va="top")
+    what = "mean and 80 % band of members," if len(surface.values) > 1 else "course of the only member,"
+    paper.text(130, 20.6, what, fontsize=TEXT, color=MUTED, va="top")
+    paper.text(130, 23.6, "the other axis as at the star", fontsize=TEXT, color=MUTED, va="top")
 
 
 # --- sensitivity ----------------------------------------------------------------------------------
@@ -396,7 +409,7 @@ def knockouts_figure(found, labels: Mapping[str, str], *, title: str, subtitle: 
 
 def arms_figure(values: Mapping[str, np.ndarray], *, title: str, subtitle: str, label: str):
     """The outcome of every member in every arm, members joined by lines, with the mean of each arm."""
-    paper = _Paper(HEAD + 70, title, subtitle)
+    paper = _Paper(HEAD + 66, title, subtitle)
     axes = paper.axes(20, HEAD + 4, WIDTH_MM - 28, 50)
     names = list(values)
     stacked = np.array([values[n] for n in names])
@@ -423,7 +436,7 @@ def differences_figure(
     asked: Mapping[str, float] | None = None,
 ):  # fmt: skip
     """Paired differences of members per row, with mean and 95 % interval; `asked`: what was predicted."""
-    paper = _Paper(HEAD + 8 + 14 * len(rows) + 12, title, subtitle)
+    paper = _Paper(HEAD + 14 * len(rows) + 14, title, subtitle)
     axes = paper.axes(LEFT + 24, HEAD + 4, WIDTH_MM - LEFT - 34, 14 * len(rows))
     for row, (values, one) in enumerate(rows.values()):
         spread = np.linspace(-0.16, 0.16, max(values.size, 2))[: values.size]

@@ -320,8 +320,7 @@ def flip(
     """
     outcome = outcome_name(study, outcome)
     sense = sense_of(outcome, better or better_of(study, outcome))
-    if len(study.arms) < 2:
-        raise InputError(Problem(study.path, "arms", "an order needs at least two arms; give them in [[arm]]"))
+    _orders(study)
     study, factors = chosen_factors(study, parameters)
     names = tuple(a.name for a in study.arms)
     runs = Runs(study, progress=progress, store=store, **running)
@@ -360,6 +359,16 @@ def flip(
     return Flips(outcome, sense, arms, tuple(found.values()), flips, nominal, missing, table)
 
 
+def _orders(study: Study) -> None:
+    """Refuse a study with nothing to put into an order.
+
+    Raises:
+        InputError: fewer than two arms.
+    """
+    if len(study.arms) < 2:
+        raise InputError(Problem(study.path, "arms", "an order needs at least two arms; give them in [[arm]]"))
+
+
 def _inside(factor: Factor, value: float | None) -> float:
     middle = np.sqrt(factor.low * factor.high) if factor.scale == "log" else 0.5 * (factor.low + factor.high)
     return float(np.clip(middle if value is None else value, factor.low, factor.high))
@@ -380,6 +389,7 @@ def cut(
     outcome = outcome_name(study, outcome)
     better = better or better_of(study, outcome)
     sense_of(outcome, better)
+    _orders(study)
     known = study.base.catalogue.arrows
     arrows = list(known) if list(arrows) == ["*"] else list(arrows) or [a for a in LOOP if a in known]
     wider, meaning = cut_arms(plain_study(study), arrows)

@@ -20,7 +20,7 @@ import numpy as np
 from tme_sim.diagnostics import InputError, Problem, quoted
 from tme_sim.findings.paired import Difference, difference
 
-__all__ = ["AIMS", "Candidate", "Constraint", "Optimum", "Variable", "apart", "optimise", "worth"]
+__all__ = ["AIMS", "Candidate", "Constraint", "Optimum", "Variable", "aimed", "apart", "optimise", "worth"]
 
 AIMS = ("mean", "worst decile", "regret")
 APART = 0.1  # of the range of some variable: nearer candidates are the same protocol told twice
@@ -90,8 +90,7 @@ class Optimum:
     """What the search found.
 
     `gap` is the paired difference best less runner-up (positive: the best is better) on patients that the search has
-    not seen; `seen` the same on those it has; `regret` what each of the unseen patients loses with the best against the
-    better of the two.
+    not seen; `seen` the same on those it has.  `sense` is +1 where more of the outcome is better.
     """
 
     best: Candidate
@@ -104,6 +103,7 @@ class Optimum:
     runs: int
     failed: int
     history: tuple[float, ...]
+    sense: int
 
 
 def worth(outcomes: np.ndarray, sense: int, aim: str, reference: np.ndarray | None = None) -> float:
@@ -118,6 +118,11 @@ def worth(outcomes: np.ndarray, sense: int, aim: str, reference: np.ndarray | No
     if aim == "worst decile":
         return float(np.sort(good)[: max(1, round(0.1 * good.size))].mean())
     return -float(np.mean(np.maximum(sense * reference - good, 0.0)))
+
+
+def aimed(worth: float, sense: int, aim: str) -> float:
+    """A :func:`worth` as people read it: in the sense of the outcome, or the size of a loss."""
+    return -worth if aim == "regret" else sense * worth
 
 
 Evaluate = Callable[[Sequence[tuple], str], list[dict[str, np.ndarray]]]
@@ -156,7 +161,7 @@ def optimise(
         best = max((c.worth for c in valued.values()), default=-np.inf)
         history.append(best)
         if progress is not None and new:
-            so_far = f"best so far {sense * best:.5g}" if np.isfinite(best) else "none allowed yet"
+            so_far = f"best so far {aimed(best, sense, aim):.5g}" if np.isfinite(best) else "none allowed yet"
             progress(f"{len(tried)} of at most {budget} protocols tried, {so_far}")
         return np.array([_cost(valued.get(k), best) for k in keys])
 
@@ -234,7 +239,8 @@ def _concluded(tried, variables, evaluate: Evaluate, outcome: str, sense: int, h
     runs = sum(c.outcomes.size for c in tried.values()) + sum(f.size for f in fresh)
     failed += sum(int((~np.isfinite(f)).sum()) for f in fresh)
     if second is None:
-        return Optimum(best, None, fresh[0], np.full(members, np.nan), None, None, len(tried), runs, failed, history)
+        none = np.full(members, np.nan)
+        return Optimum(best, None, fresh[0], none, None, None, len(tried), runs, failed, history, sense)
     gap = difference(sense * fresh[0], sense * fresh[1])
     seen = difference(sense * best.outcomes, sense * second.outcomes)
-    return Optimum(best, second, fresh[0], fresh[1], gap, seen, len(tried), runs, failed, history)
+    return Optimum(best, second, fresh[0], fresh[1], gap, seen, len(tried), runs, failed, history, sense)

@@ -18,12 +18,13 @@ from tme_sim.diagnostics import InputError, Problem
 from tme_sim.findings.table import Missing, Table, column, cube, sense_of
 
 __all__ = [
-    "Band", "Regret", "Surface", "Window", "member_windows", "near_best", "paired_window", "regret", "relative_losses",
-    "surface_of",
+    "Band", "Regret", "Surface", "Window", "indifferent", "member_windows", "near_best", "paired_window", "regret",
+    "relative_losses", "surface_of",
 ]  # fmt: skip
 
 NEAR = 0.05  # of the best
 BAND = (10.0, 90.0)  # percentiles: an 80 % band
+EQUAL = 1e-9  # relative: outcomes nearer than this are the same
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,8 @@ class Window:
     """The near-best points around the best one.
 
     `best` is (x, y) of the best point, `value` its mean, `limit` the outcome that still counts as near-best, `near` a
-    mask [x, y], `share` the part of the map that is near-best.  `along_x` and `along_y` are (from, to) through the best
+    mask [x, y], `margin` [x, y] what is left to the edge of the window (below 0: outside), `share` the part of the map
+    that is near-best.  `along_x` and `along_y` are (from, to) through the best
     point; `open_x` and `open_y` say at which ends the map stops before the window does, so that the width is a least
     one.
     """
@@ -65,6 +67,7 @@ class Window:
     value: float
     limit: float
     near: np.ndarray
+    margin: np.ndarray
     share: float
     along_x: tuple[float, float]
     along_y: tuple[float, float]
@@ -167,15 +170,24 @@ def relative_losses(surface: Surface, best: np.ndarray) -> np.ndarray:
 
 
 def member_windows(surface: Surface) -> dict[str, Band]:
-    """Bands over members of the best dates and the widths of each one's own 5 % window: ``best_x``, ``width_x`` ..."""
+    """Bands over members of the best dates and the widths of each one's own 5 % window: ``best_x``, ``width_x`` ...
+
+    Members that are :func:`indifferent` have no best dates; where all are, there is no ``best_x`` and no ``best_y``.
+    """
     windows = [_window(surface, one, _best(one, surface.sense)) for one in surface.values]
-    return {
-        "best_x": Band.of([w.best[0] for w in windows]),
-        "best_y": Band.of([w.best[1] for w in windows]),
+    own = [w.best for w, flat in zip(windows, indifferent(surface), strict=True) if not flat]
+    best = {"best_x": Band.of([x for x, _ in own]), "best_y": Band.of([y for _, y in own])} if own else {}
+    return best | {
         "width_x": Band.of([w.width_x for w in windows]),
         "width_y": Band.of([w.width_y for w in windows]),
         "share": Band.of([w.share for w in windows]),
     }
+
+
+def indifferent(surface: Surface) -> np.ndarray:
+    """Which members [member] have the same outcome everywhere on the map."""
+    values = surface.values.reshape(len(surface.values), -1)
+    return np.ptp(values, axis=1) <= EQUAL * np.abs(values).max(axis=1)
 
 
 def regret(surface: Surface, points: Mapping[str, tuple[float, float]]) -> list[Regret]:
@@ -199,7 +211,10 @@ def regret(surface: Surface, points: Mapping[str, tuple[float, float]]) -> list[
 
 
 def _best(values: np.ndarray, sense: int) -> tuple[int, int]:
-    i, j = np.unravel_index(int(np.argmax(sense * values)), values.shape)
+    """Where `values` [x, y] are best; of equal points that nearest to the middle of them, not the earliest."""
+    worth = sense * values
+    equal = np.argwhere(worth >= worth.max() - EQUAL * np.abs(worth).max())
+    i, j = equal[np.argmin(((equal - equal.mean(axis=0)) ** 2).sum(axis=1))]
     return int(i), int(j)
 
 
@@ -219,7 +234,7 @@ def _window_of(surface: Surface, margin: np.ndarray, best: tuple[int, int], top:
     along_y, open_y = _extent(surface.y, margin[best[0], :], best[1])
     where = float(surface.x[best[0]]), float(surface.y[best[1]])
     share = float(_area(surface.x) @ near @ _area(surface.y))
-    return Window(where, top, limit, near, share, along_x, along_y, open_x, open_y)
+    return Window(where, top, limit, near, margin, share, along_x, along_y, open_x, open_y)
 
 
 def _area(axis: np.ndarray) -> np.ndarray:

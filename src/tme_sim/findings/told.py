@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +14,17 @@ from tme_sim.findings import draw
 from tme_sim.findings.drive import LEAD, Flips, Sensitivity, Tornado
 from tme_sim.findings.knockouts import Knockouts
 from tme_sim.findings.sensitivity import Local, Morris, Prcc, Sobol
-from tme_sim.findings.surface import Regret, Surface, Window, member_windows, near_best, paired_window, regret
+from tme_sim.findings.surface import (
+    Band,
+    Regret,
+    Surface,
+    Window,
+    indifferent,
+    member_windows,
+    near_best,
+    paired_window,
+    regret,
+)
 from tme_sim.study.tables import unit_of
 
 if TYPE_CHECKING:
@@ -233,8 +243,9 @@ def flips_told(found: Flips, study: Study) -> tuple[Files, list[str]]:
     files = {"flips.csv": csv_bytes(rows), "scans.csv": csv_bytes(scans)}
     failed = [s.parameter for s in found.scans if s.failed]
     ranked = ", ".join(f"{name} {number(v)}" for name, v in found.arms.items())
+    unit = unit_of(study.plan_table, found.outcome)
     lines = _missing(found.missing)
-    lines.append(f"{found.outcome} at the values used: {ranked}")
+    lines.append(f"{found.outcome}{'' if unit == '1' else f' ({unit})'} at the values used, best first: {ranked}")
     lines.append(f"{len(flipping)} of {len(found.scans)} parameters flip the order within their evidence")
     lines += [f"  {text}" for text in flip_sentences(found)]
     if failed:
@@ -273,13 +284,15 @@ def knockouts_told(found: Knockouts, table: Mapping[str, np.ndarray], study: Stu
                                    label="share of the gap that the arrow carries (%)")  # fmt: skip
     files = {"knockouts.csv": csv_bytes(rows), "knockouts.png": draw.png(figure), "runs.csv": table_bytes(table)}
     lines = _missing(found.missing)
-    lines.append(f"nothing cut: {whole.best} best, {whole.worst} worst, gap {number(whole.gap.median)}")
+    lines.append(f"nothing cut, {label}: {whole.best} best, {whole.worst} worst, gap {gap} (median of patients)")
     if whole.gap.low <= 0.0:
         lines.append("  warning: not every patient has this gap, so what carries it is told for few of them")
     for one in found.cut[:SHOWN]:
         turned = "" if one.best == found.whole.best else f"; best is now {one.best}"
         lines.append(f"  {one.arrow:<30} carries {100 * one.carried.median:+.0f} % of the gap "
                      f"({100 * one.carried.low:+.0f} to {100 * one.carried.high:+.0f}){turned}")  # fmt: skip
+    lines.append("carries: the part of the gap that is gone without the arrow, median and 80 % of patients; below 0 "
+                 "the gap is wider without it")  # fmt: skip
     if found.impossible:
         lines.append(f"  too many patients have no value without: {', '.join(found.impossible)}")
     return files, lines
@@ -290,10 +303,10 @@ def knockouts_told(found: Knockouts, table: Mapping[str, np.ndarray], study: Stu
 
 def surface_told(
     surface: Surface, title: str, names: tuple[str, str], points: Mapping[str, tuple[float, float]] | None = None,
-    derived: Iterable[tuple[str, str, str, str]] = (),
+    derived: Iterable[tuple[str, str, str, str]] = (), units: tuple[str, str] = ("day", "day"),
 ) -> tuple[Files, list[str]]:
     """Files and lines of a timing surface; `names` are what axes call x and y, `points` named orders, `derived` as in
-    :func:`label_of`."""
+    :func:`label_of`, `units` those of x and y."""
     window, paired = near_best(surface), paired_window(surface)
     members, orders = member_windows(surface), regret(surface, points or {})
     label = label_of(surface.outcome, derived)
@@ -303,21 +316,21 @@ def surface_told(
          "near_best": int(window.near[i, j]), "near_best_paired": int(paired.near[i, j])}
         for i, x in enumerate(surface.x) for j, y in enumerate(surface.y)
     ]  # fmt: skip
-    count, (first, second) = len(surface.values), window.best
-    about = (f"Mean of {count} members, each under every pair of dates. Best on day {first:g} and day {second:g}. "
-             f"Width of the paired window: {_widths(paired)}; of near-best by the spread of members: "
-             f"{_widths(window)}.")  # fmt: skip
+    count = len(surface.values)
+    many = f"{count} members" if count > 1 else "1 member"
+    across, up = (_at(v, unit) for v, unit in zip(window.best, units, strict=True))
+    about = (f"Mean of {many}, each at every pair of values. Best at the star: {across} across, {up} up. "
+             f"Paired window: {_widths(paired, units)}. Near-best by the spread of members: "
+             f"{_widths(window, units)}.")  # fmt: skip
     figure = draw.surface_figure(surface, window, paired, title=title, subtitle=about,
-                                 labels=(*names, label), points=points)  # fmt: skip
+                                 labels=(*names, label), points=points,
+                                 dates=(units[0] == "day", units[1] == "day"))  # fmt: skip
     files = {"surface.csv": csv_bytes(rows), "surface.png": draw.png(figure)}
     lines = _missing(surface.missing)
     lines.append(f"best {surface.outcome} {number(window.value)} at {surface.x_name} {window.best[0]:g}, "
-                 f"{surface.y_name} {window.best[1]:g}, over {len(surface.values)} members")  # fmt: skip
-    lines += [_extent("near-best window:", surface, window), _extent("paired window:", surface, paired)]
-    for key, word in (("best_x", f"own best {surface.x_name}"), ("best_y", f"own best {surface.y_name}"),
-                      ("width_x", f"own width of {surface.x_name}"), ("width_y", f"own width of {surface.y_name}")):
-        band = members[key]
-        lines.append(f"  {word:<32} median {band.median:.3g}, 80 % of members {band.low:.3g} to {band.high:.3g}")
+                 f"{surface.y_name} {window.best[1]:g}, over {many}")  # fmt: skip
+    lines += [_extent("near-best window:", surface, window, units), _extent("paired window:", surface, paired, units)]
+    lines += _own(surface, members) if count > 1 else []
     if orders:
         files["regret.csv"] = csv_bytes(_order_row(one) for one in orders)
         lines.append(f"regret in {label}: of the mean; of members median, 80 % band, worst tenth; share of their best")
@@ -327,6 +340,18 @@ def surface_told(
     return files, lines
 
 
+def _own(surface: Surface, members: Mapping[str, Band]) -> list[str]:
+    """Best points and widths of each member alone; those to whom all points are equal have no best one."""
+    count, flat = len(surface.values), int(indifferent(surface).sum())
+    lines = [f"  no own best for {flat} of {count} members: the same everywhere on the map"] if flat else []
+    for key, word in (("best_x", f"own best {surface.x_name}"), ("best_y", f"own best {surface.y_name}"),
+                      ("width_x", f"own width of {surface.x_name}"), ("width_y", f"own width of {surface.y_name}")):
+        if band := members.get(key):
+            whose = f"the other{'s' * (count - flat > 1)}" if flat and key.startswith("best") else "members"
+            lines.append(f"  {word:<32} median {band.median:.3g}, 80 % of {whose} {band.low:.3g} to {band.high:.3g}")
+    return lines
+
+
 def _order_row(one: Regret) -> dict[str, Any]:
     return {"order": one.name, "x": one.x, "y": one.y, "value": one.value, "regret_of_mean": one.of_mean,
             "regret_median": one.members.median, "regret_low": one.members.low, "regret_high": one.members.high,
@@ -334,18 +359,28 @@ def _order_row(one: Regret) -> dict[str, Any]:
             "share_high": one.share.high}  # fmt: skip
 
 
-def _widths(window: Window) -> str:
+def _at(value: float, unit: str) -> str:
+    """A place on an axis: a day, or a number with its unit."""
+    return f"day {value:g}" if unit == "day" else f"{value:g}" + ("" if unit == "1" else f" {unit}")
+
+
+def _wide(window: Window, axis: str, unit: str) -> str:
+    """The width along "x" or "y" in words; a lower bound where it reaches the end of the map."""
+    least = "at least " if any(getattr(window, f"open_{axis}")) else ""
+    width = getattr(window, f"width_{axis}")
+    return f"{least}{width:.3g}" + {"day": " days", "1": ""}.get(unit, f" {unit}")
+
+
+def _widths(window: Window, units: tuple[str, str]) -> str:
     """The two widths in words."""
-    x, y = ("at least " if any(ends) else "" for ends in (window.open_x, window.open_y))
-    return f"{x}{window.width_x:.0f} and {y}{window.width_y:.0f} days"
+    if window.near.all():
+        return "the whole map"
+    return f"{_wide(window, 'x', units[0])} across, {_wide(window, 'y', units[1])} up"
 
 
-def _extent(word: str, surface: Surface, window: Window) -> str:
-    def one(name: str, along: tuple[float, float], ends: Sequence[bool], width: float) -> str:
-        """The window along one date; a lower bound of its width where it reaches the end of the map."""
-        least = "at least " if any(ends) else ""
-        return f"{name} {along[0]:.3g} to {along[1]:.3g}, {least}{width:.3g} days wide"
-
-    x = one(surface.x_name, window.along_x, window.open_x, window.width_x)
-    y = one(surface.y_name, window.along_y, window.open_y, window.width_y)
+def _extent(word: str, surface: Surface, window: Window, units: tuple[str, str]) -> str:
+    """The window along both axes, through the best point."""
+    axes = (surface.x_name, window.along_x, "x", units[0]), (surface.y_name, window.along_y, "y", units[1])
+    x, y = (f"{name} {along[0]:.3g} to {along[1]:.3g}, {_wide(window, axis, unit)} wide"
+            for name, along, axis, unit in axes)  # fmt: skip
     return f"{word} {x}; {y}; {100 * window.share:.0f} % of the map."

@@ -34,6 +34,7 @@ __all__ = ["draw_study", "study_figure"]
 
 PREFERRED = ("viable_fraction_d180", "viable_fraction_d90", "burden_d90", "burden_d28", "pfs", "depth_mrecist", "depth")
 MOST_STRIPS, MOST_MAPS, MOST_RANKED = 8, 4, 40
+MOST_RANKS = 3  # arms whose rank correlations are told one by one
 FEW_LEVELS, APART = 6, 0.025  # values of a factor at which arms stand side by side, and how far, of its span
 MM = 25.4
 
@@ -276,12 +277,15 @@ def _ranked(figure, view: _View) -> None:
 
 
 def _strips(figure, view: _View) -> None:
-    """A scatter over each factor, those whose rank goes with the endpoint most first."""
-    strengths = {n: _strength(v, view.values) for n, v in view.numbers.items()}
-    strengths |= {n: _strength(_by_median(v.astype(str), view.values), view.values) for n, v in view.choices.items()}
-    order = sorted(strengths, key=lambda n: -abs(strengths[n]))[:MOST_STRIPS]
+    """A scatter over each factor, those first whose rank goes with the endpoint most in some arm; where one factor was
+    moved at a time, those first that move it most."""
+    alone = view.design == "one_at_a_time"
+    columns = view.numbers | {n: _by_median(v.astype(str), view.values) for n, v in view.choices.items()}
+    ranks = {n: _strengths(view, v) for n, v in columns.items()}
+    size = {n: _moved(view, n) if alone else max(map(abs, ranks[n])) for n in columns}
+    order = sorted(size, key=lambda n: -size[n])[:MOST_STRIPS]
     rows = -(-len(order) // 2)
-    axes = figure.subplots(rows, 2, squeeze=False, sharey=view.design == "one_at_a_time").ravel()
+    axes = figure.subplots(rows, 2, squeeze=False, sharey=alone).ravel()
     for one in axes[len(order) :]:
         one.set_visible(False)
     arms = list(dict.fromkeys(view.arms))
@@ -289,12 +293,30 @@ def _strips(figure, view: _View) -> None:
         _strip(one, view, name, arms)
         dress_axes(one, view.labels[name], _endpoint(view) if k % 2 == 0 else None)
         enough = name in view.numbers and np.isfinite(view.numbers[name]).sum() > 2  # choices have no order
-        if enough and view.design != "one_at_a_time":
-            rank = f"{strengths[name]:+.2f}" if abs(strengths[name]) >= 0.005 else "0.00"
-            text = f"rank correlation {rank}".replace("-", "\N{MINUS SIGN}")
-            one.set_title(text, fontsize=TEXT, color=MUTED, loc="right", pad=2)
+        if enough and not alone:
+            one.set_title(_ranks_text(ranks[name]), fontsize=TEXT, color=MUTED, loc="right", pad=2)
     if len(arms) > 1:
         axes[0].legend(fontsize=TEXT, frameon=False, loc="best", markerscale=2)
+
+
+def _strengths(view: _View, column: np.ndarray) -> list[float]:
+    """Rank correlation in each arm, as the arms differ for other reasons than the factor."""
+    return [_strength(column[view.arms == arm], view.values[view.arms == arm]) for arm in dict.fromkeys(view.arms)]
+
+
+def _moved(view: _View, name: str) -> float:
+    """How far the endpoint moves with a factor in some arm, over the rows that do not leave it alone."""
+    column = view.numbers.get(name)
+    given = np.isfinite(column) if column is not None else view.choices[name].astype(str) != ""
+    return max(float(np.ptp(_finite(view.values[given & (view.arms == arm)]))) for arm in dict.fromkeys(view.arms))
+
+
+def _ranks_text(ranks: Sequence[float]) -> str:
+    """The rank correlation of each arm, in the order of the legend; of many arms the ends."""
+    told = [f"{r:+.2f}" if abs(r) >= 0.005 else "0.00" for r in ranks]
+    if len(told) > MOST_RANKS:
+        told = [f"{min(ranks):+.2f} to {max(ranks):+.2f}"]
+    return f"rank correlation {', '.join(told)}".replace("-", "\N{MINUS SIGN}")
 
 
 def _strip(axes, view: _View, name: str, arms: Sequence[str]) -> None:
@@ -308,7 +330,7 @@ def _strip(axes, view: _View, name: str, arms: Sequence[str]) -> None:
     else:
         x = view.numbers[name]
         _scaled(axes, "x", x)
-    size = 2.5 if x.size < 500 else 1.2
+    size = 4.0 if x.size < 100 else 2.5 if x.size < 500 else 1.2
     known = np.unique(x[np.isfinite(x)])
     few = 0 < known.size <= FEW_LEVELS and axes.get_xscale() == "linear"
     apart = APART * np.ptp(known) if few else 0.0

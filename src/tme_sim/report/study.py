@@ -229,6 +229,7 @@ def _surface_section(plan: PlanTable, table: Mapping[str, Any], text: str) -> li
     if not isinstance(asked, dict) or len(set(plan.arms)) > 1:
         return []
     titles = {name: f"{title} ({unit_text(unit)})" for name, unit, title, choice in plan.factors if not choice}
+    units = {name: unit for name, unit, _, _ in plan.factors}
     days = [name for name, unit, _, choice in plan.factors if unit == "day" and not choice]
     x, y = asked.get("x") or next(iter(days), ""), asked.get("y") or next(iter(days[1:]), "")
     outcome = asked.get("outcome") or _first_outcome(plan, table)
@@ -240,13 +241,13 @@ def _surface_section(plan: PlanTable, table: Mapping[str, Any], text: str) -> li
         found = surface_of(table, outcome, x, y, member=member, better=asked.get("better"))
         files, lines = surface_told(
             found, str(plan.about.get("title") or plan.about["name"]), (titles[x], titles[y]), orders,
-            plan.derived,
+            plan.derived, (units[x], units[y]),
         )
     except (InputError, ValueError) as error:
         return [Section("surface", "Timing surface", [Prose(f"It cannot be drawn: {error}")])]
     caption = (
-        "The mean over patients at each pair of first days. Outlined: the window of near-best dates; symbols are "
-        "published orders. Beside it how much single patients differ."
+        "The mean over patients at each pair of first days, with the edges of the near-best windows where the map has "
+        "them; points are published orders. Beside it how much single patients differ."
     )
     blocks = [
         Picture(files["surface.png"], caption, (), "Timing surface"),

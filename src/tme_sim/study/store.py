@@ -77,9 +77,9 @@ class Store:
         if not exists and not create:
             raise InputError(Problem(str(folder), "", f"holds no store ({FILE}); tme-sim sweep STUDY --out makes one"))
         if not exists and folder.is_dir() and any(p.name not in ("lock",) for p in folder.iterdir()):
-            raise InputError(Problem(str(folder), "", "is a folder with other things in it; choose another --out"))
+            raise InputError(Problem(str(folder), "", "is a folder with other things in it; choose another"))
         if folder.exists() and not folder.is_dir():
-            raise InputError(Problem(str(folder), "", "is a file, not a folder; choose another --out"))
+            raise InputError(Problem(str(folder), "", "is a file, not a folder; choose another place"))
         with _told(self.file):
             if self.writable:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ class Store:
         if wanted and self.model_digest != wanted and (digest is not None or self.writable):
             raise InputError(Problem(str(self.folder), "", (
                 f"holds runs of model {self.model_digest[:12]}, this is model {wanted[:12]}: a law, a drug or the "
-                "engine has changed, so the rows cannot be mixed; choose another --out")))
+                "engine has changed, so the rows cannot be mixed; choose another folder")))
         if not self.writable:
             self._db.execute("PRAGMA query_only=1")
 
