@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 REACH = {"tace.reach": "drawn"}
+BY_SIZE = {"tace.reach": "by size"}
 MARGIN = {"tumour.resorption": "margin"}
+FRONT = {"tumour.resorption": "front"}
 REPAIR = {"liver.repair": "weeks"}
+COHORT = BY_SIZE | FRONT | REPAIR  # what virtual patients follow
 EMBOLISED = ("necrosis", "explants", "response_by_size", "first_session", "recurrence", "three_sessions", "infusion")
 FAST = {"vegf.clearance": "fast"}
 VEGF = ("VEGF 24 h conventional", "VEGF 24 h beads", "VEGF 24 h starch", "VEGF 4 weeks conventional", "VEGF 4 weeks beads",
@@ -33,17 +36,25 @@ class Rival:
     fitted: tuple[str, ...] = ()
 
 
+def _reached(row) -> bool:
+    """Whether what a session reaches bears on a row."""
+    return row.experiment in EMBOLISED and "FOLFOX" not in row.name and "rabbit" not in row.name and row.argument != "starch"
+
+
+LOBAR, LARGE = "complete necrosis lobar", "response TACE, large"
 RIVALS = (
-    Rival("drawn reach", "what a session reaches is drawn", REACH,
-          lambda r: r.experiment in EMBOLISED and "FOLFOX" not in r.name and "rabbit" not in r.name and r.argument != "starch",
-          ("complete necrosis lobar",)),
+    Rival("drawn reach", "what a session reaches is drawn", REACH, _reached, (LOBAR,)),
+    Rival("reach by size", "what a session reaches is drawn, further in small lesions", BY_SIZE, _reached, (LOBAR,)),
     Rival("slow resorption", "necrosis goes from its margin", MARGIN, lambda r: r.name in SIZE),
+    Rival("front", "necrosis goes by a front, slowly in large lesions", FRONT, lambda r: r.name in SIZE, (LARGE,)),
     Rival("drawn reach, slow resorption", "reach is drawn and necrosis goes from its margin", REACH | MARGIN,
           lambda r: r.name in SIZE and "FOLFOX" not in r.name),
     Rival("repair", "liver in repair and platelets give VEGF", REPAIR, lambda r: r.name in BLOOD),
     Rival("VEGF in minutes", "VEGF leaves plasma in minutes", FAST, lambda r: r.name in VEGF),
     Rival("repair, VEGF in minutes", "liver in repair gives VEGF that leaves plasma in minutes", REPAIR | FAST,
           lambda r: r.name in VEGF),
+    Rival("as in cohorts", "reach by size, resorption by a front and liver in repair, as in virtual patients", COHORT,
+          lambda r: _reached(r) or r.name in SIZE or r.name in BLOOD, (LOBAR, LARGE)),
 )  # fmt: skip
 
 SATELLITES, RIMS = "recurrence_by_satellites", "thin_rims"
