@@ -1,5 +1,6 @@
 """The commands on a quick study: what they write and say, and what they refuse before any run."""
 
+import csv
 import tomllib
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from tme_sim.cli import cli
+from tme_sim.findings import draw
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,6 +60,18 @@ def test_sensitivity_of_parameters_in_two_arms_and_of_the_lead(folder):
     assert set(table["target"]) == {"before", "after", "lead of the best order"}
     assert table["swing"].min() > 0
     assert "all runs gave a value" in told
+
+
+def test_an_end_of_a_range_that_gives_no_value_is_no_swing_of_0(folder, monkeypatch):
+    named = []
+    monkeypatch.setattr(draw, "_left", lambda names, least: named.extend(names) or least)
+    slow = (folder / "arms.toml").read_text().replace("240 day", "320 day").replace("120 day", "300 day")
+    (folder / "slow.toml").write_text(slow)
+    told = call("sensitivity", "slow.toml", "--method", "tornado", "--parameters", "cell_loss_factor", "--arm", "before",
+                "--out", "found")  # fmt: skip
+    (row,) = csv.DictReader((folder / "found" / "tornado.csv").read_text().splitlines())
+    assert (row["low_end"], row["swing"]) == ("", "") and float(row["high_end"]) > 0
+    assert "swing -" in told and named == ["cell_loss_factor (low end: no value)"]
 
 
 def test_flips_and_knockouts_tell_the_order(folder):

@@ -45,8 +45,13 @@ def optimum_lines(
         rows.append(("runner-up", found.runner_up, found.fresh_runner_up))
     for word, one, fresh in rows:
         lines.append(f"{word}: {chosen_text(study, names, one)}")
-        lines.append(f"  {label}: mean {number(float(np.mean(one.outcomes)))} in the {one.outcomes.size} patients that "
-                     f"chose, {number(float(np.nanmean(fresh)))} in {fresh.size} others")  # fmt: skip
+        mean = f"  {label}: mean {number(float(np.mean(one.outcomes)))}"
+        if study.replicates == 1:
+            lines.append(f"{mean} in the only patient, who chose it; nothing is known of others ([replicates])")
+            continue
+        chose = f"{one.outcomes.size} patients" if one.outcomes.size > 1 else "patient"
+        others = f"{fresh.size} others" if fresh.size > 1 else "another"
+        lines.append(f"{mean} in the {chose} that chose, {number(float(np.nanmean(fresh)))} in {others}")
         lines += _aim_lines(found, one, fresh, aim)
     return [*lines, gap_text(found, label), *not_held(study)]
 

@@ -220,7 +220,8 @@ def tornado_figure(found, *, title: str, subtitle: str, label: str, most: int = 
     width = np.nan_to_num(np.maximum(np.abs(found.low - found.at), np.abs(found.high - found.at)))
     order = np.argsort(-width, kind="stable")[:most]
     paper = _Paper(HEAD + 8 + ROW * len(order) + 12, title, subtitle)
-    left = _left([found.names[k] for k in order], LEFT)
+    names = [found.names[k] + _without(found.low[k], found.high[k]) for k in order]
+    left = _left(names, LEFT)
     axes = paper.axes(left, HEAD + 8, WIDTH_MM - left - 10, ROW * len(order))
     ends = {"low end of the range": (found.low, BLUE), "high end of the range": (found.high, RED)}
     shorter = np.fmin(np.abs(found.low - found.at), np.abs(found.high - found.at))
@@ -231,11 +232,17 @@ def tornado_figure(found, *, title: str, subtitle: str, label: str, most: int = 
             bar.set_zorder(3 if length <= least else 2)  # where both ends lie on one side, the nearer one is in front
     axes.axvline(found.at, color=INK, linewidth=0.6)
     axes.set_ylim(len(order) - 0.5, -0.5)
-    axes.set_yticks(range(len(order)), [found.names[k] for k in order])
+    axes.set_yticks(range(len(order)), names)
     _numbers(axes, y=False)
     _name(axes, label)
     _legend(paper, axes, left)
     return paper.figure
+
+
+def _without(low: float, high: float) -> str:
+    """What to add to the name of a factor whose ends gave no value, so that no bar is not taken for no effect."""
+    ends = [word for word, value in (("low", low), ("high", high)) if not np.isfinite(value)]
+    return f" ({' and '.join(ends)} end: no value)" if ends else ""
 
 
 def morris_figure(found, *, title: str, subtitle: str, label: str, most: int = 12):

@@ -108,7 +108,7 @@ def sensitivity_told(found: Sensitivity, study: Study) -> tuple[Files, list[str]
         figure, these, head = _one(found, target, one, study, label)
         files[f"{found.method}_{_stem(target)}.png"] = draw.png(figure)
         rows += [{"target": target, "unit": units[r["factor"]], **r} for r in these]
-        shown = sorted(these, key=lambda r: -abs(r[head]))[:SHOWN]
+        shown = sorted(these, key=lambda r: -np.nan_to_num(abs(r[head]), nan=-1.0))[:SHOWN]  # without a value: last
         unit = unit_of(study.plan_table, found.outcome)
         told = f" ({unit})" if isinstance(one, (Morris, Tornado, Local)) and unit != "1" else ""
         lines.append(f"{target}, {found.outcome}{told}: {_counted(one)}")
@@ -187,7 +187,7 @@ def _one(found: Sensitivity, target: str, one: Any, study: Study, label: str) ->
             for n, a, b in zip(one.names, one.low, one.high, strict=True)
         ]
         figure = draw.tornado_figure(one, title=ask, subtitle=f"{about} One factor at a time.", label=label)
-        return figure, [r if np.isfinite(r["swing"]) else r | {"swing": 0.0} for r in rows], "swing"
+        return figure, rows, "swing"
     from tme_sim.findings.sensitivity import Index
 
     rows = [
@@ -198,10 +198,11 @@ def _one(found: Sensitivity, target: str, one: Any, study: Study, label: str) ->
     where = f"; of {', '.join(elsewhere)} in the {MIDDLE}" if elsewhere else ""
     bars = [Index(v, v - e, v + e) if np.isfinite(v) else Index(0.0, 0.0, 0.0)
             for v, e in zip(one.slopes, one.error, strict=True)]  # fmt: skip
-    figure = draw.bars_figure(one.names, {"slope": bars}, title=ask,
+    named = [n if np.isfinite(v) else f"{n} (no value)" for n, v in zip(one.names, one.slopes, strict=True)]
+    figure = draw.bars_figure(named, {"slope": bars}, title=ask,
                               subtitle=f"{about} Derivative at the values used{where}, per whole range of the factor.",
                               label=f"change of {label} per range")  # fmt: skip
-    return figure, [r for r in rows if np.isfinite(r["slope"])], "slope"
+    return figure, rows, "slope"
 
 
 # --- flips ----------------------------------------------------------------------------------
