@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from tme_sim.describe import ROLE
+from tme_sim.describe.network import ROLE
 from tme_sim.export.notation import expression, latex, symbol
 from tme_sim.export.parameters import number
 from tme_sim.export.source import Source

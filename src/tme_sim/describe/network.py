@@ -1,20 +1,25 @@
-"""What the model is, in plain text: an overview, or everything about one name.
-
-Everything is read from the network itself: texts of mechanisms, laws (applied to symbols), parameters with their
-sources, and who reads what.
-"""
+"""The network in plain text: an overview, or everything about one name."""
 
 from __future__ import annotations
 
 import inspect
 import re
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tme_sim.definitions import definition_of, unit_of
+from tme_sim.describe.words import (
+    doc_line,
+    first_line,
+    is_sum,
+    law_text,
+    reads_of_start,
+    source_of,
+    start_text,
+    title,
+    wrapped,
+)
 from tme_sim.network import (
     OXYGEN,
     Balance,
@@ -30,80 +35,12 @@ from tme_sim.network import (
     Total,
     actors_of,
     arguments,
-    compose,
     gain_of,
 )
 from tme_sim.quantities import Parameter
 
-WIDTH = 100
 ROLE = re.compile(r":(?:mod|func|class|data|attr|meth):`~?([^`]+)`")  # a cross-reference of the documentation
-EQUATION_LIMIT = 1200  # characters; a longer law is named, and its file given
-
-
-def describe_text(
-    name: str | None = None, *, network: Network | None = None, mechanisms: Iterable[str | Path] = ()
-) -> str:
-    """Plain text, at most 100 columns, about the whole network or one name of it.
-
-    `name` may be a mechanism, parameter, species, input, signal, process, arrow, hypothesis slot, an endpoint, a drug
-    of the library, or a scenario file, of which the network is then described.  `network` defaults to all mechanisms
-    installed and those of the folders `mechanisms`; one that is given has no library of drugs.
-
-    Raises:
-        InputError: nothing of that name; with the nearest known names.
-    """
-    head: list[str] = []
-    if name is not None and (str(name).endswith(".toml") or Path(str(name)).is_file()):
-        network, head = _of_scenario(str(name), mechanisms)
-        name = None
-    library = None
-    if network is None:
-        from tme_sim.catalogue import load_catalogue
-
-        catalogue = load_catalogue(mechanisms)
-        network, library = compose(catalogue.sources), catalogue.library
-    describer = Describer(network, () if library is None else library.names())
-    base, _, lesion = str(name).partition(".")
-    if lesion.isdigit():  # a column of a run: the same of every lesion
-        name = base
-    if name is None:
-        lines = [*head, *describer.overview()]
-    elif library is not None and name in library:  # what the network has under this name stands before it
-        from tme_sim.describe_drug import drug_lines
-
-        lines = [*(describer.about(name) + [""] if name in describer.items else []), *drug_lines(library.get(name))]
-    elif name not in describer.items and (endpoint := definition_of(name)) is not None:
-        unit = unit_of(name)
-        lines = [*title(f"{name}, an endpoint of a run"), *wrapped(endpoint.text)]
-        lines += [f"Unit        {unit}"] if unit else []
-        lines += ["Stands in   summary.json; docs/endpoints.md tells of all endpoints, and how scans are read"]
-    else:
-        lines = describer.about(name)
-    return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"
-
-
-def _of_scenario(path: str, mechanisms: Iterable[str | Path]) -> tuple[Network, list[str]]:
-    from tme_sim.scenario import Scenario
-
-    scenario = Scenario.load(path, mechanisms=tuple(str(m) for m in mechanisms))
-    biology = scenario.biology
-    network = compose(scenario.catalogue.sources, off=biology.off, hypotheses=biology.hypotheses)
-    lines = [f"Scenario {scenario.name}" + (f": {scenario.title}" if scenario.title else "")]
-    if biology.off:
-        lines += wrapped("Switched off: " + ", ".join(biology.off))
-    for slot, choice in sorted(biology.hypotheses.items()):
-        lines += wrapped(f"Hypothesis {slot}: {choice}")
-    cut = {a: g for a, g in biology.gains.items() if g != 1.0}
-    if cut:
-        lines += wrapped("Arrows: " + ", ".join(f"{a} at {g:g}" for a, g in cut.items()))
-    given = {("parameters", n): q for n, q in scenario.parameters.items()}
-    given |= {("patient", n): q for n, q in scenario.patient.parameters.items()}
-    for i, lesion in enumerate(scenario.patient.lesion):
-        given |= {("patient", "lesion", i, n): q for n, q in lesion.parameters.items()}
-    for key, quantity in given.items():
-        place = f"lesion {key[2] + 1}: {key[3]}" if len(key) == 4 else key[1]
-        lines += wrapped(f"Set: {place} = {quantity} ({scenario.origin(key)})")
-    return network, [*lines, ""]
+GRADE_ORDER = ("assumed", "low", "medium", "high")
 
 
 class Describer:
@@ -540,71 +477,3 @@ class Describer:
         out += wrapped(f"Now: {chosen}. Default: as the mechanism is written.")
         out += wrapped(f'[biology.hypotheses] "{h.slot}" = "{h.choice}" in a scenario', "To choose   ")
         return out + [line for x in slots for line in self._hypothesis_lines(x)]
-
-
-# --- text -------------------------------------------------------------------------------------------------------------
-
-GRADE_ORDER = ("assumed", "low", "medium", "high")
-
-
-def wrapped(text: str, lead: str = "", indent: str | None = None) -> list[str]:
-    """Lines of at most 100 columns; the first begins with `lead`, the others with `indent` (default: its width)."""
-    indent = " " * len(lead) if indent is None else indent
-    if len(lead) > WIDTH // 2:
-        return [*textwrap.wrap(lead.rstrip(), WIDTH, subsequent_indent=indent), *wrapped(text, indent, indent)]
-    lines = textwrap.wrap(" ".join(text.split()), WIDTH, initial_indent=lead, subsequent_indent=indent,
-                          break_on_hyphens=False)  # fmt: skip
-    return lines or [lead.rstrip()]
-
-
-def title(text: str) -> list[str]:
-    """A heading underlined."""
-    return [text, "=" * min(len(text), WIDTH)]
-
-
-def first_line(text: str) -> str:
-    """First line of a text."""
-    return (text or "").strip().split("\n", 1)[0]
-
-
-def doc_line(law) -> str:
-    """First paragraph of a law's docstring."""
-    return " ".join((law.__doc__ or "a law without words").strip().split("\n\n")[0].split())
-
-
-def source_of(law) -> str:
-    """File and line of a law."""
-    path, number = Path(inspect.getsourcefile(law) or "unknown"), inspect.getsourcelines(law)[1]
-    parts: Sequence[str] = path.parts
-    tail = parts[len(parts) - 1 - parts[::-1].index("tme_sim") :] if "tme_sim" in parts else parts[-1:]
-    return f"{'/'.join(tail)}, line {number}, {law.__name__}"
-
-
-def law_text(law, bind) -> str:
-    """A law in plain text, in the names of the network; several values of a law are told in brackets."""
-    from tme_sim.export.notation import expression, plain
-
-    result = expression(law, bind)
-    text = "(" + ", ".join(plain(r) for r in result) + ")" if isinstance(result, tuple) else plain(result)
-    if len(text) <= EQUATION_LIMIT:
-        return text
-    return f"{law.__name__}({', '.join(dict.fromkeys(arguments(law, bind).values()))})"
-
-
-def is_sum(law, bind) -> bool:
-    """Whether a law is a sum, which needs brackets before it is multiplied."""
-    from tme_sim.export.notation import expression
-
-    return bool(getattr(expression(law, bind), "is_Add", False))
-
-
-def start_text(initial, unit: str) -> str:
-    """The untreated value of a species in words."""
-    if callable(initial):
-        return law_text(initial, {})
-    return initial if isinstance(initial, str) else f"{initial:g}" + ("" if unit == "1" else f" {unit}")
-
-
-def reads_of_start(initial) -> list[str]:
-    """Names that an untreated value reads."""
-    return list(arguments(initial, {}).values()) if callable(initial) else [initial] if isinstance(initial, str) else []

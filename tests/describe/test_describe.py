@@ -3,7 +3,8 @@
 import pytest
 from compiler.toy_network import parameter, toy
 
-from tme_sim.describe import WIDTH, Describer, describe_text
+from tme_sim.describe import Describer, describe_text
+from tme_sim.describe.words import WIDTH
 from tme_sim.diagnostics import InputError
 from tme_sim.mechanisms.registry import all_mechanisms
 from tme_sim.network import Mechanism, Species, compose, decay
@@ -139,8 +140,9 @@ def test_scenario_describes_its_own_network(tmp_path):
 
 
 def test_a_drug_is_told_with_every_value_its_grade_and_source():
+    from tme_sim.describe.drug import drug_lines
+
     from tme_sim.catalogue import load_catalogue
-    from tme_sim.describe_drug import drug_lines
 
     library = load_catalogue(()).library
     for name in library.names():

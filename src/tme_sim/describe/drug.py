@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tme_sim.describe import title, wrapped
+from tme_sim.describe.words import title, wrapped
 from tme_sim.quantities import Parameter, to_display
 from tme_sim.therapies import drug_file as rules
 from tme_sim.therapies.drug import CovariateEffect, Dose, Drug
