@@ -474,6 +474,27 @@ MECHANISM = Mechanism(
         assert says in done.output and done.exit_code == (2 if says else 0)
 
 
+def test_the_integrator_is_told_of_where_it_is_about_to_be_compiled(tmp_path, monkeypatch, capsys):
+    from numba import config
+
+    from tme_sim.commands.common import announce_first_run
+
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    announce_first_run()
+    assert capsys.readouterr().err == "compiling the integrator (once, about half a minute)\n"
+    (tmp_path / "engine_0").mkdir()
+    (tmp_path / "engine_0" / "integrate.nbc").write_bytes(b"")
+    announce_first_run()
+    assert capsys.readouterr().err == ""
+
+
+def test_what_only_reads_does_not_load_the_integrator():
+    """Loading it means half a minute of compiling on a machine where it never ran."""
+    code = ("import sys; from tme_sim.describe import describe_text; describe_text(); "
+            "sys.exit('tme_sim.engine.integrate' in sys.modules)")  # fmt: skip
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_what_cannot_be_written_is_told_before_the_run(case, fake_simulation):
     done = call("run", case, "--out", f"{case}/run")
     assert done.exit_code == 2 and "cannot be written, as " in done.output and "is no folder" in done.output

@@ -8,7 +8,7 @@ from limits.full_model import at, dose, run, tace
 
 from tme_sim import Scenario, simulate
 from tme_sim.outcome import SimulationError
-from tme_sim.simulation import PHASES
+from tme_sim.plan import PHASES
 
 SHORT = """
 schema = 1
@@ -116,7 +116,7 @@ def test_portal_feeding_and_portal_invasion_take_from_a_session():
 
 
 def test_few_sizes_of_models_hold_all_numbers_of_lesions():
-    from tme_sim.simulation import SLOTS, slots_for
+    from tme_sim.plan import SLOTS, slots_for
 
     assert [slots_for(n) for n in (0, 1, 2, 3, 7)] == [1, 1, 3, 3, 12] and SLOTS[-1] == 12
     with pytest.raises(ValueError, match="at most 12"):

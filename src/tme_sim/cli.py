@@ -19,6 +19,7 @@ from tme_sim.commands.common import (
     FAILED,
     Failure,
     announce,
+    announce_first_run,
     changes,
     folders,
     force_file,
@@ -104,11 +105,12 @@ def _target(scenario: Any, out: str | None, force: bool) -> Any:
 
 def _simulate(scenario: Any, target: Any, force: bool) -> Any:
     """Run and save; a run that fails leaves a folder that says so."""
+    for warning in scenario.warnings:
+        announce(f"warning: {warning}")
+    announce_first_run()
     from tme_sim.outcome import SimulationError
     from tme_sim.simulation import simulate
 
-    for warning in scenario.warnings:
-        announce(f"warning: {warning}")
     checkpoints = target.with_name(f".{target.name}.checkpoints") if scenario.tissue == "agents" else None
     try:
         done = simulate(scenario, announce=announce, checkpoints=checkpoints)
@@ -265,6 +267,7 @@ def profile(config: str, changes: tuple[str, ...], mechanisms: tuple[str, ...]) 
     begin = time.perf_counter()
     scenario = load(config, changes, mechanisms)
     read = time.perf_counter() - begin
+    announce_first_run()
     from tme_sim.simulation import simulate
 
     done = simulate(scenario, announce=announce)
@@ -302,7 +305,6 @@ def attribute(
     tme-sim attribute configs/emerald1.toml MDSC --from "day 0" --to "day 28"
     tme-sim attribute configs/emerald1.toml CD8 --from "last tace" --to "first bevacizumab"
     """
-    from tme_sim.analysis import attribute as attribute_
     from tme_sim.protocol import TICKS_PER_DAY, parse_when
 
     if out:
@@ -315,6 +317,9 @@ def attribute(
         if tick is None:
             raise Failure(f'{option}: "{when}" has no date in this calendar; write "day 28"', BAD_INPUT)
         days.append(tick / TICKS_PER_DAY)
+    announce_first_run()
+    from tme_sim.analysis import attribute as attribute_
+
     found = attribute_(scenario, state, *days)
     click.echo(found.text)
     if out:

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 SLOTS = (1, 3, 6, 12)  # numbers of lesions for which a model is compiled
 
+PHASES = (
+    ("compose", "join the mechanisms, leave out those switched off, choose hypotheses"),
+    ("compile", "load the compiled model, or write, check and compile it once per structure"),
+    ("patient", "set parameters of biology, drugs and patient; solve the untreated baseline"),
+    ("calendar", "turn dated entries into jumps in the queue"),
+    ("integrate", "advance the states to each date; at one date scans come first, then procedures, then drugs"),
+    ("observe", "compute signals at the saved times"),
+)
+
 
 @dataclass(frozen=True)
 class Plan:

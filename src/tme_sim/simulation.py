@@ -1,6 +1,6 @@
 """Joins a compiled model, a patient and a calendar, and runs them.
 
-:data:`PHASES` is the order of a run; `tme-sim describe` prints it and `tme-sim profile` times it.
+:data:`tme_sim.plan.PHASES` is the order of a run; `tme-sim describe` prints it and `tme-sim profile` times it.
 """
 
 from __future__ import annotations
@@ -33,15 +33,6 @@ if TYPE_CHECKING:
 
 CALENDARS = 512  # sets of dated entries whose doses are remembered
 VARIANTS = 4  # calendars of one such set that are remembered, for patients who differ in what a session reads
-
-PHASES = (
-    ("compose", "join the mechanisms, leave out those switched off, choose hypotheses"),
-    ("compile", "load the compiled model, or write, check and compile it once per structure"),
-    ("patient", "set parameters of biology, drugs and patient; solve the untreated baseline"),
-    ("calendar", "turn dated entries into jumps in the queue"),
-    ("integrate", "advance the states to each date; at one date scans come first, then procedures, then drugs"),
-    ("observe", "compute signals at the saved times"),
-)
 
 
 @dataclass

@@ -140,9 +140,8 @@ def test_scenario_describes_its_own_network(tmp_path):
 
 
 def test_a_drug_is_told_with_every_value_its_grade_and_source():
-    from tme_sim.describe.drug import drug_lines
-
     from tme_sim.catalogue import load_catalogue
+    from tme_sim.describe.drug import drug_lines
 
     library = load_catalogue(()).library
     for name in library.names():

@@ -127,5 +127,6 @@ def test_a_first_run_with_an_empty_cache_and_home_works(tmp_path):
     arguments = ("-m", "tme_sim", "run", EMERALD, "--no-figures", "--out")
     done = python(*arguments, str(tmp_path / "run"), timeout=900.0, HOME=str(home), TME_SIM_CACHE=str(cache))
     assert done.returncode == 0, done.stderr[-800:]
+    assert done.stderr.startswith("compiling the integrator (once,"), done.stderr[:200]  # before the long silence
     assert {p.name for p in cache.iterdir()} == {"engine", "models"} and not any(home.rglob("*.nbi"))
 

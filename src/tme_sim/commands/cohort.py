@@ -13,6 +13,7 @@ from tme_sim.commands.common import (
     INTERRUPTED,
     Failure,
     announce,
+    announce_first_run,
     folders,
     force_file,
     guarded,
@@ -220,6 +221,7 @@ def trial(
         raise Failure("hazard ratios need statsmodels: pip install 'tme-sim[trial]'", FAILED)
     arms = f"{len(made.arms)} arm{'s' if len(made.arms) > 1 else ''}"
     announce(f"{made.name}: {made.n * made.repeats} patients of {made.cohort.name}, each in {arms}")
+    announce_first_run()
     try:
         result = run_trial(made, out=folder, jobs=jobs, announce=announce)
     except KeyboardInterrupt:

@@ -156,3 +156,13 @@ def output_file(out: str, *suffixes: str, force: bool) -> Path:
 def announce(message: str) -> None:
     """Progress, on standard error."""
     click.echo(message, err=True)
+
+
+def announce_first_run() -> None:
+    """Say that the integrator is about to be compiled, where it is: importing it, which comes next, takes that long."""
+    from numba import config
+
+    import tme_sim.engine  # names the folder of compiled code
+
+    if not any(Path(config.CACHE_DIR or tme_sim.engine.__path__[0]).glob("engine_*/*.nbc")):
+        announce("compiling the integrator (once, about half a minute)")

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import announce, changes, folders, guarded, load
+from tme_sim.commands.common import announce, announce_first_run, changes, folders, guarded, load
 
 
 @click.command()
@@ -38,6 +38,7 @@ def explore(
     if (study is None) != (store is None):
         raise click.UsageError("--study and --store go together: the study, and the store of its runs")
     scenario = load(config, changes, mechanisms) if config is not None else _example(changes, mechanisms)
+    announce_first_run()
     from tme_sim.explore.server import Explorer
 
     for warning in scenario.warnings:

@@ -7,7 +7,17 @@ from typing import Any
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, Failure, announce, folders, force_file, guarded, load, output_file
+from tme_sim.commands.common import (
+    BAD_INPUT,
+    Failure,
+    announce,
+    announce_first_run,
+    folders,
+    force_file,
+    guarded,
+    load,
+    output_file,
+)
 from tme_sim.export import KINDS
 
 RUN_KINDS = ("csv", "parquet", "xarray")
@@ -70,6 +80,7 @@ def export(kind: str, source: str, out: str, plan: int | None, force: bool, mech
         from tme_sim.export import export as export_
 
         scenario = load(source, (), mechanisms)
+        announce_first_run()
         export_(kind, scenario, out)
         if scenario.tissue == "agents" and kind in EQUATIONS:
             announce(WELL_MIXED)

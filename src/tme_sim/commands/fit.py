@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from tme_sim.commands.common import BAD_INPUT, INTERRUPTED, Failure, announce, guarded
+from tme_sim.commands.common import BAD_INPUT, INTERRUPTED, Failure, announce, announce_first_run, guarded
 
 
 @click.command()
@@ -50,6 +50,7 @@ def calibrate(file: str, out: str, jobs: int, dry: bool) -> None:
     from tme_sim.fit.report import report_text
     from tme_sim.results import write_file
 
+    announce_first_run()
     try:
         result = fit(problem, out, announce=announce, threads=jobs)
     except KeyboardInterrupt:
@@ -101,6 +102,7 @@ def predict(trial: str, posterior: str, table: str, out: str, draws: int, patien
     wanted = list(trials) if trial == "all" else [trial]
     given = {"folder": Path(table).parent, "settings": settings, "cache": Path(cache) if cache else None,
              "announce": announce}  # fmt: skip
+    announce_first_run()
     for name in wanted:
         path = Path(out) / f"{name}.{ensemble.model_digest}.json"
         if path.exists():

@@ -158,7 +158,7 @@ class Describer:
 
     def phases(self) -> list[str]:
         """The order of a run."""
-        from tme_sim.simulation import PHASES
+        from tme_sim.plan import PHASES
 
         width = max(len(name) for name, _ in PHASES)
         out = ["", "Order of a run", "=============="]
