@@ -83,6 +83,26 @@ def test_flips_and_knockouts_tell_the_order(folder):
     assert rows(folder / "arrows" / "knockouts.csv")["arrow"].tolist() == ["none", "mdsc_on_killing"]
 
 
+def test_the_link_from_vegf_to_vessels_is_cut_though_it_is_no_single_arrow(folder):
+    text = (folder / "arms.toml").read_text()
+    (folder / "arms.toml").write_text(text + 'trajectories = ["immature_vessels", "vegf_fold"]\ndays = [-14, 84]\n')
+    told = call("sensitivity", "arms.toml", "--method", "knockouts", "--arrow", "vegf_on_vessels", "--out", "found")
+    assert "vegf_on_vessels" in told
+    table = rows(folder / "found" / "runs.csv")
+    left = {name: table[f"{name}_d84"] / table[f"{name}_d14"] for name in ("immature_vessels", "vegf_fold")}
+    cut = table["arrow"] == "vegf_on_vessels"
+    assert left["vegf_fold"].max() < 0.9  # VEGF is blocked either way
+    assert left["immature_vessels"][~cut].max() < 0.9
+    assert left["immature_vessels"][cut] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_what_a_factor_sets_is_not_cut_over_it(folder):
+    factor = '[[factor]]\nname = "K"\nkey = "parameters.K_vegf_signal"\nlow = 0.5\nhigh = 2\n'
+    (folder / "varied.toml").write_text((folder / "arms.toml").read_text().replace("[replicates]", f"{factor}[replicates]"))
+    told = call("sensitivity", "varied.toml", "--method", "knockouts", "--arrow", "vegf_on_vessels", code=2)
+    assert 'factor "K" of the study sets parameters.K_vegf_signal' in told
+
+
 def test_the_best_protocol_is_a_file_that_protocol_show_takes(folder):
     told = call("optimise", "study.toml", "--out", "best.toml")
     assert "gap in the patients that did not choose" in told

@@ -13,8 +13,10 @@ from tme_sim.findings import sensitivity as methods
 from tme_sim.findings.flips import TIE, Flip, Scan, flips_of, scan_points
 from tme_sim.findings.knockouts import Knockouts, knockouts_of
 from tme_sim.findings.runs import (
+    LINKS,
     LOOP,
     Runs,
+    arrows_of,
     cut_arms,
     evidence_factors,
     nominal_of,
@@ -381,7 +383,7 @@ def cut(
     study: Study, *, outcome: str | None = None, arrows: Sequence[str] = (), better: str | None = None,
     progress: Told = None, store: Any = None, **running: Any,
 ) -> tuple[Knockouts, Mapping[str, np.ndarray]]:
-    """What each arrow carries of the gap between the best and the worst arm; all arrows of the loop by default.
+    """What each arrow carries of the gap between best and worst arm; all arrows and links of the loop by default.
 
     Raises:
         InputError: an arrow that is not there, fewer than two arms, too many failed runs.
@@ -390,8 +392,8 @@ def cut(
     better = better or better_of(study, outcome)
     sense_of(outcome, better)
     _orders(study)
-    known = study.base.catalogue.arrows
-    arrows = list(known) if list(arrows) == ["*"] else list(arrows) or [a for a in LOOP if a in known]
+    known = arrows_of(study)
+    arrows = list(known) if list(arrows) == ["*"] else list(arrows) or [a for a in (*LOOP, *LINKS) if a in known]
     wider, meaning = cut_arms(plain_study(study), arrows)
     runs = Runs(wider, progress=progress, store=store, **running)
     runs.afford(_runs_of(wider, 1))

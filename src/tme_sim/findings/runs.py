@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from tme_sim.study import Study
     from tme_sim.study.factors import Factor
 
-__all__ = ["LOOP", "Runs", "cut_arms", "evidence_factors", "nominal_of", "number_factors", "plain_study"]
+__all__ = [
+    "LINKS", "LOOP", "Runs", "arrows_of", "cut_arms", "evidence_factors", "nominal_of", "number_factors", "plain_study",
+]  # fmt: skip
 
 CHUNK = 512  # runs between two words of progress
 EVERY = 5.0  # seconds between them, where runs are kept
@@ -39,6 +41,15 @@ LOOP = (
     "injury_on_vegf", "injury_on_tissue_vegf", "injury_on_IL6", "inflammation_on_marrow", "damage_on_dc_entry",
     "damage_on_monocytes", "hypoxia_on_doxorubicin", "perfusion_on_clearing",
 )  # fmt: skip
+
+# Links of the loop that are no single arrow of the network, and what is set to be without them.  Free VEGF acts on
+# vessels through its signal alone, which saturates: with a half-saturation near 0 the signal stays what it is
+# untreated, however little VEGF is left.  Kinase inhibitors act on the signal itself and still do.
+LINKS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "hypoxia_on_all": ("HIF -> all that it drives", {
+        f"biology.gains.{arrow}": 0.0 for arrow in LOOP if arrow.startswith("hypoxia_on_")}),
+    "vegf_on_vessels": ("VEGF -> vessels", {"parameters.K_vegf_signal": "1e-6"}),
+}  # fmt: skip
 
 
 class Runs:
@@ -219,25 +230,34 @@ def _date_of(scenario: Scenario, factor: Factor, value: Any) -> float | None:
     return float(convert(ticks / TICKS_PER_DAY, "day", factor.unit))
 
 
+def arrows_of(study: Study) -> dict[str, str]:
+    """What can be cut, and what it is: the arrows of the network, and the links that are made of several or of none."""
+    return {**study.base.catalogue.arrows, **{name: meaning for name, (meaning, _) in LINKS.items()}}
+
+
 def cut_arms(study: Study, arrows: Sequence[str]) -> tuple[Study, dict[str, tuple[str, str]]]:
     """The study with every arm repeated with each arrow cut; and what each new arm is: (arrow or "none", arm).
 
     Raises:
-        InputError: an arrow that is not there, with the nearest name.
+        InputError: an arrow that is not there, with the nearest name; or one that a factor of the study sets.
     """
     from tme_sim.findings.knockouts import WHOLE
     from tme_sim.study import Arm
 
-    known = study.base.catalogue.arrows
-    for arrow in arrows:
-        if arrow not in known:
-            raise InputError(Problem("--arrow", quoted(arrow), f"is no arrow of the network{nearest(arrow, known)}"))
+    known = arrows_of(study)
+    varied = {key: factor.name for factor in study.all_factors for key in factor.keys}
     arms, meaning = [], {}
     for arrow in (WHOLE, *arrows):
+        if arrow not in (WHOLE, *known):
+            raise InputError(Problem("--arrow", quoted(arrow), f"is no arrow of the network{nearest(arrow, known)}"))
+        cut = {} if arrow == WHOLE else LINKS[arrow][1] if arrow in LINKS else {f"biology.gains.{arrow}": 0.0}
+        for key in cut:
+            if key in varied:
+                said = f"cannot be cut: factor {quoted(varied[key])} of the study sets {key}; leave one of them out"
+                raise InputError(Problem("--arrow", quoted(arrow), said))
         for arm in study.arms:
             name = f"{arm.name} / {arrow}"
-            gain = {} if arrow == WHOLE else {f"biology.gains.{arrow}": 0.0}
-            arms.append(Arm(name, {**arm.changes, **gain}))
+            arms.append(Arm(name, {**arm.changes, **cut}))
             meaning[name] = (arrow, arm.name)
     return replace(study, arms=tuple(arms)), meaning
 

@@ -13,6 +13,7 @@ from tme_sim.cells import no_formula
 from tme_sim.findings import draw
 from tme_sim.findings.drive import LEAD, Flips, Sensitivity, Tornado
 from tme_sim.findings.knockouts import Knockouts
+from tme_sim.findings.runs import arrows_of
 from tme_sim.findings.sensitivity import Local, Morris, Prcc, Sobol
 from tme_sim.findings.surface import (
     Band,
@@ -267,7 +268,7 @@ def flips_told(found: Flips, study: Study) -> tuple[Files, list[str]]:
 
 def knockouts_told(found: Knockouts, table: Mapping[str, np.ndarray], study: Study) -> tuple[Files, list[str]]:
     """Files and lines about what each arrow carries."""
-    arrows, label = study.base.catalogue.arrows, label_of(found.outcome, study.plan_table.derived)
+    arrows, label = arrows_of(study), label_of(found.outcome, study.plan_table.derived)
     rows = [
         {"arrow": one.arrow, "label": arrows.get(one.arrow, "nothing cut"), "gap": one.gap.median,
          "gap_low": one.gap.low, "gap_high": one.gap.high, "carried": one.carried.median,
