@@ -128,23 +128,12 @@ class _Shown:
         if self.live is not None:
             if monotonic() - self.last > REFRESH or progress.done == progress.total:
                 self.last = monotonic()
-                self.live.update(self.task, total=progress.total, completed=progress.done, told=_words(progress))
+                self.live.update(self.task, total=progress.total, completed=progress.done, told=str(progress))
         elif progress.note not in ("", self.note) or (progress.rate and (
             monotonic() - self.last > WORDS or progress.done == progress.total != self.told
         )):  # fmt: skip
             self.last, self.note, self.told = monotonic(), progress.note, progress.done
-            announce(_words(progress))
-
-
-def _words(p: Any) -> str:
-    from tme_sim.study.expected import told_time
-
-    parts = [f"{p.done} of {p.total}"]
-    parts += [f"{p.reused} from before"] if p.reused else []
-    parts += [f"{p.failed} without a result"] if p.failed else []
-    parts += [f"{p.rate:.3g} runs/s"] if p.rate else []
-    parts += [f"{told_time(p.left)} left"] if p.left and p.done < p.total else []
-    return ", ".join(parts) + (f" ({p.note})" if p.note else "")
+            announce(str(progress))
 
 
 def _finish(store: Any, plan: Any, ordinals: Any) -> None:

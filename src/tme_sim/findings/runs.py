@@ -69,6 +69,7 @@ class Runs:
         self.jobs, self.yes = jobs, yes
         self._runner: Any = None
         self._last, self._open = 0.0, False  # when a word of progress was told, and whether it told of runs to come
+        self._done = -1  # how many it told of
 
     def table(self, points: Sequence[tuple]) -> dict[str, np.ndarray]:
         """Factors, arm, replicate, status, message, endpoints and trajectories of points (values by factor name, arm,
@@ -85,7 +86,7 @@ class Runs:
         for begin in range(0, len(points), CHUNK):
             rows += self.runner.rows(told[begin : begin + CHUNK], threads=None)
             if self.progress is not None and len(points) > CHUNK:
-                self.progress(f"{len(rows)} of {len(points)} runs done")
+                self.progress(f"runs: {len(rows)} of {len(points)}")
         return table_of_rows(asked.plan_table, rows)
 
     def afford(self, runs: int, *, disk_alone: bool = False) -> None:
@@ -121,7 +122,9 @@ class Runs:
         more = progress.done < progress.total
         if self.progress is not None and (monotonic() - self._last > EVERY if more else self._open):
             self._last, self._open = monotonic(), more
-            self.progress(f"{progress.done} of {progress.total} runs done")
+            if progress.done != self._done or not more:
+                self.progress(f"runs: {progress}")
+            self._done = progress.done
 
     @property
     def runner(self) -> Any:

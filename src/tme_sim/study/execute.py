@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tme_sim.row import OK, Row
-from tme_sim.study.expected import cores, estimate, refuse_large, usual_seconds
+from tme_sim.study.expected import cores, estimate, refuse_large, told_time, usual_seconds
 from tme_sim.study.runner import CRASHED
 from tme_sim.study.store import Store, StoreError, open_store
 from tme_sim.study.task import Task, samples
@@ -49,6 +49,14 @@ class Progress:
     rate: float = 0.0
     left: float | None = None
     note: str = ""
+
+    def __str__(self) -> str:
+        parts = [f"{self.done} of {self.total}"]
+        parts += [f"{self.reused} from before"] if self.reused else []
+        parts += [f"{self.failed} without a result"] if self.failed else []
+        parts += [f"{self.rate:.3g} runs/s"] if self.rate else []
+        parts += [f"{told_time(self.left)} left"] if self.left and self.done < self.total else []
+        return ", ".join(parts) + (f" ({self.note})" if self.note else "")
 
 
 def run_study(
