@@ -388,6 +388,13 @@ def test_a_scenario_prints_as_a_small_tree():
     assert any(line.startswith("  patient: ") for line in shown)
 
 
+def test_an_unknown_output_is_told_beside_another_mistake_of_its_table():
+    with pytest.raises(InputError) as caught:
+        text = GOOD + '[outputs]\nstates = ["nothing_like_it"]\nfigures = "no"\n'
+        Scenario.from_text(text, "case.toml", catalogue=toy_catalogue())
+    assert "outputs.states: " in str(caught.value) and "outputs.figures: " in str(caught.value)
+
+
 # --- any bytes at all ------------------------------------------------------------
 
 PIECES = [b"=", b"[", b"]", b"[[", b'"', b"'", b'"""', b"#", b"\n", b"\r", b".", b",", b"{", b"}", b"nan", b"inf", b"1e999",

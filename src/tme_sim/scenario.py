@@ -477,8 +477,9 @@ def _outputs(raw: Any, catalogue: Catalogue, problems: Problems) -> Outputs | No
     if isinstance(raw, dict) and "states" in raw:
         raw = raw | {"states": tuple_of(raw["states"])}
     outputs = check_table(Outputs, raw, ("outputs",), problems)
-    for name in outputs.states if outputs is not None else ():
-        if name not in catalogue.states:
+    states = raw.get("states") if isinstance(raw, dict) else None
+    for name in states if isinstance(states, tuple) else ():  # beside whatever else is wrong with the table
+        if isinstance(name, str) and name not in catalogue.states:
             tail = nearest(name, catalogue.states)
             problems.add(("outputs", "states"), f"{quoted(name)} is no state or signal of the model{tail}")
     return outputs
@@ -515,7 +516,7 @@ def _calendar(
             protocol, end=end, body=patient.body, library=catalogue.library, problems=problems, key=("protocol",)
         )
     except DrugFileError as error:
-        problems.found.append(Problem(error.place, error.key, f"{error.problem}; {error.repair}"))
+        problems.found += [Problem(one.place, one.key, f"{one.problem}; {one.repair}") for one in error.all]
         return Calendar()
 
 

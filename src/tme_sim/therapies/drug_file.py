@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,8 +108,11 @@ MULTIPLE_DOSES = ("peak", "trough", "auc", "accumulation_peak", "accumulation_tr
 class DrugFileError(ValueError):
     """A drug file that cannot be used.
 
-    The message reads ``file:line: [key] problem; repair``; its parts are kept as attributes.
+    The message reads ``file:line: [key] problem; repair``; its parts are kept as attributes.  `others` are further
+    mistakes of the same file, each with a line of its own in the message.
     """
+
+    others: tuple[DrugFileError, ...] = ()
 
     def __init__(self, file: str, key: str, problem: str, repair: str, line: int = 0) -> None:
         """Compose the message from its parts (plain text); `key` counts its lists from 0, the message from 1."""
@@ -117,10 +120,27 @@ class DrugFileError(ValueError):
         self.key = re.sub(r"\[(\d+)\]", lambda found: f"[{int(found[1]) + 1}]", key)
         super().__init__(f"{self.place}: [{self.key}] {problem}; {repair}")
 
+    def __str__(self) -> str:
+        return "\n".join(str(error.args[0]) for error in self.all)
+
+    @property
+    def all(self) -> tuple[DrugFileError, ...]:
+        """This mistake and the others of the file."""
+        return (self, *self.others)
+
     @property
     def place(self) -> str:
         """``file:line``, or the file where no line is known."""
         return f"{self.file}:{self.line}" if self.line else self.file
+
+
+def joined(errors: Sequence[DrugFileError]) -> DrugFileError:
+    """One error that tells of several from top to bottom, the first of them with its place and parts."""
+    flat = sorted(dict.fromkeys(one for error in errors for one in error.all), key=lambda one: one.line)
+    for one in flat:
+        one.others = ()
+    flat[0].others = tuple(flat[1:])
+    return flat[0]
 
 
 def line_of(place: str) -> int:
@@ -141,11 +161,21 @@ class Reader:
     """Reads tables of one drug file and raises :class:`DrugFileError` with the place and the repair.
 
     `file` is shown in messages; `sources` maps the short keys of the file to full citations; `places` knows lines.
+    `found` are mistakes after which reading goes on, so that all of a file are told at once.
     """
 
     file: str
     sources: Mapping[str, str] = field(default_factory=dict)
     places: Places | None = None
+    found: list[DrugFileError] = field(default_factory=list)
+
+    def part(self, work: Callable[..., Any], *given: Any) -> Any:
+        """What `work` reads of what is `given`, or None after noting its mistakes in `found`."""
+        try:
+            return work(*given)
+        except DrugFileError as error:
+            self.found.extend(error.all)
+            return None
 
     def fail(self, key: str, problem: str, repair: str) -> DrugFileError:
         """Return the error to raise for `key`, at the line where it stands."""
@@ -155,17 +185,17 @@ class Reader:
         return DrugFileError(self.file, key, problem, repair, line_of(self.places.place(parts)) if self.places else 0)
 
     def table(self, raw: Any, key: str, allowed: Iterable[str], required: Iterable[str] = ()) -> dict[str, Any]:
-        """Return `raw` as a table after checking its keys; raises on a non-table, an unknown or a missing key."""
+        """Return `raw` as a table of the keys `allowed`; notes unknown keys, raises on a non-table or a missing key."""
         if not isinstance(raw, dict):
             raise self.fail(key, "is not a table", "write it as a table of keys")
         allowed = tuple(allowed)
-        for name in raw:
-            if name not in allowed:
-                raise self.fail(f"{key}.{name}" if key else name, "is not a known key", nearest(name, allowed))
-        for name in required:
-            if name not in raw:
-                raise self.fail(f"{key}.{name}" if key else name, "is missing", f"add {name} = ...")
-        return raw
+        place = f"{key}." if key else ""
+        unknown = [self.fail(place + n, "is not a known key", nearest(n, allowed)) for n in raw if n not in allowed]
+        missing = [self.fail(place + n, "is missing", f"add {n} = ...") for n in required if n not in raw]
+        if missing:
+            raise joined([*unknown, *missing])
+        self.found.extend(unknown)
+        return {name: value for name, value in raw.items() if name in allowed}
 
     def tables(self, raw: Any, key: str) -> list[Any]:
         """Return `raw` as an array of tables; raises when it is a single table or something else."""
@@ -273,6 +303,13 @@ class Reader:
     def values(
         self, raw: Any, key: str, rules: Mapping[str, Sequence[Any]], required: Iterable[str] = ()
     ) -> dict[str, Parameter]:
-        """Return every value table of `raw`, checked against `rules`; raises like :meth:`value`."""
-        table = self.table(raw, key, rules, required)
-        return {name: self.value(item, f"{key}.{name}", rules[name]) for name, item in table.items()}
+        """Return every value table of `raw`, checked against `rules`; raises like :meth:`value`, of all at once."""
+        table, wrong, out = self.table(raw, key, rules, required), [], {}
+        for name, item in table.items():
+            try:
+                out[name] = self.value(item, f"{key}.{name}", rules[name])
+            except DrugFileError as error:
+                wrong.append(error)
+        if wrong:
+            raise joined(wrong)
+        return out

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -285,7 +285,8 @@ def _published(read: Reader, raw: Any, key: str) -> Published:
 def read_drug(path: Path | str) -> Drug:
     """Read and check one drug file.
 
-    Raises :class:`DrugFileError` naming file, key, nearest known name and repair; OSError when it cannot be opened.
+    Raises :class:`DrugFileError` naming file, key, nearest known name and repair of every mistake; OSError when it
+    cannot be opened.
     """
     path = Path(path)
     read = Reader(path.name)
@@ -319,66 +320,83 @@ def read_drug(path: Path | str) -> Drug:
         raise read.fail("schema_version", f"{raw['schema_version']!r} is not supported", "write schema_version = 1")
     cited = read.table(raw["sources"], "sources", raw["sources"])
     read.sources = {key: read.text(text, f"sources.{key}") for key, text in cited.items()}
-    name = read.text(raw["name"], "name")
-    if name != path.stem:
-        raise read.fail("name", f"'{name}' differs from the file name", f"name the file {name}.toml")
-    role = read.choice(raw["role"], "role", rules.SLOTS)
-    target = read.text(raw["target"], "target")
-    if role == "pd1_axis":
-        read.choice(target, "target", ("PD-1", "PD-L1"))
-    route, compartments, disposition, into = _disposition(read, raw["disposition"])
-    binding = dict(
-        read.table(raw.get("binding", {}), "binding", (*rules.BINDING, "kinases"), rules.REQUIRED_BINDING[role])
-    )
-    kinases = {}
-    for i, item in enumerate(read.tables(binding.pop("kinases", []), "binding.kinases")):
-        read.table(item, f"binding.kinases[{i}]", ("kinase", "ic50"), ("kinase", "ic50"))
-        kinase = read.text(item["kinase"], f"binding.kinases[{i}].kinase")
-        kinases[kinase] = read.value(item["ic50"], f"binding.kinases.{kinase}", ("nM", 0.0, math.inf))
-    depots = []
-    for i, item in enumerate(read.tables(raw.get("depot", []), "depot")):
-        table = dict(read.table(item, f"depot[{i}]", (*rules.DEPOT, "name"), ("name", "burst_share", "slow_half_time")))
-        label = read.text(table.pop("name"), f"depot[{i}].name")
-        depots.append(Depot(label, read.values(table, f"depot[{i}]", rules.DEPOT)))
-    effects = rules.EFFECT[role]
-    drug = Drug(
-        name=name,
-        aliases=read.texts(raw.get("aliases", []), "aliases"),
-        role=role,
-        kind=read.choice(raw["kind"], "kind", rules.KINDS),
-        target=target,
-        summary=read.text(raw["summary"], "summary"),
-        molar_mass=read.value(raw["molar_mass"], "molar_mass", ("g/mol", 1.0, 1e6)),
-        route=route,
-        compartments=compartments,
-        disposition=disposition,
-        zero_order_into=into,
-        covariates=tuple(
-            _covariate(read, item, f"covariates[{i}]", disposition)
-            for i, item in enumerate(read.tables(raw.get("covariates", []), "covariates"))
-        ),
-        variability=_variability(read, raw.get("variability", {}), disposition),
-        binding=read.values(binding, "binding", rules.BINDING),
-        kinases=kinases,
-        effect=read.values(raw["effect"], "effect", effects, set(effects) - rules.OPTIONAL_EFFECT),
-        regional=read.values(raw.get("regional", {}), "regional", rules.REGIONAL),
-        depots=tuple(depots),
-        dosing=tuple(
-            _regimen(read, item, f"dosing[{i}]", route) for i, item in enumerate(read.tables(raw["dosing"], "dosing"))
-        ),
-        published=tuple(
-            _published(read, item, f"published[{i}]")
-            for i, item in enumerate(read.tables(raw.get("published", []), "published"))
-        ),
-        path=path,
-        formula=read.text(raw["formula"], "formula") if "formula" in raw else None,
-    )
-    for i, row in enumerate(drug.published):
+    drug = _assembled(read, raw, path)
+    for i, row in enumerate(drug.published if drug is not None else ()):
         try:
             drug.patient(row.conditions)
         except ValueError as error:
-            raise read.fail(f"published[{i}].conditions", str(error), "correct the condition") from error
+            read.found.append(read.fail(f"published[{i}].conditions", str(error), "correct the condition"))
+    if drug is None or read.found:
+        raise rules.joined(read.found)
     return drug
+
+
+def _assembled(read: Reader, raw: Mapping[str, Any], path: Path) -> Drug | None:
+    """The drug of a file whose keys and sources were read; None where a part of it is wrong, noted in `read`."""
+    part = read.part
+    name = part(_name, read, raw["name"], path)
+    role = part(read.choice, raw["role"], "role", rules.SLOTS)
+    target = part(_target, read, raw["target"], role)
+    body = part(_disposition, read, raw["disposition"])
+    parts: dict[str, Any] = {
+        "aliases": part(read.texts, raw.get("aliases", []), "aliases"),
+        "kind": part(read.choice, raw["kind"], "kind", rules.KINDS),
+        "summary": part(read.text, raw["summary"], "summary"),
+        "molar_mass": part(read.value, raw["molar_mass"], "molar_mass", ("g/mol", 1.0, 1e6)),
+        "regional": part(read.values, raw.get("regional", {}), "regional", rules.REGIONAL),
+        "depots": part(lambda: tuple(_depots(read, raw.get("depot", [])))),
+        "published": _each(read, raw.get("published", []), "published", _published),
+    }
+    if role is not None:
+        effects = rules.EFFECT[role]
+        parts["binding"], parts["kinases"] = part(_binding, read, raw.get("binding", {}), role) or (None, None)
+        needed = set(effects) - rules.OPTIONAL_EFFECT
+        parts["effect"] = part(read.values, raw["effect"], "effect", effects, needed)
+    if body is not None:
+        route, compartments, disposition, into = body
+        parts |= {"route": route, "compartments": compartments, "disposition": disposition, "zero_order_into": into}
+        parts["covariates"] = _each(read, raw.get("covariates", []), "covariates", _covariate, disposition)
+        parts["variability"] = part(_variability, read, raw.get("variability", {}), disposition)
+        parts["dosing"] = _each(read, raw["dosing"], "dosing", _regimen, route)
+    formula = part(read.text, raw["formula"], "formula") if "formula" in raw else None
+    if read.found:
+        return None
+    return Drug(name=name, role=role, target=target, path=path, formula=formula, **parts)
+
+
+def _each(read: Reader, raw: Any, key: str, work: Callable[..., Any], *given: Any) -> tuple[Any, ...]:
+    """What `work` reads of each entry of an array of tables; mistakes are noted entry by entry."""
+    entries = read.part(read.tables, raw, key) or []
+    return tuple(read.part(work, read, item, f"{key}[{i}]", *given) for i, item in enumerate(entries))
+
+
+def _name(read: Reader, raw: Any, path: Path) -> str:
+    name = read.text(raw, "name")
+    if name != path.stem:
+        raise read.fail("name", f"'{name}' differs from the file name", f"name the file {name}.toml")
+    return name
+
+
+def _target(read: Reader, raw: Any, role: str | None) -> str:
+    return read.choice(raw, "target", ("PD-1", "PD-L1")) if role == "pd1_axis" else read.text(raw, "target")
+
+
+def _binding(read: Reader, raw: Any, role: str) -> tuple[dict[str, Parameter], dict[str, Parameter]]:
+    """Read [binding]: its values, and the potency at each kinase."""
+    binding = read.table(raw, "binding", (*rules.BINDING, "kinases"), rules.REQUIRED_BINDING[role])
+    kinases = {}
+    for i, item in enumerate(read.tables(binding.pop("kinases", []), "binding.kinases")):
+        table = read.table(item, f"binding.kinases[{i}]", ("kinase", "ic50"), ("kinase", "ic50"))
+        kinase = read.text(table["kinase"], f"binding.kinases[{i}].kinase")
+        kinases[kinase] = read.value(table["ic50"], f"binding.kinases.{kinase}", ("nM", 0.0, math.inf))
+    return read.values(binding, "binding", rules.BINDING), kinases
+
+
+def _depots(read: Reader, raw: Any) -> Iterator[Depot]:
+    for i, item in enumerate(read.tables(raw, "depot")):
+        table = read.table(item, f"depot[{i}]", (*rules.DEPOT, "name"), ("name", "burst_share", "slow_half_time"))
+        label = read.text(table.pop("name"), f"depot[{i}].name")
+        yield Depot(label, read.values(table, f"depot[{i}]", rules.DEPOT))
 
 
 def drug_files(folder: Path) -> list[Path]:
