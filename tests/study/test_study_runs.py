@@ -257,6 +257,22 @@ def test_a_picture_is_drawn_for_every_kind_of_design(tmp_path):
         assert figure.axes, name
 
 
+def test_what_is_drawn_for_patients_is_no_axis_of_the_picture():
+    from tme_sim.plots.study import how_to_read, study_figure
+    from tme_sim.row import Row
+    from tme_sim.study.store import table_of_rows
+
+    patients = '[replicates]\ncount = 3\n[[replicates.draw]]\nname = "size"\nkey = "patient.lesion.main.diameter"\nlow = "30 mm"\nhigh = "60 mm"\n'
+    arms = '[[arm]]\nname = "one"\n[[arm]]\nname = "two"\n'
+    for text, said in ((MDSC + START, "Each cell"), (MDSC, "A line"), (arms, "Dots are"), ("", "A dot is a run")):
+        made = study(text + patients)
+        rows = [Row("ok", "", {"pfs": float(i)}) for i in range(len(made))]
+        table = table_of_rows(made.plan_table, rows)
+        assert how_to_read(made.plan_table, table).startswith(said), text
+        names = [one.get_xlabel() for one in study_figure(made.plan_table, table).axes]
+        assert ("size" in " ".join(names)) == (text == ""), names
+
+
 def test_the_scale_of_a_map_lies_within_the_picture():
     from tme_sim.ensemble import Row
     from tme_sim.plots.study import study_figure
@@ -379,6 +395,13 @@ def test_the_estimate_tells_what_is_compiled_first_where_it_is_not_there(whole, 
     assert "first, once, to compile 1 model, about 30 s" in said(HEAD + MDSC)
     cells = HEAD.replace("configs/emerald1.toml", "configs/agents_emerald1.toml") + MDSC
     assert "first, once, to compile 1 model and the laws of single cells, about" in said(cells)
+
+
+def test_a_study_of_words_alone_ends_in_a_table_without_a_picture(toy, tmp_path):
+    toy.write_text(HEAD + MDSC + '[outputs]\nendpoints = ["first_pd"]\n')
+    done = call("sweep", toy, "--out", tmp_path / "s", "--jobs", "0")
+    assert done.exit_code == 0 and "no endpoint of this study is a number" in done.output
+    assert (tmp_path / "s" / "table.csv").read_text().startswith("mdsc_death,arm,replicate,status,message,first_pd")
 
 
 def test_ranks_are_compared_within_each_arm():

@@ -1,13 +1,15 @@
 """The picture of a study: what an endpoint does over what was varied.
 
-A grid of two numbers is a map, one number a line, choices are ranked, and many factors are a strip each, the one that
-matters most first.  Drawn from the table of the store, so that it can be drawn again at any time.
+A grid of two numbers is a map, one number a line, choices and arms are ranked, and many factors are a strip each, the
+one that matters most first.  What is drawn for each patient counts as a factor in strips only: elsewhere patients are
+what means, medians and bands are taken over.  Drawn from the table of the store, so that it can be drawn again at any
+time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,10 +32,11 @@ from tme_sim.plots.style import (
 if TYPE_CHECKING:
     from tme_sim.study.plan_table import PlanTable
 
-__all__ = ["draw_study", "study_figure"]
+__all__ = ["draw_study", "how_to_read", "study_figure"]
 
 PREFERRED = ("viable_fraction_d180", "viable_fraction_d90", "burden_d90", "burden_d28", "pfs", "depth_mrecist", "depth")
 MOST_STRIPS, MOST_MAPS, MOST_RANKED = 8, 4, 40
+FEW_RUNS = 100  # below which the dots of strips are large
 MOST_RANKS = 3  # arms whose rank correlations are told one by one
 FEW_LEVELS, APART = 6, 0.025  # values of a factor at which arms stand side by side, and how far, of its span
 MM = 25.4
@@ -53,6 +56,7 @@ class _View:
     labels: dict[str, str]
     failed: int
     design: str
+    drawn: frozenset[str]  # factors that are drawn for each patient
 
 
 def draw_study(plan: PlanTable, table: Mapping[str, Any], out: str | Path, endpoint: str = "") -> Path:
@@ -73,8 +77,7 @@ def study_figure(plan: PlanTable, table: Mapping[str, Any], endpoint: str = ""):
     Raises:
         ValueError: no run has a result, or an endpoint that is not in the table.
     """
-    view = _view(plan, table, endpoint)
-    draw, height = _form(view)
+    view, draw, height = _form(_view(plan, table, endpoint))
     figure = _sheet(plan, view, height)
     draw(figure, view)
     return figure
@@ -91,6 +94,8 @@ def _view(plan: PlanTable, table: Mapping[str, Any], endpoint: str) -> _View:
     numeric = [n for n, v in table.items() if n not in known and v.dtype != object]
     if endpoint and endpoint not in numeric:
         raise ValueError(f"{endpoint} is no number in this table")
+    if not numeric:
+        raise ValueError("there is nothing to draw: no endpoint of this study is a number (outputs.endpoints)")
     asked = [endpoint] if endpoint else [n for n in plan.shown if n in numeric]
     spread = [n for n in (*PREFERRED, *numeric) if n in numeric and np.ptp(_finite(table[n][good])) > 0]
     name = (asked or spread or numeric)[0]
@@ -104,9 +109,19 @@ def _view(plan: PlanTable, table: Mapping[str, Any], endpoint: str) -> _View:
         elif np.unique(column[np.isfinite(column)]).size > 1:
             numbers[factor] = column
     meaning = found.text.replace("day N", f"day {name.rpartition('_d')[2]}") if found else of_study.get(name) or name
-    design = plan.about.get("design", "")
+    drawn = frozenset(factor for factor, *_ in plan.factors if _is_drawn(table, factor))
     return _View(name, unit_of(plan, name), meaning, table[name][good], table["arm"][good], numbers, choices, labels,
-                 int((~good).sum()), design)  # fmt: skip
+                 int((~good).sum()), plan.about.get("design", ""), drawn)  # fmt: skip
+
+
+def _is_drawn(table: Mapping[str, Any], factor: str) -> bool:
+    """Whether a factor belongs to patients: each of several has one value of it, at every point and in every arm."""
+    column = table[factor]
+    numbers, first, which = np.unique(table["replicate"], return_index=True, return_inverse=True)
+    same = column == column[first][which]
+    if column.dtype.kind == "f":
+        same |= np.isnan(column)
+    return numbers.size > 1 and bool(same.all())
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
@@ -114,17 +129,28 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return found if found.size else np.zeros(1)
 
 
-def _form(view: _View):
-    """How to draw a view, and the height of that in mm."""
-    count = len(view.numbers)
-    if count == 2 and view.design == "grid" and not view.choices:
-        panels = min(MOST_MAPS, len(set(view.arms)))
-        return _maps, 70.0 * (1 + (panels - 1) // 2)
-    if count == 1 and not view.choices:
-        return _lines, 70.0
-    if count == 0:
-        return _ranked, 12.0 + 5.0 * min(MOST_RANKED, len(set(_groups(view))))
-    return _strips, 42.0 * (1 + (min(MOST_STRIPS, count + len(view.choices)) - 1) // 2)
+def how_to_read(plan: PlanTable, table: Mapping[str, Any]) -> str:
+    """What one sees in :func:`study_figure`, in a sentence.
+
+    Raises:
+        ValueError: no run has a result.
+    """
+    return READ[_form(_view(plan, table, ""))[1]]
+
+
+def _form(view: _View) -> tuple[_View, Callable[[Any, _View], None], float]:
+    """What of a view is drawn, how, and the height of that in mm."""
+    own = replace(view, numbers={n: v for n, v in view.numbers.items() if n not in view.drawn},
+                  choices={n: v for n, v in view.choices.items() if n not in view.drawn})  # fmt: skip
+    count, arms = len(own.numbers), len(set(view.arms))
+    if count == 2 and view.design == "grid" and not own.choices:
+        return own, _maps, 70.0 * (1 + (min(MOST_MAPS, arms) - 1) // 2)
+    if count == 1 and not own.choices:
+        return own, _lines, 70.0
+    if count == 0 and (own.choices or arms > 1 or not view.numbers):
+        return own, _ranked, 12.0 + 5.0 * min(MOST_RANKED, len(set(_groups(own))))
+    strips = min(MOST_STRIPS, len(view.numbers) + len(view.choices))
+    return view, _strips, 42.0 * (1 + (strips - 1) // 2)
 
 
 def _sheet(plan: PlanTable, view: _View, height: float):
@@ -296,7 +322,7 @@ def _strips(figure, view: _View) -> None:
         if enough and not alone:
             one.set_title(_ranks_text(ranks[name]), fontsize=TEXT, color=MUTED, loc="right", pad=2)
     if len(arms) > 1:
-        axes[0].legend(fontsize=TEXT, frameon=False, loc="best", markerscale=2)
+        axes[0].legend(fontsize=TEXT, frameon=False, loc="best", markerscale=2 if view.values.size >= FEW_RUNS else 1)
 
 
 def _strengths(view: _View, column: np.ndarray) -> list[float]:
@@ -330,7 +356,7 @@ def _strip(axes, view: _View, name: str, arms: Sequence[str]) -> None:
     else:
         x = view.numbers[name]
         _scaled(axes, "x", x)
-    size = 4.0 if x.size < 100 else 2.5 if x.size < 500 else 1.2
+    size = 4.0 if x.size < FEW_RUNS else 2.5 if x.size < 500 else 1.2
     known = np.unique(x[np.isfinite(x)])
     few = 0 < known.size <= FEW_LEVELS and axes.get_xscale() == "linear"
     apart = APART * np.ptp(known) if few else 0.0
@@ -339,6 +365,14 @@ def _strip(axes, view: _View, name: str, arms: Sequence[str]) -> None:
         look = {"markersize": size, "markeredgewidth": 0, "alpha": 0.6 if x.size < 500 else 0.3, "rasterized": True}
         beside = x[here] + apart * (i - (len(arms) - 1) / 2)
         axes.plot(beside, view.values[here], "o", color=RUN_COLOURS[(i + 1) % len(RUN_COLOURS)], label=arm, **look)
+
+
+READ = {
+    _maps: "Each cell is the mean over the patients at one pair of values; all arms share one scale.",
+    _lines: "A line is the median of an arm, its band the middle 80 % of patients.",
+    _ranked: "Dots are single runs, a stroke is their median; the smallest median stands at the top.",
+    _strips: "A dot is a run; the factor whose rank goes with the endpoint most comes first.",
+}
 
 
 def _by_median(groups: np.ndarray, y: np.ndarray) -> np.ndarray:

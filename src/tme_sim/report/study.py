@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim.diagnostics import InputError
-from tme_sim.plots.study import study_figure
+from tme_sim.plots.study import how_to_read, study_figure
 from tme_sim.plots.style import unit_text
 from tme_sim.report.given import (
     calendar_blocks,
@@ -195,24 +195,11 @@ def _figure_sections(plan: PlanTable, table: Mapping[str, Any], outcome: str) ->
         _, middle, most, ends = spread_row(table[name])
         caption = (
             f"{name}: {definition_text(name) or 'state or signal'}. Over all runs its median is {middle}, 8 of 10 "
-            f"lie from {most}, all from {ends}. {_how_to_read(plan)}"
+            f"lie from {most}, all from {ends}. {how_to_read(plan, table)}"
         )
         title = f"What was found: {name.replace('_', ' ')}"
         out.append(Section(f"figure-{name}", title, [picture_of(figure, caption, title)], name))
     return out
-
-
-def _how_to_read(plan: PlanTable) -> str:
-    """What one sees in the picture of a study; the forms are those of :mod:`tme_sim.plots.study`."""
-    numbers = [f for f in plan.factors if not f[3]]
-    choices = [f for f in plan.factors if f[3]]
-    if len(numbers) == 2 and not choices and plan.about.get("design") == "grid":
-        return "Each cell is the mean over the patients at one pair of values; all arms share one scale."
-    if len(numbers) == 1 and not choices:
-        return "A line is the median of an arm, its band the middle 80 % of patients."
-    if not numbers:
-        return "Dots are single runs, a stroke is their median; the smallest median stands at the top."
-    return "A dot is a run; the factor whose rank goes with the endpoint most comes first."
 
 
 def _surface_section(plan: PlanTable, table: Mapping[str, Any], text: str) -> list[Section]:
