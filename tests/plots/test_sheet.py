@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from plots.plotted import a_run, every_text
 from tme_sim.plots import comparison_figure, run_figures
-from tme_sim.plots.sheet import between_powers, spread
+from tme_sim.plots.sheet import spread
+from tme_sim.plots.style import between_powers
 
 CASES = {
     "treated": lambda: run_figures(a_run()), "untreated": lambda: run_figures(a_run(tace=(), drugs=False)),

@@ -17,6 +17,7 @@ from tme_sim.plots.style import (
     TEXT,
     TITLE,
     WIDTH_MM,
+    between_powers,
     number_text,
     power_text,
     unit_text,
@@ -317,9 +318,12 @@ def scan_figure(scans: Sequence[Any], *, title: str, subtitle: str, label: str, 
         by_ratio = scan.values[0] > 0 and scan.values[-1] / scan.values[0] >= 10
         axes.set_xscale("log" if by_ratio else "linear")
         if by_ratio:
-            from matplotlib.ticker import NullFormatter
+            from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            few = LogLocator(subs=between_powers(scan.values[0], scan.values[-1]), numticks=5)
+            axes.xaxis.set_major_locator(few)
+            axes.xaxis.set_major_formatter(FuncFormatter(power_text))
+            axes.xaxis.set_minor_locator(NullLocator())
         found = np.asarray(scan.outcomes, dtype=float)
         found = found[np.isfinite(found)]
         by_power = bool(found.size) and found.min() > 0 and found.max() / found.min() >= 1000

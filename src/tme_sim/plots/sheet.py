@@ -14,7 +14,20 @@ from typing import Any
 import numpy as np
 
 from tme_sim.plots.panel import KeyItem, Panel, axis_limits, window
-from tme_sim.plots.style import DPI, FAINT, INK, MUTED, TEXT, TITLE, WIDTH_MM, TimeScale, ink, number_text, power_text
+from tme_sim.plots.style import (
+    DPI,
+    FAINT,
+    INK,
+    MUTED,
+    TEXT,
+    TITLE,
+    WIDTH_MM,
+    TimeScale,
+    between_powers,
+    ink,
+    number_text,
+    power_text,
+)
 from tme_sim.plots.treatments import Track
 
 __all__ = ["draw_sheet", "spread"]
@@ -130,12 +143,6 @@ def _draw_row(sheet: _Sheet, panel: Panel, top: float, tracks: Sequence[Track], 
             axes.set_ylabel(panel.unit, fontsize=TEXT, color=INK, labelpad=0)
             axes.yaxis.set_label_coords(-10.9 / width, 0.5)
     _label(axes, panel, log, whole, width)
-
-
-def between_powers(low: float, high: float) -> tuple[float, ...]:
-    """Multiples of powers of ten that a logarithmic axis labels: more where it holds few decades, or a single power."""
-    powers = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1
-    return (1.0, 2.0, 5.0) if powers < 2 or math.log10(high / low) < 1.6 else (1.0,)
 
 
 def _dress(axes, scale: TimeScale, log: bool, limits, *, labelled: bool, last: bool, levels: bool) -> None:

@@ -23,6 +23,7 @@ from tme_sim.plots.style import (
     TEXT,
     TITLE,
     WIDTH_MM,
+    between_powers,
     dress_axes,
     number_text,
     power_text,
@@ -183,11 +184,13 @@ def _plain(markdown: str) -> str:
 
 def _scaled(axes, side: str, values: np.ndarray) -> None:
     """A logarithmic axis where the values are spread like that, with plain numbers at its ticks."""
-    from matplotlib.ticker import FuncFormatter, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     if _logarithmic(values):
         getattr(axes, f"set_{side}scale")("log")
         axis = getattr(axes, f"{side}axis")
+        found = values[np.isfinite(values)]
+        axis.set_major_locator(LogLocator(subs=between_powers(found.min(), found.max()), numticks=6))
         axis.set_major_formatter(FuncFormatter(power_text))
         axis.set_minor_locator(NullLocator())
 

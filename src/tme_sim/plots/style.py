@@ -138,6 +138,12 @@ def number_text(value: float, _position: object = None) -> str:
     return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
 
 
+def between_powers(low: float, high: float) -> tuple[float, ...]:
+    """Multiples of powers of ten that a logarithmic axis labels: more where it holds few decades, or a single power."""
+    powers = math.floor(math.log10(high)) - math.ceil(math.log10(low)) + 1
+    return (1.0, 2.0, 5.0) if powers < 2 or math.log10(high / low) < 1.6 else (1.0,)
+
+
 def power_text(value: float, _position: object = None) -> str:
     """A tick label of a logarithmic axis: plain from 0.01 to 10 000, else a power of ten."""
     if value <= 0 or 0.0099 < value < 10001:
