@@ -63,7 +63,7 @@ def test_the_gallery_shows_every_kind_of_figure():
     assert set(re.findall(r"^def (\w+)_figure\(", (source / "findings/draw.py").read_text(), re.M)) == set(kinds)
     assert set(kinds.values()) <= shown
     forms = {"_maps": "sweep", "_lines": "study_line", "_ranked": "study_ranked", "_strips": "study_strips"}
-    assert set(re.findall(r"return (_\w+), ", (source / "plots/study.py").read_text())) == set(forms)
+    assert set(re.findall(r"return (?:own|view), (_\w+), ", (source / "plots/study.py").read_text())) == set(forms)
     assert set(forms.values()) <= shown
     from tme_sim.plots.figures import FIGURES
 

@@ -7,7 +7,7 @@ from tme_sim.mechanisms.registry import all_mechanisms
 # dimensionless, small, and no share of a whole: widths, half-effect levels, powers, coefficients and hazards
 NO_SHARES = {"anoxic_width", "signal_width", "basal_maturation", "K_adapt", "invasion_size", "invasion_at_size",
              "albi_weight_bilirubin", "albi_reference", "albi_session", "albumin_inflamed", "fate_albi",
-             "reach_margin_lobar"}  # fmt: skip
+             "reach_margin_lobar", "ascites_albi", "ascites_width", "cp_inr_width", "inr_per_albi"}  # fmt: skip
 
 
 def test_no_share_can_exceed_the_whole():

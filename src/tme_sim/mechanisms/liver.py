@@ -21,6 +21,7 @@ therapy, infection, steroid premedication, transaminases.
 """
 
 from tme_sim.laws import exp, log, saturate
+from tme_sim.mechanisms.child_pugh import SIGNS, TRICHOTOMY, child_pugh_of
 from tme_sim.mechanisms.repair import REPAIR
 from tme_sim.network import Mechanism, Modulation, Reference, Signal, Species, Total, arrival, decay
 from tme_sim.quantities import Parameter
@@ -87,31 +88,6 @@ def bilirubin_of_reserve(
     """Bilirubin that takes up what albumin leaves of the shift, so that ALBI moves by exactly the shift."""
     left = liver_shift - albi_weight_albumin * (albumin_base - albumin_reserve)
     return bilirubin_base * exp(LN10 / albi_weight_bilirubin * left)
-
-
-def beyond(x, cut, width):
-    """Logistic step from 0 to 1 where `x` passes `cut`; 0.1 and 0.9 at 2.2 times `width` from it."""
-    return 1 / (1 + exp((cut - x) / width))
-
-
-def child_pugh_of(
-    albumin,
-    bilirubin,
-    cp_albumin_high,
-    cp_albumin_low,
-    cp_albumin_width,
-    cp_bilirubin_low,
-    cp_bilirubin_high,
-    cp_bilirubin_width,
-):
-    """Child-Pugh points from albumin and bilirubin with smooth cuts; INR, ascites and encephalopathy count 1 each."""
-    return (
-        7
-        - beyond(albumin, cp_albumin_high, cp_albumin_width)
-        - beyond(albumin, cp_albumin_low, cp_albumin_width)
-        + beyond(bilirubin, cp_bilirubin_low, cp_bilirubin_width)
-        + beyond(bilirubin, cp_bilirubin_high, cp_bilirubin_width)
-    )
 
 
 def point_change(child_pugh, child_pugh_base):
@@ -228,7 +204,6 @@ def session_burden(exposed: float, albi_session: float, albi_persist: float) -> 
 
 
 JOHNSON = "DOI 10.1200/JCO.2014.57.9151 (Johnson 2015)"
-TRICHOTOMY = "https://www.msdmanuals.com/professional/multimedia/table/child-turcotte-pugh-scoring-system"
 NLR_TACE = "DOI 10.21037/atm.2020.02.113, n = 380: NLR 2.4 before, 6.3 on day 3, 2.4 at one month"
 TAE_IL6 = "TAE without protease inhibitor, n = 17 (Cancer; https://scilit.net/publications/27f0220d2e5170bb3ac45edeeeeaf519)"
 DECOMPENSATION = "DOI 10.3748/wjg.v29.i32.4873, n = 123: 3.1, 22.6, 50 % in three years by ALBI grade"
@@ -360,5 +335,5 @@ MECHANISM = Mechanism(
         Reference("liver_replaced_base", "liver_replaced", "1", "share replaced at entry", where="body"),
         Reference("child_pugh_base", "child_pugh", "1", "Child-Pugh points at entry", where="body"),
     ),
-    hypotheses=(REPAIR,),
+    hypotheses=(REPAIR, SIGNS),
 )
