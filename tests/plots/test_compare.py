@@ -52,3 +52,12 @@ def test_nothing_to_compare_is_refused():
     run.columns = {}
     with pytest.raises(ValueError, match="nothing to draw"):
         comparison_figure([run])
+
+
+def test_a_run_that_ends_early_says_so_in_the_key():
+    short = a_run(name="short")
+    half = len(short.time) // 2
+    short.columns = {name: values[:half] for name, values in short.columns.items()}
+    short.time = short.time[:half]
+    told = words(comparison_figure([a_run(name="long"), short]))
+    assert f"short (to day {short.time[-1]:g})" in told and "long" in told

@@ -48,3 +48,12 @@ def test_blood_is_drawn_as_its_assays_read_it():
     assert {t.get_text() for t in shares.texts} == {"MDSC", "Treg"}
     assert max(line.get_ydata().max() for line in shares.lines if len(line.get_xdata()) > 20) == pytest.approx(11.7, abs=0.5)
     assert {"NLR", "AFP"} <= texts["liver_and_markers"]
+
+
+def test_levels_that_are_kept_once_a_day_say_that_peaks_lie_higher():
+    run = a_run(days=60)
+    daily = words(run_figures(run, ["drugs"])["drugs"])
+    run.time = run.time / 24.0
+    hourly = words(run_figures(run, ["drugs"])["drugs"])
+    ending = " in plasma (kept every 1 d; peaks lie higher)"
+    assert any(word.endswith(ending) for word in daily) and not any("peaks" in word for word in hourly)

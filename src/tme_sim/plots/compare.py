@@ -54,7 +54,8 @@ def comparison_figure(runs: Sequence):
         for name, style, t in zip(names, styles, treatments, strict=True)
         if t.any
     ]
-    key = [KeyItem("line", name, style[0], style[1]) for name, style in zip(names, styles, strict=True)]
+    span = (min(float(r.time[0]) for r in runs), max(float(r.time[-1]) for r in runs))
+    key = [KeyItem("line", _with_end(run, name, span), *style) for run, name, style in looks]
     if any(t.tace for t in treatments):
         key.append(KeyItem("point", "TACE", COLOURS["tace"]))
     key += [KeyItem("point", PROCEDURES[kind], COLOURS[kind])
@@ -63,7 +64,6 @@ def comparison_figure(runs: Sequence):
         KeyItem("bar", drug, colour)
         for drug, colour in {c.drug: c.colour for t in treatments for c in t.courses}.items()
     ]
-    span = (min(float(r.time[0]) for r in runs), max(float(r.time[-1]) for r in runs))
     origins = {origin_of(t) for t in treatments if t.any} or {"day 0"}
     return draw_sheet(
         panels, title=QUESTION, subtitle="; ".join(dict.fromkeys(title_of(r) for r in runs))[:110], key=key,
@@ -88,6 +88,12 @@ def run_names(runs: Sequence) -> list[str]:
         if all(names) and len(set(names)) == len(names):
             return [n if len(n) <= 24 else n[:23] + "…" for n in names]
     return [f"{(name or 'run')[:20]} {i}" for i, name in enumerate(scenario, 1)]
+
+
+def _with_end(run, name: str, span: tuple[float, float]) -> str:
+    """A name for the key; where the run ends well before the others, its last day as well."""
+    last = float(run.time[-1])
+    return name if last >= span[0] + 0.95 * (span[1] - span[0]) else f"{name} (to day {last:g})"
 
 
 def _styles(count: int) -> list[tuple[str, object]]:

@@ -120,8 +120,8 @@ def drugs(run, treatments: Treatments) -> list[Panel]:
         column = f"{slot}_plasma"
         if column in run and np.any(np.asarray(run[column]) > 0):
             name = names.get(slot, run.labels[column].removesuffix(" in plasma"))
-            panels.append(Panel(f"{name[:1].upper()}{name[1:]} in plasma", unit_of(run, column),
-                                curve(run, column, name, slot), scale="auto"))  # fmt: skip
+            title = f"{name[:1].upper()}{name[1:]} in plasma{_peaks(run, slot)}"
+            panels.append(Panel(title, unit_of(run, column), curve(run, column, name, slot), scale="auto"))
     engaged = [
         *_used(run, "pd1_engaged", "PD-1/PD-L1 engaged", "pd1"),
         *_used(run, "ctla4_engaged", "CTLA-4 engaged", "ctla4"),
@@ -136,6 +136,12 @@ def drugs(run, treatments: Treatments) -> list[Panel]:
                             unit_of(run, "doxorubicin"), curve(run, "doxorubicin", "doxorubicin", "doxorubicin"),
                             scale="log"))  # fmt: skip
     return panels
+
+
+def _peaks(run, slot: str) -> str:
+    """What a title says where values are kept so seldom that the peak of an infusion falls between two of them."""
+    every = float(np.median(np.diff(run.time))) if len(run.time) > 2 else 0.0
+    return f" (kept every {every:.2g} d; peaks lie higher)" if slot != "tki" and every > 0.25 else ""
 
 
 def _used(run, name: str, label: str, colour: str, change=None) -> list[Line]:
