@@ -495,6 +495,19 @@ def test_what_only_reads_does_not_load_the_integrator():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_two_runs_at_once_take_two_numbers(case, fake_simulation, monkeypatch):
+    fake = sys.modules["tme_sim.simulation"]
+    real = fake.simulate
+
+    def meanwhile(scenario, **more):
+        monkeypatch.setattr(fake, "simulate", real)
+        assert "written to runs/scenario-1" in call("run", case, "--no-figures").output
+        return real(scenario, **more)
+
+    monkeypatch.setattr(fake, "simulate", meanwhile)
+    assert "written to runs/scenario-2" in call("run", case, "--no-figures").output
+
+
 def test_what_cannot_be_written_is_told_before_the_run(case, fake_simulation):
     done = call("run", case, "--out", f"{case}/run")
     assert done.exit_code == 2 and "cannot be written, as " in done.output and "is no folder" in done.output

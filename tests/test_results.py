@@ -216,6 +216,23 @@ def test_a_failure_of_any_write_leaves_no_half_run(tmp_path, monkeypatch, call, 
     assert [p.name for p in tmp_path.iterdir()] == ["r"]
 
 
+def test_a_run_that_came_to_the_folder_meanwhile_stays(tmp_path, monkeypatch):
+    from tme_sim import results
+
+    real = results.write_file
+
+    def slow(path, content):
+        if Path(path).name == "manifest.json":  # the other run ends while this one is being written
+            monkeypatch.setattr(results, "write_file", real)
+            a_run(1.0).save(tmp_path / "r")
+        real(path, content)
+
+    monkeypatch.setattr(results, "write_file", slow)
+    with pytest.raises(InputError, match="exists; choose another --out"):
+        a_run().save(tmp_path / "r")
+    assert Run.load(tmp_path / "r").summary["pfs"] == 101.1 and [p.name for p in tmp_path.iterdir()] == ["r"]
+
+
 KILLED = """
 import sys
 print("ready", flush=True)

@@ -254,6 +254,9 @@ def free_folder(parent: str | Path, name: str) -> Path:
     return inside(parent, f"{stem}-{max(numbers) + 1}")
 
 
+_EXISTS = "exists; choose another --out, or replace it with --force"
+
+
 def check_target(folder: str | Path, *, force: bool = False) -> Path:
     """Whether a run may be written to `folder`; to be asked before the run.
 
@@ -274,7 +277,7 @@ def check_target(folder: str | Path, *, force: bool = False) -> Path:
     if not folder.is_dir() or folder.is_symlink():
         raise InputError(Problem(str(folder), "", "exists and is no folder; choose another --out"))
     if not force:
-        raise InputError(Problem(str(folder), "", "exists; choose another --out, or replace it with --force"))
+        raise InputError(Problem(str(folder), "", _EXISTS))
     if not (folder / "manifest.json").is_file():
         raise InputError(
             Problem(str(folder), "", "is no run folder, so --force does not replace it; choose another --out")
@@ -304,11 +307,13 @@ def save_folder(
         whole = {"format": FORMAT, "status": "done", **manifest, "files": listed}
         write_file(temporary / "manifest.json", (json_text(whole)).encode())
         _sync(temporary)
-        _swap(temporary, folder)
+        _swap(temporary, folder, force=force)
         _sync(folder.parent)
     except OSError as error:
         size = sum(map(len, files.values()))
         reason = error.strerror or str(error)
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and not force:  # another run was faster
+            raise InputError(Problem(str(folder), "", _EXISTS)) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT):  # no mistake of the input
             raise OSError(error.errno, reason, f"{folder} ({size} bytes needed)") from error
         raise InputError(Problem(str(folder), "", f"cannot be written ({size} bytes needed): {reason}")) from error
@@ -317,9 +322,10 @@ def save_folder(
     return folder
 
 
-def _swap(temporary: Path, folder: Path) -> None:
+def _swap(temporary: Path, folder: Path, *, force: bool) -> None:
+    """Put a complete folder in its place; without `force` a run that came there meanwhile stays."""
     old = None
-    if folder.is_dir() and any(folder.iterdir()):
+    if force and folder.is_dir() and any(folder.iterdir()):
         old = folder.parent / f".{folder.name[:40]}.{secrets.token_hex(6)}.old"
         os.rename(folder, old)
     try:
