@@ -12,6 +12,7 @@ from tme_sim.commands.common import (
     INTERRUPTED,
     Failure,
     announce,
+    announce_first_run,
     folders,
     guarded,
     load_study,
@@ -65,6 +66,7 @@ def _keeping(study: Any, store: str | None, jobs: int | None, yes: bool) -> Iter
 
     try:
         with stopped_by_term():
+            announce_first_run()
             yield {"store": folder, "jobs": jobs, "yes": yes, "progress": tell}
         tell()
     except (KeyboardInterrupt, Interrupted):
