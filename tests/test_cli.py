@@ -498,6 +498,21 @@ def test_what_only_reads_does_not_load_the_integrator():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_a_date_that_visits_decide_is_told_as_one(tmp_path):
+    (tmp_path / "ruled.toml").write_text("""
+[[protocol.treatment]]
+kind = "tace"
+drug_load = "50 mg"
+start = "day 0"
+on_demand = { when = "viable area above 50 %", delay = "14 day", minimum_interval = "28 day", maximum = 3 }
+[[protocol.scan]]
+start = "day 0"
+every = "8 weeks"
+""")
+    done = call("attribute", str(tmp_path / "ruled.toml"), "MDSC", "--from", "2nd tace")
+    assert done.exit_code == 2 and "before its visits have decided (events.csv of a run lists" in done.output
+
+
 def test_two_runs_at_once_take_two_numbers(case, fake_simulation, monkeypatch):
     fake = sys.modules["tme_sim.simulation"]
     real = fake.simulate

@@ -319,7 +319,9 @@ def attribute(
         when = parse_when(text)
         tick = scenario.calendar.tick_of(when)
         if tick is None:
-            raise Failure(f'{option}: "{when}" has no date in this calendar; write "day 28"', BAD_INPUT)
+            decided = " before its visits have decided (events.csv of a run lists what they did)"
+            why = decided if scenario.calendar.tracks else ""
+            raise Failure(f'{option}: "{when}" has no date in this calendar{why}; write "day 28"', BAD_INPUT)
         days.append(tick / TICKS_PER_DAY)
     announce_first_run()
     from tme_sim.analysis import attribute as attribute_
