@@ -138,6 +138,10 @@ def test_a_card_makes_a_page_with_the_verdict_and_escapes_what_it_says(folder):
     assert "Early &lt;b&gt;starts&lt;/b&gt; leave less tumour" in page
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("data:image/png;base64,") == 2
+    assert "TACE: day 0; bevacizumab: day -14" in page  # what an arm is given, procedures by their kind
+    (folder / "own").mkdir()
+    call("hypothesis", "run", "card.toml", "--out", "own.html", "--mechanisms", "own")
+    assert "tme-sim hypothesis run card.toml --mechanisms own" in (folder / "own.html").read_text()
 
 
 def test_what_is_worse_is_told_as_worse(folder):
