@@ -161,6 +161,16 @@ def test_nothing_is_overwritten_without_force(saved, tmp_path):
     assert Run.load(saved).summary["pfs"] == 101.1 and [p.name for p in tmp_path.iterdir()] == ["case-1"]
 
 
+def test_force_deletes_nothing_that_no_run_wrote(saved):
+    (saved / "notes.md").write_text("mine")
+    with pytest.raises(InputError, match="holds what no run wrote \\(notes.md\\)"):
+        a_run(1.0).save(saved, force=True)
+    assert (saved / "notes.md").read_text() == "mine"
+    (saved / "notes.md").unlink()
+    (saved / "figures").mkdir(exist_ok=True)
+    a_run(1.0).save(saved, force=True)
+
+
 def test_force_replaces_run_folders_only(tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("x")

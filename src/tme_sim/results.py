@@ -34,6 +34,7 @@ __all__ = ["Run", "free_folder", "inside", "safe_name", "write_file"]
 
 FORMAT = 1
 MAX_ARRAY_BYTES = 2 * 10**9
+PARTS = ("figures", "snapshots", "checkpoints", "inputs")  # folders within a run folder
 DETERMINISTIC = ("scenario.toml", "trajectory.npz", "events.csv", "summary.json")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -282,7 +283,21 @@ def check_target(folder: str | Path, *, force: bool = False) -> Path:
         raise InputError(
             Problem(str(folder), "", "is no run folder, so --force does not replace it; choose another --out")
         )
+    if strange := _strange(folder):
+        names = ", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else "")
+        told = f"holds what no run wrote ({names}), and --force would delete it; move it away, or choose another --out"
+        raise InputError(Problem(str(folder), "", told))
     return folder
+
+
+def _strange(folder: Path) -> list[str]:
+    """Names in a run folder that are of no run; hidden ones do not count."""
+    try:
+        listed = json.loads((folder / "manifest.json").read_bytes()).get("files", {})
+    except (OSError, ValueError, AttributeError):
+        listed = {}
+    own = {"manifest.json", *PARTS, *(Path(name).parts[0] for name in (*DETERMINISTIC, *listed))}
+    return sorted(p.name for p in folder.iterdir() if p.name not in own and not p.name.startswith("."))
 
 
 def save_folder(
