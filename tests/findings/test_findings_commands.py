@@ -173,6 +173,21 @@ def test_a_new_card_is_a_card(folder):
 
 
 @pytest.mark.parametrize(
+    ("design", "arguments", "said"),
+    [
+        ("", ("--order", "late=99,0"), "late: vegf = 99 lies outside the map (-14 to 28); widen the factor"),
+        ("", ("--outcome", "vegf_ratio_d90"), 'say whether "higher" or "lower"'),
+        ('[design]\nkind = "latin_hypercube"\nn = 9\n', (), "make no grid: 9 pairs of 9 and 9 values"),
+    ],
+)
+def test_what_makes_no_surface_is_refused_before_any_run(folder, design, arguments, said):
+    text = (folder / "study.toml").read_text()
+    (folder / "study.toml").write_text(text.replace("[outputs]", f"{design}[outputs]"))
+    assert said in call("surface", "study.toml", "--store", "kept", *arguments, code=2)
+    assert not (folder / "kept").exists()
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("surface", "none.toml"), "there is no such file"),
