@@ -14,6 +14,7 @@ from tme_sim.study.reading import study_from_text
 ROOT = Path(__file__).parents[1]
 SCENARIO, TRIAL = ROOT / "configs/emerald1.toml", ROOT / "configs/trials/tace_only.toml"
 STUDY, TACE = ROOT / "experiments/mdsc_loss/study.toml", ROOT / "configs/protocols/tace_only.toml"
+FIT = ROOT / "configs/calibration/default.toml"
 CARD = ROOT / "experiments/hypotheses/chiu2017_entpd2_pd1/card.toml"
 
 
@@ -34,6 +35,8 @@ def told(*arguments: object) -> tuple[int, str]:
         (("sensitivity", TRIAL, "--out", "s"), "a trial, not a study: use tme-sim trial"),
         (("trial", SCENARIO, "--out", "t"), "a scenario, not a trial: use tme-sim run"),
         (("trial", STUDY, "--out", "t"), "a study, not a trial: use tme-sim sweep"),
+        (("trial", FIT, "--out", "t"), "a calibration, not a trial: use tme-sim calibrate"),
+        (("calibrate", TRIAL, "--out", "t"), "a trial, not a calibration: use tme-sim trial"),
         (("hypothesis", "run", STUDY), "a study, not a hypothesis card: use tme-sim sweep"),
     ],
 )

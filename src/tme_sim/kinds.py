@@ -14,6 +14,7 @@ KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "scenario": (("patient", "protocol", "tissue", "piece"), "tme-sim run FILE"),
     "study": (("base", "factor", "design", "replicates"), "tme-sim sweep FILE --out STORE"),
     "trial": (("cohort", "n", "repeats", "follow_up"), "tme-sim trial FILE --out DIR"),
+    "calibration": (("target", "parameter"), "tme-sim calibrate FILE --out DIR"),
     "hypothesis card": (("claim", "prediction", "refute"), "tme-sim hypothesis run FILE"),
     "cohort": (("draw",), "tme-sim cohort describe FILE"),
     "protocol": (("treatment", "scan"), "tme-sim protocol show FILE, or name it in a scenario: [protocol] file = ..."),

@@ -63,6 +63,17 @@ def test_the_figure_tells_strata_and_what_the_choice_is_worth(tmp_path):
     assert choice_of(result_of(20), "tace", "haic") is None
 
 
+def test_a_group_of_few_patients_is_hollow_and_has_no_error():
+    from tme_sim.plots.choice import choice_figure
+
+    result = result_of()
+    for i, value in enumerate(result.values):
+        value["portal_invasion"] = i == 0
+    left = choice_figure(result).axes[0]
+    points = [c for c in left.containers if c.lines[0].get_markerfacecolor() == "white"]
+    assert len(points) == 1 and not points[0].has_yerr and all(c.has_yerr for c in left.containers if c not in points)
+
+
 @pytest.mark.parametrize("name", ["tace_or_haic", "conversion_by_order"])
 def test_the_shipped_experiments_load_and_look_at_their_arms_alike(name):
     from pathlib import Path

@@ -88,7 +88,7 @@ def test_folder_of_something_else_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize(("words", "told"), [
-    (["--n", "0"], "at least 1"), (["--repeats", "-1"], "at least 1"), (["--seed", "-1"], "at least 0"),
+    (["--n", "0"], "--n: n: must be at least 1"), (["--repeats", "-1"], "at least 1"), (["--seed", "-1"], "at least 0"),
 ])  # fmt: skip
 def test_trial_of_nobody_is_refused(tmp_path, words, told):
     done = ran("trial", CONFIGS / "trials" / "tace_only.toml", "--out", tmp_path / "t", *words)
@@ -160,6 +160,39 @@ def test_harmless_tables_are_read_and_broken_ones_refused(tmp_path):
         bad.write_text(text)
         with pytest.raises(InputError, match=words):
             read_table(bad)
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("age\n61\nabc\n", 'age: "abc" is no number'), ("age\n61\n-4\n", "age: -4 is negative"),
+    ("age\n61\nnan\n", "age: holds numbers that are not finite"), ("agee\n61\n60\n", 'did you mean "age"'),
+])  # fmt: skip
+def test_a_table_that_cannot_be_compared_is_refused_before_anything_is_shown(tmp_path, text, said):
+    (tmp_path / "t.csv").write_text(text)
+    done = ran("cohort", "describe", ONE, "--n", 2, "--table", tmp_path / "t.csv")
+    assert done.exit_code == 2 and said in done.output
+    assert done.output.startswith(str(tmp_path / "t.csv")) and "┃" not in done.output
+
+
+def test_patients_left_out_are_told_once_for_all_arms_and_counted():
+    from types import SimpleNamespace
+
+    from tme_sim.commands.cohort import _left_out
+
+    failed = [{"patient": p, "arm": arm, "message": "no rest"} for p in (3, 8) for arm in ("a", "b")]
+    failed.append({"patient": 9, "arm": "b", "message": "too many steps"})
+    assert _left_out(SimpleNamespace(failures=failed, arms=["a", "b"], follow_up=np.ones(7))) == [
+        "patient 3 left out of all arms: no rest", "patient 8 left out of all arms: no rest",
+        "patient 9 left out of all arms: b: too many steps",
+        "3 of 10 patients are left out of all arms; trial.json lists each with its reason",
+    ]  # fmt: skip
+    assert _left_out(SimpleNamespace(failures=[], arms=["a"], follow_up=np.ones(7))) == []
+
+
+def test_a_cell_without_a_band_shows_none():
+    from tme_sim.commands.cohort import _cell
+
+    assert _cell(0.0, "share", [float("nan")] * 2) == "0 %"
+    assert _cell(0.5, "share", [0.25, float("inf")]) == "50 % (25 % to not reached)"
 
 
 def test_a_picture_that_cannot_be_written_is_told_first(tmp_path):

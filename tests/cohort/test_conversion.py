@@ -19,13 +19,13 @@ PATIENTS = [
 ]
 
 
-def result_of(patients=PATIENTS, arms=("a", "b")):
+def result_of(patients=PATIENTS, arms=("a", "b"), closed=np.inf):
     first, last, follow = (np.array(c, dtype=float) for c in zip(*patients, strict=True))
     columns = {"resectable_day": first, "resectable_until": last}
     titles = [SimpleNamespace(name=arm, title=f"arm {arm}") for arm in arms]
     return SimpleNamespace(
         trial=SimpleNamespace(arms=titles, title="toy", name="toy", repeats=1), arms=list(arms), follow_up=follow,
-        failures=[], visits=dict.fromkeys(arms, VISITS), column=lambda arm, name: columns[name])  # fmt: skip
+        failures=[], visits=dict.fromkeys(arms, VISITS), closed=closed, column=lambda arm, name: columns[name])  # fmt: skip
 
 
 def test_patients_are_counted_from_the_first_to_the_last_visit_that_found_them_resectable():
@@ -34,6 +34,11 @@ def test_patients_are_counted_from_the_first_to_the_last_visit_that_found_them_r
     assert found.operable.tolist() == [1, 2, 1] and found.ever.tolist() == [1, 2, 2]
     assert found.best == 1
     assert found.as_dict() == {"operable_most": 0.5, "operable_most_month": pytest.approx(84 / 30.4375)}
+
+
+def test_visits_that_the_last_patients_to_enter_do_not_reach_are_left_out():
+    found = conversion_of(result_of(closed=100.0), "a")
+    assert found.days.tolist() == [42, 84] and found.operable.tolist() == [1, 2]
 
 
 def test_the_first_of_equally_good_visits_is_the_best_and_a_subset_is_counted_alone():

@@ -93,6 +93,9 @@ def read(tmp_path, text):
         ('name = "reach"', 'name = "f_spec.middle"', "is no number of a draw"),
         ("value = 0.439", 'value = 0.439\nrole = "check"', "a fit needs data"),
         ("schema = 1", "schema = 1\nnonsense = 2", "is not known here"),
+        ('of = "', 'of = "x', "is no endpoint"),
+        ("value = 0.439", "value = 0.439\nwhere = { largest_diametr = [30.0, 50.0] }", 'did you mean "largest_diameter"'),
+        ("value = 0.439", "value = 0.439\nwhere = { largest_diameter = [900.0, 950.0] }", "nobody of .* a target needs data"),
     ],
 )
 def test_bad_files_are_refused_with_the_repair(tmp_path, old, new, message):

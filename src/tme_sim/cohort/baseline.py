@@ -92,12 +92,14 @@ def _fits(one: Published, value: Any) -> bool:
 
 
 def against_table(
-    cohort: Cohort, patients: Sequence[VirtualPatient], table: Mapping[str, Sequence[str]]
+    cohort: Cohort, patients: Sequence[VirtualPatient], table: Mapping[str, Sequence[str]], path: str = "table"
 ) -> tuple[list[tuple[str, str, str]], list[str]]:
     """(name, drawn, in the table) of each column that has the name of a draw, and the columns that have not.
 
+    `path` is the table's, for messages.
+
     Raises:
-        InputError: no column in common, or numbers that are none.
+        InputError: no column in common, or cells that are no finite numbers, or negative ones where none can be.
     """
     known = patients[0].values
     out, spare = [], []
@@ -124,12 +126,16 @@ def against_table(
             numbers = np.array([float(c) for c in given])
         except ValueError:
             bad = next(c for c in given if not _number(c))
-            raise InputError(Problem("table", column, f"{quoted(bad)} is no number")) from None
+            raise InputError(Problem(path, column, f"{quoted(bad)} is no number")) from None
+        if not np.isfinite(numbers).all():
+            raise InputError(Problem(path, column, "holds numbers that are not finite; leave such cells empty"))
+        if name != "albi" and (numbers < 0).any():  # all others are sizes, counts, levels and shares
+            raise InputError(Problem(path, column, f"{numbers.min():g} is negative, which no {name} can be"))
         out.append((name, *(_quartiles(np.array(part, dtype=np.float64)) for part in (own, numbers))))
     if not out:
         raise InputError(
             Problem(
-                "table",
+                path,
                 "",
                 (f"no column is a draw of {cohort.name}{nearest(spare[0], known)}; there are {', '.join(known)}"),
             )

@@ -2,7 +2,8 @@
 
 Of patients who could not be resected at entry, by the rule of :mod:`tme_sim.observe.resection`.  A patient counts at
 all visits from the first to the last that found the tumour resectable, whatever those between them measured; who died
-or was lost counts as not resectable, as in an intention to treat.
+or was lost counts as not resectable, as in an intention to treat.  Visits after the data of the patient who entered
+last are closed are left out: there, patients would seem to be lost who are only no longer looked at.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ __all__ = ["Conversion", "conversion_of"]
 class Conversion:
     """Conversion of an arm.
 
-    `days` (V) are visits after entry, `operable` (V) patients who could be operated at each, `ever` (V) those who could
-    at it or at one before, `patients` all who could not at entry.
+    `days` (V) are visits after entry while the data of all are open, `operable` (V) patients who could be operated at
+    each, `ever` (V) those who could at it or at one before, `patients` all who could not at entry.
     """
 
     days: np.ndarray
@@ -54,7 +55,7 @@ def conversion_of(result: TrialResult, arm: str, who: np.ndarray | None = None) 
     if who is not None:
         those &= who
     visits = np.asarray(result.visits[arm], dtype=np.float64)
-    days = visits[visits > 0.0]
+    days = visits[(visits > 0.0) & (visits <= result.closed)]
     seen = days[None, :] <= result.follow_up[those, None]
     reached = first[those, None] <= days[None, :]
     return Conversion(

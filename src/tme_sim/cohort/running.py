@@ -80,6 +80,12 @@ class TrialResult:
         last = visits[np.maximum(np.searchsorted(visits, self.follow_up, side="right") - 1, 0)]
         return np.where(kept, time, np.minimum(time, np.maximum(last, 0.0))), kept
 
+    @property
+    def closed(self) -> float:
+        """Days for which the data of every patient are open, whenever he entered; infinity if they are never closed."""
+        cut_off, accrual = self.trial.follow_up.cut_off, self.trial.follow_up.accrual
+        return float(internal(*cut_off)) - float(internal(*accrual)) if cut_off is not None else np.inf
+
     def responded(self, arm: str, endpoint: str) -> np.ndarray:
         """Whether a response (``orr_recist11`` ...) was recorded (P): by the criterion of the trial, within follow-up.
 
@@ -135,7 +141,7 @@ def run_trial(
         patients: those to use instead of ``make_patients(trial.cohort, n * repeats, seed)``.
 
     Raises:
-        InputError: a folder that holds another trial, or a follow-up that ends before a patient enters.
+        InputError: a folder that holds another trial.
     """
     from tme_sim import observe
     from tme_sim.engine.queue import TICKS_PER_DAY
@@ -147,14 +153,6 @@ def run_trial(
         patients = make_patients(trial.cohort, trial.n * trial.repeats, trial.seed, scenario=trial.arms[0].scenario)
     chosen = list(patients)
     follow = follow_up_days(trial, [p.number for p in chosen])
-    if len(follow) and follow.min() < 0:
-        raise InputError(
-            Problem(
-                trial.path or trial.name,
-                "follow_up.cut_off",
-                ("the data are closed before the last patients enter; close them later, or shorten the accrual"),
-            )
-        )
     store = _Store(out, trial, chosen) if out is not None else None
     if store is not None and announce is not None:
         store.tell_space(len(chosen) * len(trial.arms), announce)

@@ -88,7 +88,7 @@ def arm_summary(result: TrialResult, arm: str, who: np.ndarray) -> dict[str, Any
     fit = result.column(arm, "resectable").astype(bool)[who]
     day = result.column(arm, "resectable_day").astype(np.float64)[who]
     out |= {"resectable": float(fit.mean()), "resectable_at_entry": float((day <= 0).mean())}
-    later = day[fit & (day > 0)]
+    later = day[fit & (day > 0) & (day <= result.follow_up[who])]
     out |= {"converted": float(len(later) / len(day)), "converted_day_median": _middle(later)}
     out |= conversion_of(result, arm, who).as_dict()
     out["n_tace_mean"] = float(result.column(arm, "n_tace")[who].mean())

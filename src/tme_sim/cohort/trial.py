@@ -162,7 +162,7 @@ def load_trial(
     for key, value in (("n", n), ("repeats", repeats), ("seed", seed)):
         if value is not None:
             raw[key] = value
-            places.origins[(key,)] = "--set"
+            places.set((key,), f"--{key}")
     if parameters:
         raw["parameters"] = {**raw.get("parameters", {}), **parameters}
     return trial_of(raw, places, Path(path).parent, str(path), cohort, catalogue)
@@ -207,6 +207,15 @@ def trial_of(
                     p if p.place not in ("--set", "") else Problem(places.place(("arm", i)), p.key, p.message)
                     for p in error.problems
                 ]
+        accrual, cut_off = table.follow_up.accrual, table.follow_up.cut_off
+        if cut_off is not None and float(internal(*cut_off)) < float(internal(*accrual)):
+            found.append(
+                Problem(
+                    places.place(("follow_up", "cut_off")),
+                    "follow_up.cut_off",
+                    "the data are closed before the last patients enter; close them later, or shorten the accrual",
+                )
+            )
         names = [arm.name for arm in arms]
         for name in sorted({n for n in names if names.count(n) > 1}):
             found.append(Problem(path, "arm", f"two arms are named {quoted(name)}; give one a name of its own"))

@@ -116,11 +116,13 @@ def describe(
 
     from tme_sim.cohort.baseline import against_published, against_table, baseline_rows, unit_of
     from tme_sim.cohort.tables import read_table
+    from tme_sim.diagnostics import nearest
 
     if out:
         output_file(out, ".png", force=force)
     columns = read_table(table, allow_identifiers=allow_identifiers) if table else None
     made, patients = _patients(file, n, seed, mechanisms)
+    held = against_table(made, patients, columns, table) if columns is not None and table else None
     console = Console(width=max(100, min(Console().width, 160)), soft_wrap=False)
     console.print(f"[bold]{made.name}[/bold]: {made.title}", highlight=False)
     if made.hypotheses:
@@ -149,8 +151,8 @@ def describe(
                 one["source"],
             )
         console.print(shown, markup=False)
-    if columns is not None:
-        found, spare = against_table(made, patients, columns)
+    if held is not None:
+        found, spare = held
         shown = Table(title=f"against {table}", title_justify="left")
         for head in ("draw", "unit", "drawn", "in the table"):
             shown.add_column(head, overflow="fold")
@@ -158,7 +160,8 @@ def describe(
             shown.add_row(name, unit_of(made, name).replace("text", ""), own, given)
         console.print(shown, markup=False)
         if spare:
-            announce(f"not compared, since no draw has the name: {', '.join(spare)}")
+            near = [f"{name}{nearest(name, patients[0].values)}" for name in spare]
+            announce(f"not compared, since no draw has the name: {'; '.join(near)}")
     if out:
         from tme_sim.plots.cohort import CAPTION, QUESTION, cohort_figure
         from tme_sim.plots.files import save_figure
@@ -226,11 +229,8 @@ def trial(
         result = run_trial(made, out=folder, jobs=jobs, announce=announce)
     except KeyboardInterrupt:
         raise Failure(f"interrupted; the same command goes on with what {folder} holds", INTERRUPTED) from None
-    lost = {f["patient"]: f for f in result.failures}
-    for failure in list(lost.values())[:3]:
-        announce(f"patient {failure['patient']} left out of all arms: {failure['arm']}: {failure['message']}")
-    if len(lost) > 3:
-        announce(f"... and {len(lost) - 3} more; trial.json lists them")
+    for line in _left_out(result):
+        announce(line)
     if not len(result.follow_up):
         raise Failure("no patient could be simulated in every arm", FAILED)
     if result.simulated:
@@ -247,6 +247,22 @@ def trial(
     click.echo(f"written to {folder}")
 
 
+def _left_out(result: Any) -> list[str]:
+    """A line on each of the first patients that could not be simulated, and on how many there are."""
+    lost: dict[int, list[dict]] = {}
+    for failure in result.failures:
+        lost.setdefault(failure["patient"], []).append(failure)
+    lines = []
+    for patient, found in list(lost.items())[:3]:
+        alike = len(found) == len(result.arms) and len({f["message"] for f in found}) == 1
+        arm = "" if alike else f"{found[0]['arm']}: "
+        lines.append(f"patient {patient} left out of all arms: {arm}{found[0]['message']}")
+    if lost:
+        of = len(lost) + len(result.follow_up)
+        lines.append(f"{len(lost)} of {of} patients are left out of all arms; trial.json lists each with its reason")
+    return lines
+
+
 ROWS = (
     ("PFS, median (months)", "pfs_median", "number"),
     ("PFS at 12 months", "pfs_rate_12", "share"),
@@ -254,7 +270,7 @@ ROWS = (
     ("objective response", "orr", "share"),
     ("complete response", "cr", "share"),
     ("OS at 24 months", "os_rate_24", "share"),
-    ("TACE sessions, mean", "n_tace_mean", "number"),
+    ("TACE sessions, mean (before therapy after progression)", "n_tace_mean", "number"),
     ("converted to resectable", "converted", "share"),
 )
 
@@ -266,7 +282,7 @@ def _show(summary: dict[str, Any], result: Any) -> None:
     console = Console(width=max(90, min(Console().width, 160)))
     shown = Table(title=f"{summary['trial']}: {summary['patients']} patients in every arm", title_justify="left")
     for head in ("endpoint", *result.arms):
-        shown.add_column(head)
+        shown.add_column(head, overflow="fold")  # names of arms may differ in their last letters alone
     for words, key, kind in ROWS:
         cells = [
             _cell(summary["arms"][arm].get(key), kind, summary["arms"][arm].get(f"{key}_ci95")) for arm in result.arms
@@ -275,8 +291,8 @@ def _show(summary: dict[str, Any], result: Any) -> None:
     console.print(shown, markup=False)
     if summary["contrasts"]:
         shown = Table(title="contrasts", title_justify="left")
-        for head in ("", "PFS hazard ratio", "non-proportional p", "OS hazard ratio", "PFS gained, same patients"):
-            shown.add_column(head)
+        for head in ("", "PFS hazard ratio", "p of non- proportional", "OS hazard ratio", "PFS gained, same patients"):
+            shown.add_column(head, overflow="fold")
         for name, found in summary["contrasts"].items():
             gain = summary["paired"][name]["pfs"]
             shown.add_row(
@@ -299,8 +315,7 @@ def _cell(value: float | None, kind: str, interval: Any) -> str:
     def text(number: float) -> str:
         if math.isinf(number):
             return "not reached"
-        if math.isnan(number):
-            return "?"
         return f"{100 * number:.0f} %" if kind == "share" else f"{number:.3g}"
 
-    return text(value) + (f" ({text(interval[0])} to {text(interval[1])})" if interval else "")
+    known = interval and not any(math.isnan(end) for end in interval)  # a curve at 0 or 100 % has no band
+    return text(value) + (f" ({text(interval[0])} to {text(interval[1])})" if known else "")

@@ -20,17 +20,20 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from tme_sim.definitions import DEFINITIONS, definition_of
 from tme_sim.diagnostics import InputError, nearest, parse_toml, quoted, read_text
 from tme_sim.fit.posterior import model_digest
 from tme_sim.fit.sampler import Priors
+from tme_sim.kinds import refuse_another_kind
 from tme_sim.protocol.after import NOTHING, After, follows, scenario_text
 from tme_sim.quantities import Quantity, internal, to_display
-from tme_sim.validation import Model, Problems, check_table, measured
+from tme_sim.validation import Model, Problems, check_table, measured, written
 
 __all__ = ["ArmTable", "Candidate", "FitProblem", "Settings", "Target", "load_problem", "patient_value",
            "session_numbers"]  # fmt: skip
 
 Grade = Literal["high", "medium", "low", "assumed"]
+FOLLOWED = frozenset({"child_pugh_points", "albi", "albi_grade", "burden", "bclc"})  # of patients, beside their draws
 
 
 class Settings(Model):
@@ -195,6 +198,7 @@ def load_problem(path: str | Path, *, catalogue: Any = None) -> FitProblem:
     from tme_sim.catalogue import load_catalogue
 
     raw, places = parse_toml(read_text(path), str(path))
+    refuse_another_kind(raw, str(path), "calibration")
     problems = Problems(places)
     allowed = {"schema", "name", "title", "source", "run", "arm", "target", "parameter"}
     for key in raw:
@@ -210,6 +214,7 @@ def load_problem(path: str | Path, *, catalogue: Any = None) -> FitProblem:
     _check_names(arms, targets, candidates, problems)
     folder = Path(path).parent
     cohorts, scenarios = _read_arms(arms, folder, catalogue, problems)
+    _check_data(arms, targets, cohorts, problems)
     priors, units, sources = _priors(candidates, catalogue, cohorts, problems)
     if problems:
         raise InputError(problems.ordered())
@@ -248,6 +253,43 @@ def _check_names(arms, targets, candidates, problems: Problems) -> None:
         problems.add(("target",), 'no target has role = "fit"; a fit needs data')
 
 
+def _check_data(arms, targets, cohorts, problems: Problems) -> None:
+    """Targets that no simulated patient could contribute to: of no endpoint, after the end, or of nobody."""
+    of_arm = {arm.name: arm for arm in arms}
+    names = [name for definition in DEFINITIONS for name in definition.names]
+    for i, target in enumerate(targets):
+        arm = of_arm.get(target.arm)
+        cohort = cohorts.get(arm.cohort) if arm is not None else None
+        key = ("target", i)
+        if definition_of(target.of) is None:
+            problems.add((*key, "of"), f"{target.name}: {quoted(target.of)} is no endpoint{nearest(target.of, names)}; "
+                         "docs/endpoints.md lists them")  # fmt: skip
+        elif target.statistic == "after" and f"{target.of}_event" not in names:
+            problems.add((*key, "of"), f"{target.name}: {target.of} is no time to an event; such are "
+                         f"{', '.join(n.removesuffix('_event') for n in names if n.endswith('_event'))}")  # fmt: skip
+        if arm is not None and target.at is not None and internal(*target.at) > internal(*arm.duration):
+            problems.add((*key, "at"), f"{target.name}: {arm.name} is simulated for {written(arm.duration)} only; "
+                         "simulate it for longer")  # fmt: skip
+        if cohort is None:
+            continue
+        known = {*cohort.draws, *FOLLOWED}
+        for name, (low, high) in target.where.items():
+            draw = cohort.draws.get(name)
+            if name not in known:
+                problems.add((*key, "where"), f"{target.name}: {quoted(name)} is nothing that {arm.cohort} draws"
+                             f"{nearest(name, known)}")  # fmt: skip
+            elif not low <= high or (draw is not None and _outside(draw, low, high)):
+                problems.add((*key, "where"), f"{target.name}: nobody of {arm.cohort} has {name} from {low:g} to "
+                             f"{high:g}; a target needs data")  # fmt: skip
+
+
+def _outside(draw: Any, low: float, high: float) -> bool:
+    """Whether a draw never gives a value from `low` to `high`."""
+    if draw.distribution == "choice":
+        return not any(isinstance(value, str) or low <= value <= high for value in draw.values)
+    return (draw.low is not None and high < draw.low) or (draw.high is not None and low > draw.high)
+
+
 def _read_arms(arms, folder: Path, catalogue, problems: Problems):
     from tme_sim.cohort import load_cohort
     from tme_sim.scenario import Scenario
@@ -279,8 +321,6 @@ def _read_arms(arms, folder: Path, catalogue, problems: Problems):
 
 def arm_changes(arm: ArmTable, cohort: Any) -> dict[str, Any]:
     """What an arm asks of a scenario, as changes of it."""
-    from tme_sim.validation import written
-
     return {"run": {"duration": written(arm.duration)}, "outputs": {"figures": False}, "biology": cohort.biology(),
             "imaging": {"criterion": arm.criterion, "error": arm.error, "gate": arm.gate}}  # fmt: skip
 

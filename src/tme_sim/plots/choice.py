@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tme_sim.plots.style import INK, MUTED, TEXT
 from tme_sim.plots.trial_sheet import ARM_COLOURS, TrialSheet, arm_words, shortened
 
@@ -18,10 +16,10 @@ def choice_figure(result: Any):
     """Which arm for whom; None for few patients.
 
     Left, months that the last arm gains over the first by burden, without and with portal invasion, with two standard
-    errors; right, mean months without progression if all are given either arm, if the rule chooses, and if each got the
-    better one.
+    errors (hollow and without them where patients are few); right, mean months without progression if all are given
+    either arm, if the rule chooses, and if each got the better one.
     """
-    from tme_sim.cohort.choice import CUTS, choice_of
+    from tme_sim.cohort.choice import CUTS, LEAST, choice_of
 
     first, second = result.arms[0], result.arms[-1]
     found = choice_of(result, first, second)
@@ -32,11 +30,14 @@ def choice_figure(result: Any):
     words = [shortened(arm_words(result, arm), 34) for arm in (first, second)]
     names = [f"below {CUTS[0]:g}", *(f"{a:g} to {b:g}" for a, b in zip(CUTS, CUTS[1:], strict=False)),
              f"from {CUTS[-1]:g}"]  # fmt: skip
-    edges = []
+    edges, hollow = [], False
     for s in found.strata:
         x, colour = s.burden + (0.16 if s.invasion else -0.16), WITH if s.invasion else WITHOUT
-        error = 2 * s.error if np.isfinite(s.error) else 0.0
-        axes.errorbar(x, s.gain, yerr=error, fmt="o", color=colour, ecolor=colour, markersize=5, elinewidth=1.2)
+        few = s.n < LEAST  # so few have no error worth showing, and the rule does not heed them
+        error = 0.0 if few else 2 * s.error
+        axes.errorbar(x, s.gain, yerr=None if few else error, fmt="o", color=colour, ecolor=colour, markersize=5,
+                      elinewidth=1.2, markerfacecolor="white" if few else colour)  # fmt: skip
+        hollow |= few
         edges += [s.gain - error, s.gain + error]
     span = max(1.0, *map(abs, edges)) * 1.32
     for s in found.strata:
@@ -66,5 +67,6 @@ def choice_figure(result: Any):
     right = f"right in {100 * found.right:.0f} % of {found.clear}" if found.clear else "nobody gains clearly"
     told = f"Choosing: {found.worth:+.1f} ± {2 * found.worth_error:.1f} months; {right}"
     beside.set_title(told, fontsize=TEXT + 0.5, color=INK, loc="left", pad=3)
-    sheet.key([("no portal invasion", WITHOUT), ("portal invasion", WITH)])
+    told = "portal invasion" + (f" (hollow: fewer than {LEAST} patients)" if hollow else "")
+    sheet.key([("no portal invasion", WITHOUT), (told, WITH)])
     return sheet.figure

@@ -25,6 +25,7 @@ __all__ = [
 
 MOST_BARS = 200  # of a waterfall
 MOST_LANES = 30  # of a swimmer plot
+FREE, FAINT_BAR = "#BFD9EA", "#E4E4E4"  # bars of a swimmer plot before and after progression
 PATTERN_COLOURS = {
     "existing_intrahepatic": "#D55E00",
     "new_intrahepatic": "#E69F00",
@@ -39,6 +40,8 @@ PATTERN_WORDS = {
     "death": "death",
     "": "none seen",
 }
+
+
 def trial_figures(result: Any, courses: Mapping[str, Sequence[Mapping[str, Any]]] | None = None) -> dict[str, Any]:
     """matplotlib Figures of a :class:`tme_sim.cohort.TrialResult` by name; a spider plot only with `courses`."""
     out = {
@@ -158,9 +161,9 @@ def swimmer_figure(result: Any):
         progressed = result.column(arm, "ttp_event").astype(bool)
         for lane, i in enumerate(order):
             until = pfs[i] if progressed[i] else end[i]
-            axes.barh(lane, until / MONTH, height=0.72, color="#BFD9EA", linewidth=0)
+            axes.barh(lane, until / MONTH, height=0.72, color=FREE, linewidth=0)
             if progressed[i]:
-                axes.barh(lane, (end[i] - until) / MONTH, left=until / MONTH, height=0.72, color="#E4E4E4", linewidth=0)
+                axes.barh(lane, (end[i] - until) / MONTH, left=until / MONTH, height=0.72, color=FAINT_BAR, linewidth=0)
             if dor[i] > 0:
                 axes.plot((pfs[i] - dor[i]) / MONTH, lane, "o", color=ink(COLOURS["CR"], 3), markersize=2.6)
             if progressed[i]:
@@ -176,6 +179,8 @@ def swimmer_figure(result: Any):
         sheet.panel(axes, arm_words(result, arm), ARM_COLOURS[result.arms.index(arm) % 6])
     sheet.hide(len(result.arms))
     marks = [
+        ("no progression yet", FREE, "s"),
+        ("after it", FAINT_BAR, "s"),
         ("first response", ink(COLOURS["CR"], 3), "o"),
         ("progression", COLOURS["viable"], "D"),
         ("death", INK, "x"),
@@ -288,8 +293,8 @@ def paired_figure(result: Any):
 def benefit_figure(result: Any):
     """How well markers at entry foretell who benefits from the last arm rather than the first; None for few patients.
 
-    Left, the area under the curve of each marker on patients not seen, with its standard error; right, what quarters of
-    patients gain, in the order of what was foretold for them.
+    Left, the area under the curve of each marker on patients not seen, with two standard errors; right, what quarters
+    of patients gain, in the order of what was foretold for them.
     """
     from tme_sim.cohort.benefit import GAIN, MARKERS, benefit_of
 
@@ -305,13 +310,13 @@ def benefit_figure(result: Any):
         area, error = found.auc[name]
         colour = ARM_COLOURS[1] if name == "all" else "#8FB8DE"
         axes.barh(lane, area - 0.5, left=0.5, height=0.66, color=colour, linewidth=0)
-        axes.plot([area - error, area + error], [lane, lane], color=INK, linewidth=0.8)
+        axes.plot([area - 2 * error, area + 2 * error], [lane, lane], color=INK, linewidth=0.8)
     axes.axvline(0.5, color=INK, linewidth=0.6)
-    axes.set_xlim(min(0.35, axes.get_xlim()[0]), 1.0)
+    axes.set_xlim(max(0.0, min(0.35, axes.get_xlim()[0])), 1.0)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_yticks(range(len(names)), ["all markers together", *(MARKERS[n] for n in names[1:])])
-    sheet.dress(axes, "chance to rank right two patients (0.5: none)", "")
-    axes.set_title("Markers at entry", fontsize=TEXT + 0.5, color=INK, loc="left", pad=3)
+    sheet.dress(axes, "chance to rank right two patients (0.5 or less: no use)", "")
+    axes.set_title("Markers at entry, ± 2 SE", fontsize=TEXT + 0.5, color=INK, loc="left", pad=3)
     heights, errors, shares = (np.array([g[k] for g in found.groups]) for k in range(3))
     beside.bar(range(4), heights, width=0.66, color=["#D9E6F2", "#8FB8DE", "#4C8FC4", ARM_COLOURS[1]], linewidth=0)
     beside.errorbar(range(4), heights, yerr=2 * errors, fmt="none", ecolor=INK, elinewidth=0.8)
