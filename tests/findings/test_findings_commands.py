@@ -140,6 +140,34 @@ def test_a_card_makes_a_page_with_the_verdict_and_escapes_what_it_says(folder):
     assert page.count("data:image/png;base64,") == 2
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('than = "after"', 'than = "before"', 'compares "before" with itself'),
+        ('outcome = "burden_d90"', 'outcome = "vegf_ratio_d90"', 'say whether "higher" or "lower"'),
+    ],
+)
+def test_what_no_card_can_be_judged_by_is_refused_before_any_run(folder, old, new, said):
+    text = (folder / "card.toml").read_text()
+    (folder / "card.toml").write_text(text.replace(old, new))
+    told = call("hypothesis", "run", "card.toml", "--store", "kept", code=2)
+    assert said in told and told.startswith("card.toml:") and not (folder / "kept").exists()
+
+
+def test_a_card_knows_which_way_of_a_derived_column_is_better(folder):
+    derived = '[[outputs.derived]]\nname = "double"\nexpression = "2 * burden_d90"\nbetter = "lower"\n'
+    (folder / "arms.toml").write_text((folder / "arms.toml").read_text() + derived)
+    (folder / "card.toml").write_text((folder / "card.toml").read_text().replace("burden_d90", "double"))
+    assert "(double, better than after by " in call("hypothesis", "run", "card.toml")
+
+
+def test_one_patient_decides_nothing(folder):
+    (folder / "arms.toml").write_text((folder / "arms.toml").read_text().replace("count = 2", "count = 1"))
+    told = call("hypothesis", "run", "card.toml", "--out", "page.html")
+    assert "early: undecided" in told and "one patient only" in told and "95 %" not in told
+    assert "One patient only" in (folder / "page.html").read_text()
+
+
 def test_what_is_worse_is_told_as_worse(folder):
     card = (folder / "card.toml").read_text()
     (folder / "turned.toml").write_text(card.replace('arm = "before"', 'arm = "after"').replace('than = "after"', 'than = "before"'))

@@ -351,6 +351,7 @@ def run_card(
         raise InputError(Problem(card, "", f"there is no such card; tme-sim hypothesis new {card} writes one"))
     loaded = cards.load_card(card)
     study = _study(str(loaded.study), mechanisms)
+    loaded = cards.with_better(loaded, {d.name: d.better or None for d in study.outputs.derived})
     cards.check_names(loaded, [a.name for a in study.arms], outcomes_of(study))
     page = output_file(out or f"{loaded.name}.html", ".html", force=force)
     with _keeping(study, store, jobs, yes) as running:

@@ -40,6 +40,8 @@ def _effect(one: Judged) -> str:
     e = one.effect
     wanted = f", predicted above {_size(one, one.threshold)}" if one.threshold else ""
     way, mean, low, high = ("better", e.mean, e.low, e.high) if e.mean >= 0 else ("worse", -e.mean, -e.high, -e.low)
+    if e.members < 2:
+        return f"{one.prediction.outcome}, {way} than {one.against} by {_size(one, mean)}{wanted}, one patient only"
     return (f"{one.prediction.outcome}, {way} than {one.against} by {_size(one, mean)}, 95 % "
             f"{_size(one, low)} to {_size(one, high)}{wanted}, {e.members} patients")  # fmt: skip
 
@@ -142,7 +144,8 @@ def _predictions(judged: Sequence[Judged]) -> Rows:
     return Rows(
         ("prediction", "verdict", "compared with", "endpoint", "better by", "95 % interval", "asked"),
         [(one.prediction.text, one.verdict, one.against, one.prediction.outcome, _size(one, one.effect.mean),
-          f"{_size(one, one.effect.low)} to {_size(one, one.effect.high)}", f"> {_size(one, one.threshold)}")
+          f"{_size(one, one.effect.low)} to {_size(one, one.effect.high)}" if one.effect.members > 1 else "-",
+          f"> {_size(one, one.threshold)}")
          for one in judged],
         numeric=(4, 5, 6),
     )  # fmt: skip

@@ -17,7 +17,7 @@ would measure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -128,6 +128,8 @@ def load_card(path: str | Path) -> Card:
     for i, one in enumerate(predictions):
         if one is not None and bool(one.others) == bool(one.beyond):
             problems.add(("prediction", i), 'give "than", or "beyond" with three arms')
+        elif one is not None and one.arm in one.others:
+            problems.add(("prediction", i, "than"), f"compares {quoted(one.arm)} with itself; name another arm")
         elif one is not None and one.beyond and len(one.beyond) != 3:
             problems.add(("prediction", i, "beyond"), "needs three arms: one effect, the other, and neither")
     for key, found in (("prediction", predictions), ("refute", refutes)):
@@ -153,7 +155,8 @@ def _tuples(value: Any) -> Any:
 
 
 def check_names(card: Card, arms: Sequence[str], outcomes: Sequence[str]) -> None:
-    """That arms of the predictions are `arms` of the study, and their endpoints `outcomes` of its runs.
+    """That arms of the predictions are `arms` of the study, their endpoints `outcomes` of its runs, and that it is
+    known which way of each is better.
 
     Raises:
         InputError: one that is not, with the nearest name.
@@ -164,6 +167,11 @@ def check_names(card: Card, arms: Sequence[str], outcomes: Sequence[str]) -> Non
             told = known_text(one.outcome, outcomes)
             said = f"{quoted(one.outcome)} is no number that the runs of the study give{told}"
             problems.add(("prediction", i, "outcome"), said)
+        else:
+            try:
+                sense_of(one.outcome, one.better)
+            except InputError as error:
+                problems.add(("prediction", i), error.problems[0].message)
         for name in one.arms:
             if name not in arms:
                 near = nearest(name, arms)
@@ -171,6 +179,13 @@ def check_names(card: Card, arms: Sequence[str], outcomes: Sequence[str]) -> Non
                 problems.add(("prediction", i), f"{quoted(name)} is no arm of the study{near}; it has {listed}")
     if problems:
         raise InputError(problems.ordered())
+
+
+def with_better(card: Card, better: Mapping[str, str | None]) -> Card:
+    """The card, where a prediction that does not say which way of its endpoint is better takes it from `better`."""
+    told = tuple(one if one.better else one.model_copy(update={"better": better.get(one.outcome)})
+                 for one in card.predictions)  # fmt: skip
+    return replace(card, predictions=told)
 
 
 def judge(card: Card, table: Table, member: Sequence[str] = ("replicate",)) -> tuple[list[Judged], Missing]:
@@ -211,8 +226,9 @@ def _judged(one: Prediction, against: str, arm: np.ndarray, other: np.ndarray, s
 
 
 def verdict_of(effect: Difference, threshold: float) -> str:
-    """"holds" if the whole interval lies above the threshold, "fails" if below it, else "undecided"."""
-    if not effect.members:
+    """"holds" if the whole interval lies above the threshold, "fails" if below it, else "undecided", as is a single
+    patient, who has no interval."""
+    if effect.members < 2:
         return "undecided"
     if effect.low > threshold:
         return "holds"
