@@ -133,6 +133,9 @@ def test_cohort_describe_compares_with_what_was_published_and_with_a_table(tmp_p
     assert done.exit_code == 0, done.output
     assert "25.8 %" in done.output and "BCLC stage A" in done.output
     assert "61 (58 to 65.5)" in done.output
+    tied = next(line for line in done.output.splitlines() if "albumin_base and bilirubin_base" in line).split("│")
+    assert tied[2].strip() == "-0.5" and -0.9 < float(tied[3]) < 0.1 and tied[4].strip() == "low"
+    assert "albumin_base and bilirubin_base (low): no figure found" in done.output
     assert "ki67" in done.output
     assert (tmp_path / "a.png").stat().st_size > 10_000
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tme_sim.cohort.cohort import Cohort, Published
+from tme_sim.cohort.cohort import Cohort, Correlation, Published
 from tme_sim.cohort.patients import VirtualPatient
 from tme_sim.diagnostics import InputError, Problem, nearest, quoted
 
-__all__ = ["against_published", "baseline_rows", "against_table"]
+__all__ = ["against_published", "against_table", "baseline_rows", "together"]
 
 DERIVED = {
     "child_pugh_points": "points",
@@ -45,6 +45,22 @@ def baseline_rows(cohort: Cohort, patients: Sequence[VirtualPatient]) -> list[tu
             low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
             text = f"{middle:.4g} ({low:.4g} to {high:.4g})"
         out.append((name, "" if unit in ("1", "text") else unit, text))
+    return out
+
+
+def together(cohort: Cohort, patients: Sequence[VirtualPatient]) -> list[tuple[Correlation, float]]:
+    """Each correlation of the files, and the rank correlation among the drawn patients.
+
+    That is NaN where one of the two is the same in all of them.  Ranks of the files' normal scores go together by
+    nearly the same number, those of shares and classes by less.
+    """
+    from scipy import stats
+
+    out = []
+    for one in cohort.correlations:
+        pair = [np.array([p.values[name] for p in patients]) for name in one.of]
+        varied = all(v.dtype.kind in "fib" and np.ptp(v) > 0 for v in pair)
+        out.append((one, float(stats.spearmanr(*pair).statistic) if varied else math.nan))
     return out
 
 

@@ -114,7 +114,7 @@ def describe(
     from rich.console import Console
     from rich.table import Table
 
-    from tme_sim.cohort.baseline import against_published, against_table, baseline_rows, unit_of
+    from tme_sim.cohort.baseline import against_published, against_table, baseline_rows, together, unit_of
     from tme_sim.cohort.tables import read_table
     from tme_sim.diagnostics import nearest
 
@@ -134,9 +134,20 @@ def describe(
         draw = made.draws.get(name)
         shown.add_row(name, unit, text, draw.text if draw else "follows", draw.grade if draw else "")
     console.print(shown, markup=False)
+    tied = together(made, patients)
+    if tied:
+        shown = Table(title="what goes together", title_justify="left")
+        for head in ("draws", "correlation", "drawn, by ranks", "grade"):
+            shown.add_column(head, overflow="fold")
+        for one, found in tied:
+            shown.add_row(" and ".join(one.of), f"{one.value:g}", f"{found:.2f}" if found == found else "-", one.grade)
+        console.print(shown, markup=False)
     if sources:
-        for name, draw in made.draws.items():
-            console.print(f"{name} ({draw.grade}): {draw.source}", markup=False, highlight=False)
+        for name, grade, source in (
+            *((name, draw.grade, draw.source) for name, draw in made.draws.items()),
+            *((" and ".join(one.of), one.grade, one.source) for one in made.correlations),
+        ):
+            console.print(f"{name} ({grade}): {source}", markup=False, highlight=False)
     compared = against_published(made, patients)
     if compared:
         shown = Table(title="against the published baseline", title_justify="left")

@@ -36,8 +36,9 @@ def calibrate(file: str, out: str, jobs: int, dry: bool) -> None:
     per_arm = s.pairs + s.waves * s.later + s.draws * s.patients
     fitted = sum(t.role == "fit" for t in problem.targets)
     click.echo(
-        f"{problem.name}: {len(problem.arms)} arms, {fitted} targets and {len(problem.targets) - fitted} checks, "
-        f"{len(problem.priors.names)} candidates, at most {per_arm * len(problem.arms)} runs"
+        f"{problem.name}: {_of(len(problem.arms), 'arm')}, {_of(fitted, 'target')} and "
+        f"{_of(len(problem.targets) - fitted, 'check')}, {_of(len(problem.priors.names), 'candidate')}, "
+        f"at most {per_arm * len(problem.arms)} runs"
     )
     runs = Path(out) / "runs" / FILE
     there = runs.stat().st_size if runs.is_file() else 0
@@ -64,6 +65,11 @@ def calibrate(file: str, out: str, jobs: int, dry: bool) -> None:
     against = result.data["diagnostics"]["converged"]["against"]
     click.echo("converged" if not against else f"not converged: {'; '.join(against)}")
     click.echo(f"written to {Path(out) / 'posterior.json'} and {Path(out) / 'report.md'}")
+
+
+def _of(count: int, what: str) -> str:
+    """A number of things in words."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 @click.command()
