@@ -163,7 +163,7 @@ def test_impossible_patient_is_refused_with_the_value():
     model = compile_model(toy(), 1)
     par = model.defaults()
     par[model.index("parameters", "rate")] = -5.0
-    with pytest.raises(BaselineError, match="growth rate .* would have to be -"):
+    with pytest.raises(BaselineError, match="growth rate .* would have to be -.*exceeds what is lost"):
         model.start(par)
 
 

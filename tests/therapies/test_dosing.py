@@ -74,6 +74,7 @@ def test_largest_block_is_offered_only_where_it_is_declared():
     empty = next(p for p in kinetics.MECHANISM.parameters if p.name == "tki_free_share")
     found = dosing.block_parameters(drug, {"Bmax_tki": empty})
     assert found["Bmax_tki"].value == drug.effect["maximal_vegf_block"].value
+    assert found["Bmax_tki"].physical == (0.0, 1.0)  # of what it replaces, as the library tells no bounds of its own
     assert dosing.block_parameters(drug, {}) == {}
     assert dosing.block_parameters(LIBRARY.get("nivolumab"), {"Bmax_tki": empty}) == {}
 

@@ -263,23 +263,38 @@ class CompiledModel:
 
     def _check_baseline(self, th: np.ndarray) -> None:
         places, floors = self._floors
-        finite = np.isfinite(th)
-        if finite.all() and (th[places] >= floors).all():
+        finite, short = np.isfinite(th), th[self._starts] < -self.tolerances(1e-4)
+        if finite.all() and (th[places] >= floors).all() and not short.any():
             return
         for i, name, label, unit, minimum in self._limits:
             lesion = name.partition(".")[2]
             if lesion and th[self.index("theta", "present", int(lesion) - 1)] == 0.0:
                 continue
-            if not th[i] >= minimum:
+            if th[i] < minimum:
                 raise BaselineError(
                     f"this patient cannot rest before treatment: {label} ({name}) would have to be "
-                    f"{to_display(th[i], unit):.4g}{'' if unit == '1' else ' ' + unit}, below {minimum:g}. Raise "
-                    f"cell_loss_factor or doubling rate, or lower what removes these cells untreated "
-                    f"(tme-sim describe {name.split('.')[0]} shows what it balances)."
+                    f"{to_display(th[i], unit):.4g}{'' if unit == '1' else ' ' + unit}, below {minimum:g}. "
+                    f"{self._repair(name.split('.')[0])}"
                 )
         if not finite.all():
             bad = self.theta_names[int(np.flatnonzero(~finite)[0])]
             raise BaselineError(f"the untreated baseline is not finite at {bad}; check the parameters it is made of")
+        if short.any():
+            state = self.state_names[int(np.flatnonzero(short)[0])]
+            raise BaselineError(
+                f"this patient cannot exist: {state} would be negative before treatment; shares of one whole that are "
+                f"too large together do that, and so do smoothings that are too wide (tme-sim describe "
+                f"{state.split('.')[0]} shows what its start is made of)"
+            )
+
+    def _repair(self, name: str) -> str:
+        """What to change where the untreated patient asks for a negative rate."""
+        balanced = {b.parameter: b.species for b in self.network.balances}
+        if name not in balanced:  # what is left of the cell loss that was drawn
+            return ("Raise cell_loss_factor, or lower what removes these cells untreated "
+                    f"(tme-sim describe {name} shows what it is made of).")  # fmt: skip
+        return ("What else brings these in exceeds what is lost: lower the one or raise the other "
+                f"(tme-sim describe {balanced[name]} shows both).")  # fmt: skip
 
 
 def model_digest(network: Network, n_lesions: int) -> str:

@@ -189,7 +189,7 @@ PARAMETERS = (
               "blockade", maximum=1.0),
     Parameter("k_stem_feed", 0.04, "1/day", "no source found", "assumed", 0.01, 0.2, "stem-like cells differentiate"),
     Parameter("stem_supply", 0.3, "1", "no source found", "assumed", 0.05, 0.9,
-              "share of untreated effector turnover that stem-like cells feed", maximum=1.0),
+              "share of untreated effector turnover that stem-like cells feed", maximum=0.99),
     Parameter("stem_room", 2.0, "1", "no source found", "assumed", 1.2, 5.0, "niches per stem-like cell before "
               "treatment"),
     Parameter("fold_stem_PD1", 1.5, "1", "effect: stem-like cells give the burst (DOI 10.1038/nature19330); size not "

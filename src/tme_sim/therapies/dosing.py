@@ -156,8 +156,16 @@ def _taken(target: Parameter, found: Parameter, drug: Drug, value: float) -> Par
         note += f", for this patient (typical {found.value:g} {found.unit})"
     return replace(
         target, value=shown, unit=found.unit, source=found.source, grade=found.grade, low=min(low, shown),
-        high=max(high, shown), note=note, minimum=found.minimum, maximum=found.maximum,
+        high=max(high, shown), note=note, **_bounds(target, found),
     )
+
+
+def _bounds(target: Parameter, found: Parameter) -> dict[str, float | None]:
+    """Physical bounds of a library value, and those of what it replaces where it has none and the unit is the same."""
+    own = {"minimum": found.minimum, "maximum": found.maximum}
+    if target.unit != found.unit:
+        return own
+    return {name: getattr(target, name) if end is None else end for name, end in own.items()}
 
 
 # --- doses ----------------------------------------------------------------------------------------------------------
