@@ -195,6 +195,7 @@ def test_a_cell_without_a_band_shows_none():
     from tme_sim.commands.cohort import _cell
 
     assert _cell(0.0, "share", [float("nan")] * 2) == "0 %"
+    assert _cell(1.84, "number", [float("inf")] * 2) == "1.84"
     assert _cell(0.5, "share", [0.25, float("inf")]) == "50 % (25 % to not reached)"
 
 

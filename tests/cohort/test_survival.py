@@ -97,6 +97,12 @@ def test_arms_that_never_overlap_have_no_ratio_and_warn_of_nothing(recwarn):
     assert not recwarn.list
 
 
+def test_two_patients_on_one_day_have_no_logrank_and_warn_of_nothing(recwarn):
+    one = (np.array([56.0]), np.array([1]))
+    assert math.isnan(hazard_ratio(one, one).logrank)
+    assert not recwarn.list
+
+
 def test_without_events_there_is_no_ratio_and_a_flat_curve():
     none = (np.array([5.0, 9.0]), np.array([0, 0]))
     some = (np.array([5.0, 9.0]), np.array([1, 0]))

@@ -128,7 +128,8 @@ def hazard_ratio(first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray,
     if not (np.any(first[1]) and np.any(second[1])):
         return Ratio(*(math.nan,) * 5)
     arms = [stats.CensoredData(uncensored=t[e.astype(bool)], right=t[~e.astype(bool)]) for t, e in (first, second)]
-    logrank = float(stats.logrank(*arms).pvalue)
+    with np.errstate(invalid="ignore"):  # no variance where all events are on one day with everybody at risk: NaN
+        logrank = float(stats.logrank(*arms).pvalue)
     fitted, _ = _cox(first, second)
     if fitted is None:
         return Ratio(*(math.nan,) * 4, logrank)

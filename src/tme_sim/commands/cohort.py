@@ -291,7 +291,8 @@ def _show(summary: dict[str, Any], result: Any) -> None:
     from rich.table import Table
 
     console = Console(width=max(90, min(Console().width, 160)))
-    shown = Table(title=f"{summary['trial']}: {summary['patients']} patients in every arm", title_justify="left")
+    patients = "1 patient" if summary["patients"] == 1 else f"{summary['patients']} patients"
+    shown = Table(title=f"{summary['trial']}: {patients} in every arm", title_justify="left")
     for head in ("endpoint", *result.arms):
         shown.add_column(head, overflow="fold")  # names of arms may differ in their last letters alone
     for words, key, kind in ROWS:
@@ -328,5 +329,6 @@ def _cell(value: float | None, kind: str, interval: Any) -> str:
             return "not reached"
         return f"{100 * number:.0f} %" if kind == "share" else f"{number:.3g}"
 
-    known = interval and not any(math.isnan(end) for end in interval)  # a curve at 0 or 100 % has no band
+    # A curve at 0 or 100 % has no band, and the median of one or two patients no bounds.
+    known = interval and not any(math.isnan(end) for end in interval) and not math.isinf(interval[0])
     return text(value) + (f" ({text(interval[0])} to {text(interval[1])})" if known else "")
