@@ -9,7 +9,7 @@ from tme_sim.engine.rng import PURPOSES
 from tme_sim.export.equations import equations_document, line, table
 from tme_sim.export.source import Source
 from tme_sim.network import Network
-from tme_sim.simulation import PHASES
+from tme_sim.plan import PHASES
 
 PURPOSE = """
 The model is for questions of *when* and *in which order*: how the dates of chemoembolisation, anti-VEGF drugs and
