@@ -483,7 +483,10 @@ def test_the_integrator_is_told_of_where_it_is_about_to_be_compiled(tmp_path, mo
     announce_first_run()
     assert capsys.readouterr().err == "compiling the integrator (once, about half a minute)\n"
     (tmp_path / "engine_0").mkdir()
-    (tmp_path / "engine_0" / "integrate.nbc").write_bytes(b"")
+    (tmp_path / "engine_0" / "rng.draw-12.py311.1.nbc").write_bytes(b"")  # which reading a scenario compiles
+    announce_first_run()
+    assert capsys.readouterr().err.startswith("compiling the integrator")
+    (tmp_path / "engine_0" / "integrate.run-12.py311.1.nbc").write_bytes(b"")
     announce_first_run()
     assert capsys.readouterr().err == ""
 
@@ -493,6 +496,34 @@ def test_what_only_reads_does_not_load_the_integrator():
     code = ("import sys; from tme_sim.describe import describe_text; describe_text(); "
             "sys.exit('tme_sim.engine.integrate' in sys.modules)")  # fmt: skip
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_date_that_visits_decide_is_told_as_one(tmp_path):
+    (tmp_path / "ruled.toml").write_text("""
+[[protocol.treatment]]
+kind = "tace"
+drug_load = "50 mg"
+start = "day 0"
+on_demand = { when = "viable area above 50 %", delay = "14 day", minimum_interval = "28 day", maximum = 3 }
+[[protocol.scan]]
+start = "day 0"
+every = "8 weeks"
+""")
+    done = call("attribute", str(tmp_path / "ruled.toml"), "MDSC", "--from", "2nd tace")
+    assert done.exit_code == 2 and "before its visits have decided (events.csv of a run lists" in done.output
+
+
+def test_two_runs_at_once_take_two_numbers(case, fake_simulation, monkeypatch):
+    fake = sys.modules["tme_sim.simulation"]
+    real = fake.simulate
+
+    def meanwhile(scenario, **more):
+        monkeypatch.setattr(fake, "simulate", real)
+        assert "written to runs/scenario-1" in call("run", case, "--no-figures").output
+        return real(scenario, **more)
+
+    monkeypatch.setattr(fake, "simulate", meanwhile)
+    assert "written to runs/scenario-2" in call("run", case, "--no-figures").output
 
 
 def test_what_cannot_be_written_is_told_before_the_run(case, fake_simulation):

@@ -161,6 +161,16 @@ def test_nothing_is_overwritten_without_force(saved, tmp_path):
     assert Run.load(saved).summary["pfs"] == 101.1 and [p.name for p in tmp_path.iterdir()] == ["case-1"]
 
 
+def test_force_deletes_nothing_that_no_run_wrote(saved):
+    (saved / "notes.md").write_text("mine")
+    with pytest.raises(InputError, match="holds what no run wrote \\(notes.md\\)"):
+        a_run(1.0).save(saved, force=True)
+    assert (saved / "notes.md").read_text() == "mine"
+    (saved / "notes.md").unlink()
+    (saved / "figures").mkdir(exist_ok=True)
+    a_run(1.0).save(saved, force=True)
+
+
 def test_force_replaces_run_folders_only(tmp_path):
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "dear.txt").write_text("x")
@@ -214,6 +224,23 @@ def test_a_failure_of_any_write_leaves_no_half_run(tmp_path, monkeypatch, call, 
             assert Run.load(folder).summary["pfs"] in (100.1, 101.1)
     assert failures >= 1 and Run.load(folder).summary["pfs"] == 101.1
     assert [p.name for p in tmp_path.iterdir()] == ["r"]
+
+
+def test_a_run_that_came_to_the_folder_meanwhile_stays(tmp_path, monkeypatch):
+    from tme_sim import results
+
+    real = results.write_file
+
+    def slow(path, content):
+        if Path(path).name == "manifest.json":  # the other run ends while this one is being written
+            monkeypatch.setattr(results, "write_file", real)
+            a_run(1.0).save(tmp_path / "r")
+        real(path, content)
+
+    monkeypatch.setattr(results, "write_file", slow)
+    with pytest.raises(InputError, match="exists; choose another --out"):
+        a_run().save(tmp_path / "r")
+    assert Run.load(tmp_path / "r").summary["pfs"] == 101.1 and [p.name for p in tmp_path.iterdir()] == ["r"]
 
 
 KILLED = """

@@ -91,10 +91,10 @@ def run(
     scenario = load(config, changes, mechanisms)
     figures = scenario.outputs.figures and not no_figures
     target = _target(scenario, out, force)
-    done = _simulate(scenario, target, force)
-    _told_of(done, target)
+    done = _simulate(scenario, target, force, numbered=out is None)
+    _told_of(done, done.folder)
     if figures:
-        _draw(target)
+        _draw(done.folder)
 
 
 def _target(scenario: Any, out: str | None, force: bool) -> Any:
@@ -103,8 +103,11 @@ def _target(scenario: Any, out: str | None, force: bool) -> Any:
     return free_folder("runs", scenario.name) if out is None else check_target(out, force=force)
 
 
-def _simulate(scenario: Any, target: Any, force: bool) -> Any:
-    """Run and save; a run that fails leaves a folder that says so."""
+def _simulate(scenario: Any, target: Any, force: bool, numbered: bool) -> Any:
+    """Run and save; a run that fails leaves a folder that says so.
+
+    Where the folder was `numbered` here and another run has taken it meanwhile, the next free one is written to.
+    """
     for warning in scenario.warnings:
         announce(f"warning: {warning}")
     announce_first_run()
@@ -122,9 +125,10 @@ def _simulate(scenario: Any, target: Any, force: bool) -> Any:
             "message": str(error),
             "scenario": {"name": scenario.name, "digest": scenario.digest},
         }
+        target = _target(scenario, None, force) if numbered else target
         save_folder(target, {"scenario.toml": scenario.to_toml().encode()}, about, force=force)
         raise Failure(f"the run failed: {error}\nits scenario is kept in {target}", FAILED) from error
-    done.save(target, force=force)
+    done.save(_target(scenario, None, force) if numbered else target, force=force)
     if checkpoints is not None:
         import shutil
 
@@ -174,7 +178,7 @@ def rerun(manifest: str, out: str | None, force: bool, mechanisms: tuple[str, ..
     target = _target(scenario, out, force)
     if target.resolve() == folder.resolve():
         raise Failure("a rerun needs a folder of its own; choose another --out", BAD_INPUT)
-    _simulate(scenario, target, force)
+    target = _simulate(scenario, target, force, numbered=out is None).folder
     after = read_manifest(target)
     differ = [n for n in {**before["files"], **after["files"]} if before["files"].get(n) != after["files"].get(n)]
     changed = changed_files(folder, before)
@@ -315,7 +319,9 @@ def attribute(
         when = parse_when(text)
         tick = scenario.calendar.tick_of(when)
         if tick is None:
-            raise Failure(f'{option}: "{when}" has no date in this calendar; write "day 28"', BAD_INPUT)
+            decided = " before its visits have decided (events.csv of a run lists what they did)"
+            why = decided if scenario.calendar.tracks else ""
+            raise Failure(f'{option}: "{when}" has no date in this calendar{why}; write "day 28"', BAD_INPUT)
         days.append(tick / TICKS_PER_DAY)
     announce_first_run()
     from tme_sim.analysis import attribute as attribute_

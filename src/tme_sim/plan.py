@@ -65,14 +65,10 @@ def plan_of(scenario) -> Plan:
     """The plan of a checked scenario (:class:`tme_sim.scenario.Scenario`).
 
     Raises:
-        InputError: a procedure that is not simulated, or two drugs of the protocol that need the same kinetic slot.
+        InputError: two drugs of the protocol that need the same kinetic slot.
     """
     from tme_sim.diagnostics import InputError, Problem
 
-    given = (*scenario.calendar.all, *(t.given[0] for t in scenario.calendar.tracks))
-    for kind in sorted({e.kind for e in given if scenario.tissue == "agents"} & set(PROCEDURES) - {"tace"}):
-        raise InputError(Problem(scenario.name, "protocol", (
-            f'"{kind}" is not part of the agent tissue; leave it out, or write tissue = "density"')))
     library, covariates = scenario.catalogue.library, scenario.covariates()
     drugs: dict[str, tuple[Drug, Mapping[str, float | str]]] = {}
     for name in scenario.calendar.drugs:

@@ -34,6 +34,7 @@ __all__ = ["Run", "free_folder", "inside", "safe_name", "write_file"]
 
 FORMAT = 1
 MAX_ARRAY_BYTES = 2 * 10**9
+PARTS = ("figures", "snapshots", "checkpoints", "inputs")  # folders within a run folder
 DETERMINISTIC = ("scenario.toml", "trajectory.npz", "events.csv", "summary.json")
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -254,6 +255,9 @@ def free_folder(parent: str | Path, name: str) -> Path:
     return inside(parent, f"{stem}-{max(numbers) + 1}")
 
 
+_EXISTS = "exists; choose another --out, or replace it with --force"
+
+
 def check_target(folder: str | Path, *, force: bool = False) -> Path:
     """Whether a run may be written to `folder`; to be asked before the run.
 
@@ -274,12 +278,26 @@ def check_target(folder: str | Path, *, force: bool = False) -> Path:
     if not folder.is_dir() or folder.is_symlink():
         raise InputError(Problem(str(folder), "", "exists and is no folder; choose another --out"))
     if not force:
-        raise InputError(Problem(str(folder), "", "exists; choose another --out, or replace it with --force"))
+        raise InputError(Problem(str(folder), "", _EXISTS))
     if not (folder / "manifest.json").is_file():
         raise InputError(
             Problem(str(folder), "", "is no run folder, so --force does not replace it; choose another --out")
         )
+    if strange := _strange(folder):
+        names = ", ".join(strange[:3]) + (f" and {len(strange) - 3} more" if len(strange) > 3 else "")
+        told = f"holds what no run wrote ({names}), and --force would delete it; move it away, or choose another --out"
+        raise InputError(Problem(str(folder), "", told))
     return folder
+
+
+def _strange(folder: Path) -> list[str]:
+    """Names in a run folder that are of no run; hidden ones do not count."""
+    try:
+        listed = json.loads((folder / "manifest.json").read_bytes()).get("files", {})
+    except (OSError, ValueError, AttributeError):
+        listed = {}
+    own = {"manifest.json", *PARTS, *(Path(name).parts[0] for name in (*DETERMINISTIC, *listed))}
+    return sorted(p.name for p in folder.iterdir() if p.name not in own and not p.name.startswith("."))
 
 
 def save_folder(
@@ -304,11 +322,13 @@ def save_folder(
         whole = {"format": FORMAT, "status": "done", **manifest, "files": listed}
         write_file(temporary / "manifest.json", (json_text(whole)).encode())
         _sync(temporary)
-        _swap(temporary, folder)
+        _swap(temporary, folder, force=force)
         _sync(folder.parent)
     except OSError as error:
         size = sum(map(len, files.values()))
         reason = error.strerror or str(error)
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST) and not force:  # another run was faster
+            raise InputError(Problem(str(folder), "", _EXISTS)) from error
         if error.errno in (errno.ENOSPC, errno.EDQUOT):  # no mistake of the input
             raise OSError(error.errno, reason, f"{folder} ({size} bytes needed)") from error
         raise InputError(Problem(str(folder), "", f"cannot be written ({size} bytes needed): {reason}")) from error
@@ -317,9 +337,10 @@ def save_folder(
     return folder
 
 
-def _swap(temporary: Path, folder: Path) -> None:
+def _swap(temporary: Path, folder: Path, *, force: bool) -> None:
+    """Put a complete folder in its place; without `force` a run that came there meanwhile stays."""
     old = None
-    if folder.is_dir() and any(folder.iterdir()):
+    if force and folder.is_dir() and any(folder.iterdir()):
         old = folder.parent / f".{folder.name[:40]}.{secrets.token_hex(6)}.old"
         os.rename(folder, old)
     try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-__all__ = ["BAD_INPUT", "FAILED", "OK", "Row"]
+__all__ = ["BAD_INPUT", "CRASHED", "FAILED", "OK", "Row"]
 
-OK, BAD_INPUT, FAILED = "ok", "bad input", "failed"
+OK, BAD_INPUT, FAILED, CRASHED = "ok", "bad input", "failed", "crashed"
 
 
 @dataclass(frozen=True)

@@ -138,6 +138,10 @@ def test_a_card_makes_a_page_with_the_verdict_and_escapes_what_it_says(folder):
     assert "Early &lt;b&gt;starts&lt;/b&gt; leave less tumour" in page
     assert "http" not in page.replace("http-equiv", "")
     assert page.count("data:image/png;base64,") == 2
+    assert "TACE: day 0; bevacizumab: day -14" in page  # what an arm is given, procedures by their kind
+    (folder / "own").mkdir()
+    call("hypothesis", "run", "card.toml", "--out", "own.html", "--mechanisms", "own")
+    assert "tme-sim hypothesis run card.toml --mechanisms own" in (folder / "own.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -194,6 +198,21 @@ def test_a_new_card_is_a_card(folder):
     path.write_text(own)
     assert not not_filled_in(load_card("mine"))
     call("hypothesis", "new", "mine", "--base", "base.toml", code=2)
+
+
+@pytest.mark.parametrize(
+    ("design", "arguments", "said"),
+    [
+        ("", ("--order", "late=99,0"), "late: vegf = 99 lies outside the map (-14 to 28); widen the factor"),
+        ("", ("--outcome", "vegf_ratio_d90"), 'say whether "higher" or "lower"'),
+        ('[design]\nkind = "latin_hypercube"\nn = 9\n', (), "make no grid: 9 pairs of 9 and 9 values"),
+    ],
+)
+def test_what_makes_no_surface_is_refused_before_any_run(folder, design, arguments, said):
+    text = (folder / "study.toml").read_text()
+    (folder / "study.toml").write_text(text.replace("[outputs]", f"{design}[outputs]"))
+    assert said in call("surface", "study.toml", "--store", "kept", *arguments, code=2)
+    assert not (folder / "kept").exists()
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,20 @@ def test_a_constraint_moves_the_best_to_its_edge():
     assert one.best.values == (40.0, "none")
 
 
+def test_a_constraint_that_only_the_patients_that_chose_keep_is_told():
+    def evaluate(candidates, which):
+        """The others have twice the toxicity."""
+        day = np.array([c[0] for c in candidates])
+        return [{"outcome": np.array([abs(d - 50.0)] * 2), "toxicity": np.array([d] * 2) * (2 if which == "fresh" else 1)}
+                for d in day]  # fmt: skip
+
+    limit = Constraint("toxicity", 60.0)
+    best = optimise([Days("d")], evaluate, "outcome", -1, constraints=[limit], budget=40)
+    assert best.best.allowed and best.best.values[0] == pytest.approx(50.0, abs=3.0)
+    assert best.broken[0] == (limit,)
+    assert optimise([Days("d")], evaluate, "outcome", -1, constraints=[Constraint("toxicity", 500.0)], budget=40).broken[0] == ()
+
+
 def test_constraints_that_nothing_keeps_are_told_with_the_nearest():
     with pytest.raises(InputError, match="keeps every constraint"):
         found(constraints=(Constraint("albi", -5.0),), budget=40)

@@ -371,6 +371,7 @@ def test_a_huge_design_is_estimated_before_its_runs_are_planned(toy, tmp_path, m
 def test_an_estimate_loads_no_engine_which_would_be_compiled_before_a_word(toy):
     code = ("import sys; from tme_sim.study import load_study; from tme_sim.study.expected import estimate; "
             "print(estimate(load_study(sys.argv[1]), 'nowhere', 1, compiling=True)); "
+            "import tme_sim.study.execute, tme_sim.findings.drive, tme_sim.findings.told; "
             "print([m for m in sys.modules if m.startswith('tme_sim.engine.integ')])")  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code, toy], capture_output=True, text=True, check=True)
     assert " runs, about " in done.stdout and done.stdout.endswith("[]\n")

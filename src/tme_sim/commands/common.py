@@ -164,5 +164,5 @@ def announce_first_run() -> None:
 
     import tme_sim.engine  # names the folder of compiled code
 
-    if not any(Path(config.CACHE_DIR or tme_sim.engine.__path__[0]).glob("engine_*/*.nbc")):
+    if not any(Path(config.CACHE_DIR or tme_sim.engine.__path__[0]).glob("engine_*/integrate.*.nbc")):
         announce("compiling the integrator (once, about half a minute)")

@@ -12,6 +12,7 @@ from tme_sim.commands.common import (
     INTERRUPTED,
     Failure,
     announce,
+    announce_first_run,
     folders,
     guarded,
     load_study,
@@ -65,6 +66,7 @@ def _keeping(study: Any, store: str | None, jobs: int | None, yes: bool) -> Iter
 
     try:
         with stopped_by_term():
+            announce_first_run()
             yield {"store": folder, "jobs": jobs, "yes": yes, "progress": tell}
         tell()
     except (KeyboardInterrupt, Interrupted):
@@ -166,7 +168,7 @@ def surface(
     from tme_sim.findings import drive, told
     from tme_sim.findings.runs import Runs
     from tme_sim.findings.sections import surface_section
-    from tme_sim.findings.surface import surface_of
+    from tme_sim.findings.surface import refuse_no_surface, surface_of
     from tme_sim.study.outcomes import better_of
 
     made = _study(study, mechanisms, arms)
@@ -181,6 +183,7 @@ def surface(
         names = ", ".join(a.name for a in made.arms)
         raise InputError(Problem(made.path, "arm", f"a surface is of one arm; choose one with --arm: {names}"))
     points = {**section.orders, **dict(_order(text) for text in orders)}
+    refuse_no_surface(made.columns(), outcome, x, y, points, better)
     target = _target(made, "surface", out, force)
     with _keeping(made, store, jobs, yes) as running:
         table = Runs(made, **running).table(made.points())

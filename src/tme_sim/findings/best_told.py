@@ -37,13 +37,13 @@ def optimum_lines(
     """What the search found, line by line."""
     label = label_of(outcome)
     lines = [f"{found.tried} protocols tried, {found.runs} runs; {outcome}, best {aim} over patients"]
-    lines += [f"kept: {c.text}" for c in constraints]
+    lines += [f"kept by the patients that chose: {c.text}" for c in constraints]
     if found.failed:
         lines.append(f"{found.failed} runs gave no value; protocols with one of them are not chosen")
     rows = [("best", found.best, found.fresh_best)]
     if found.runner_up is not None:
         rows.append(("runner-up", found.runner_up, found.fresh_runner_up))
-    for word, one, fresh in rows:
+    for (word, one, fresh), broken in zip(rows, found.broken, strict=True):
         lines.append(f"{word}: {chosen_text(study, names, one)}")
         mean = f"  {label}: mean {number(float(np.mean(one.outcomes)))}"
         if study.replicates == 1:
@@ -53,6 +53,7 @@ def optimum_lines(
         others = f"{fresh.size} others" if fresh.size > 1 else "another"
         lines.append(f"{mean} in the {chose} that chose, {number(float(np.nanmean(fresh)))} in {others}")
         lines += _aim_lines(found, one, fresh, aim)
+        lines += [f"  not kept by the patients that did not choose: {c.text}" for c in broken]
     return [*lines, gap_text(found, label), *not_held(study)]
 
 

@@ -88,7 +88,7 @@ def card_page(card: Card, study: Study, table: Table, judged: Sequence[Judged], 
         Prose("The verdict above is that of a model. These measurements decide.", "note"),
     ]  # fmt: skip
     again = [
-        Code(f"tme-sim hypothesis run {card.path}"),
+        Code(" ".join(["tme-sim hypothesis run", str(card.path), *(f"--mechanisms {m}" for m in study.mechanisms)])),
         Code(card.text, "the card"),
         Code(study.text, "the study"),
     ]
@@ -156,12 +156,18 @@ def _arms(study: Study) -> Rows:
     for arm in study.arms:
         scenario = study.scenario_of_arm(arm.name)
         given = [
-            f"{p.drug or p.kind}: {p.start}" if hasattr(p, "drug") else f"{p.kind}: {p.start}"
-            for p in scenario.protocol.treatment
+            f"{p.drug if p.kind == 'drug' else _procedure(p)}: {p.start}" for p in scenario.protocol.treatment
         ]
         other = [f"{k} = {v}" for k, v in arm.changes.items() if k != "protocol" and not k.startswith("protocol.")]
         rows.append((arm.name, "; ".join(given) or "nothing", "; ".join(other) or "-"))
     return Rows(("arm", "what is given from when", "what else differs"), rows)
+
+
+def _procedure(treatment: Any) -> str:
+    """A procedure with the drug that it brings, if any."""
+    name = {"tace": "TACE"}.get(treatment.kind, treatment.kind)
+    drug = getattr(treatment, "drug", None)
+    return f"{name} with {drug}" if drug else name
 
 
 STUDY = '''\

@@ -90,7 +90,8 @@ class Optimum:
     """What the search found.
 
     `gap` is the paired difference best less runner-up (positive: the best is better) on patients that the search has
-    not seen; `seen` the same on those it has.  `sense` is +1 where more of the outcome is better.
+    not seen; `seen` the same on those it has.  `broken` are the constraints that the best and the runner-up break in
+    those unseen patients; `sense` is +1 where more of the outcome is better.
     """
 
     best: Candidate
@@ -104,6 +105,7 @@ class Optimum:
     failed: int
     history: tuple[float, ...]
     sense: int
+    broken: tuple[tuple[Constraint, ...], ...]
 
 
 def worth(outcomes: np.ndarray, sense: int, aim: str, reference: np.ndarray | None = None) -> float:
@@ -175,7 +177,8 @@ def optimise(
         popsize=-(-size // len(variables)), maxiter=10 * budget, rng=np.random.Generator(np.random.Philox(seed)),
         init="sobol", callback=_stopper(enough),
     )  # fmt: skip
-    return _concluded(_valued(tried, sense, aim), variables, evaluate, outcome, sense, tuple(history))
+    valued = _valued(tried, sense, aim)
+    return _concluded(valued, variables, evaluate, outcome, sense, tuple(history), constraints)
 
 
 def _stopper(enough: Callable):
@@ -195,8 +198,13 @@ def _stopper(enough: Callable):
 def _candidate(key: tuple, found: dict[str, np.ndarray], outcome: str, constraints: Sequence[Constraint]) -> Candidate:
     values = np.asarray(found[outcome], dtype=float)
     failed = int((~np.isfinite(values)).sum())
-    excess = max((c.excess(np.nan_to_num(found[c.endpoint], nan=c.limit)) for c in constraints), default=0.0)
+    excess = max((_excess(c, found) for c in constraints), default=0.0)
     return Candidate(key, values, excess, failed)
+
+
+def _excess(constraint: Constraint, found: dict[str, np.ndarray]) -> float:
+    """By how much endpoints over patients break a constraint; failed runs, which are counted elsewhere, keep it."""
+    return constraint.excess(np.nan_to_num(found[constraint.endpoint], nan=constraint.limit))
 
 
 def _valued(tried: dict[tuple, Candidate], sense: int, aim: str) -> dict[tuple, Candidate]:
@@ -223,7 +231,9 @@ def _told_apart(variables: Sequence[Variable], one: Candidate, other: Candidate)
     return any(apart(v, a, b) for v, a, b in zip(variables, one.values, other.values, strict=True))
 
 
-def _concluded(tried, variables, evaluate: Evaluate, outcome: str, sense: int, history) -> Optimum:
+def _concluded(
+    tried, variables, evaluate: Evaluate, outcome: str, sense: int, history, constraints: Sequence[Constraint]
+) -> Optimum:  # fmt: skip
     allowed = sorted((c for c in tried.values() if c.allowed), key=lambda c: -c.worth)
     failed = sum(c.failed for c in tried.values())
     if not allowed:
@@ -234,13 +244,15 @@ def _concluded(tried, variables, evaluate: Evaluate, outcome: str, sense: int, h
     best = allowed[0]
     second = next((c for c in allowed[1:] if _told_apart(variables, best, c)), None)
     asked = [best.values] + ([second.values] if second else [])
-    fresh = [np.asarray(one[outcome], dtype=float) for one in evaluate(asked, "fresh")]
+    unseen = evaluate(asked, "fresh")
+    fresh = [np.asarray(one[outcome], dtype=float) for one in unseen]
+    broken = tuple(tuple(c for c in constraints if _excess(c, one) > 0.0) for one in unseen)
     members = fresh[0].size
     runs = sum(c.outcomes.size for c in tried.values()) + sum(f.size for f in fresh)
     failed += sum(int((~np.isfinite(f)).sum()) for f in fresh)
     if second is None:
         none = np.full(members, np.nan)
-        return Optimum(best, None, fresh[0], none, None, None, len(tried), runs, failed, history, sense)
+        return Optimum(best, None, fresh[0], none, None, None, len(tried), runs, failed, history, sense, broken)
     gap = difference(sense * fresh[0], sense * fresh[1])
     seen = difference(sense * best.outcomes, sense * second.outcomes)
-    return Optimum(best, second, fresh[0], fresh[1], gap, seen, len(tried), runs, failed, history, sense)
+    return Optimum(best, second, fresh[0], fresh[1], gap, seen, len(tried), runs, failed, history, sense, broken)

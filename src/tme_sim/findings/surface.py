@@ -9,7 +9,7 @@ can be told from 0 (80 % interval of Student).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +19,7 @@ from tme_sim.findings.table import Missing, Table, column, cube, sense_of
 
 __all__ = [
     "Band", "Regret", "Surface", "Window", "indifferent", "member_windows", "near_best", "paired_window", "regret",
-    "relative_losses", "surface_of",
+    "refuse_no_surface", "relative_losses", "surface_of",
 ]  # fmt: skip
 
 NEAR = 0.05  # of the best
@@ -125,17 +125,49 @@ def surface_of(
         InputError: no full grid, two runs in one cell, too many failed runs, or no known direction of better.
     """
     sense = sense_of(outcome, better)
-    for name in (x, y):
-        if column(table, name).dtype.kind not in "fiu":
-            raise InputError(Problem("study", name, "is no number; a surface has two numbers as axes"))
+    _refuse_words(table, x, y)
     found = cube(table, outcome, (x, y), member)
-    xs, ys = (np.unique([c[k] for c in found.cells]) for k in (0, 1))
-    if len(found.cells) != xs.size * ys.size or min(xs.size, ys.size) < 2:
-        raise InputError(Problem("study", "", (
-            f"{x} and {y} make no grid: {len(found.cells)} pairs of {xs.size} and {ys.size} values; "
-            'a surface needs design = "grid" with at least two values of each')))
+    xs, ys = _grid(x, y, found.cells)
     values = found.values.reshape(len(found.members), xs.size, ys.size)
     return Surface(outcome, x, y, xs.astype(float), ys.astype(float), values, sense, found.missing)
+
+
+def refuse_no_surface(
+    plan: Table, outcome: str, x: str, y: str, points: Mapping[str, tuple[float, float]], better: str | None = None
+) -> None:
+    """Refuse, before any run, what :func:`surface_of` and :func:`regret` would of the table of a plan (its columns).
+
+    Raises:
+        InputError: as there.
+    """
+    sense_of(outcome, better)
+    _refuse_words(plan, x, y)
+    axes = _grid(x, y, set(zip(column(plan, x).tolist(), column(plan, y).tolist(), strict=True)))
+    for name, point in points.items():
+        for axis, at, label in zip(axes, point, (x, y), strict=True):
+            _refuse_outside(axis, at, name, label)
+
+
+def _refuse_words(table: Table, *names: str) -> None:
+    for name in names:
+        if column(table, name).dtype.kind not in "fiu":
+            raise InputError(Problem("study", name, "is no number; a surface has two numbers as axes"))
+
+
+def _grid(x: str, y: str, cells: Collection[tuple]) -> tuple[np.ndarray, np.ndarray]:
+    """The values of both axes of a full grid."""
+    xs, ys = (np.unique([c[k] for c in cells]) for k in (0, 1))
+    if len(cells) != xs.size * ys.size or min(xs.size, ys.size) < 2:
+        raise InputError(Problem("study", "", (
+            f"{x} and {y} make no grid: {len(cells)} pairs of {xs.size} and {ys.size} values; "
+            'a surface needs design = "grid" with at least two values of each')))
+    return xs, ys
+
+
+def _refuse_outside(axis: np.ndarray, at: float, name: str, label: str) -> None:
+    if not axis[0] <= at <= axis[-1]:
+        raise InputError(Problem("study", name, (
+            f"{label} = {at:g} lies outside the map ({axis[0]:g} to {axis[-1]:g}); widen the factor")))
 
 
 def near_best(surface: Surface) -> Window:
@@ -265,9 +297,7 @@ def _extent(axis: np.ndarray, margin: np.ndarray, at: int) -> tuple[tuple[float,
 def _at(surface: Surface, values: np.ndarray, name: str, x: float, y: float) -> float:
     weights = []
     for axis, at, label in ((surface.x, x, surface.x_name), (surface.y, y, surface.y_name)):
-        if not axis[0] <= at <= axis[-1]:
-            raise InputError(Problem("study", name, (
-                f"{label} = {at:g} lies outside the map ({axis[0]:g} to {axis[-1]:g}); widen the factor")))
+        _refuse_outside(axis, at, name, label)
         i = min(int(np.searchsorted(axis, at, side="right")) - 1, axis.size - 2)
         weights.append((i, (at - axis[i]) / (axis[i + 1] - axis[i])))
     (i, u), (j, v) = weights

@@ -138,8 +138,7 @@ def _feed(client: Any, study: Study, queue: deque, sink: _Sink) -> None:
     from distributed import as_completed
     from distributed.scheduler import KilledWorker
 
-    from tme_sim.row import Row
-    from tme_sim.study.execute import CRASHED
+    from tme_sim.row import CRASHED, Row
     from tme_sim.study.runner import recipe_of
     from tme_sim.study.wire import rows_from
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tme_sim.row import OK, Row
+from tme_sim.row import CRASHED, OK, Row
 from tme_sim.study.expected import cores, estimate, refuse_large, told_time, usual_seconds
-from tme_sim.study.runner import CRASHED
 from tme_sim.study.store import Store, StoreError, open_store
 from tme_sim.study.task import Task, samples
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from tme_sim.study.rows import Packed
     from tme_sim.study.runner import Runner
 
-__all__ = ["CRASHED", "TIMEOUT", "Interrupted", "Progress", "in_process", "run_study", "run_table"]
+__all__ = ["TIMEOUT", "Interrupted", "Progress", "in_process", "run_study", "run_table"]
 
 TIMEOUT = "timeout"
 BATCH = 256  # runs of one task: lanes stay full until its last runs, and a report comes every few seconds

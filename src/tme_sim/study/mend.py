@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tme_sim.diagnostics import InputError, Problem
-from tme_sim.row import Row
-from tme_sim.study.execute import CRASHED, TIMEOUT
+from tme_sim.row import CRASHED, Row
+from tme_sim.study.execute import TIMEOUT
 from tme_sim.study.lock import Lock
 from tme_sim.study.rows import checksum
 from tme_sim.study.store import COPY, DAMAGED, FILE, Store, StoreError, _row_checksum, open_store

@@ -17,7 +17,7 @@ from tme_sim.ensemble import Series, run_rows
 from tme_sim.outcome import SimulationError
 from tme_sim.patient import read_parameter
 from tme_sim.plan import Plan, plan_of
-from tme_sim.row import BAD_INPUT, FAILED, Row
+from tme_sim.row import BAD_INPUT, CRASHED, FAILED, Row
 from tme_sim.simulation import SetUp, simulate, structures
 from tme_sim.study.definition import Outputs, Study
 from tme_sim.validation import Problems
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Recipe", "Runner", "recipe_of", "runner_of"]
 
-CRASHED = "crashed"
 REMEMBERED = 512  # scenarios with their calendars
 Recipe = dict[str, Any]  # plain data: what a worker needs to know of a study
 

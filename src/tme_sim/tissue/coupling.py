@@ -4,7 +4,8 @@ own steps, and at each exchange the piece's state replaces that of the lesion it
 Between two exchanges (an hour) the equations of the lesion run on as a predictor, so that drugs, blood, node and
 marrow see a lesion that moves; what the piece holds itself is then written over them.  What it does not hold (drug
 depots, antibody in tissue, danger signals, antigen, mature dendritic cells) stays with the equations.  Dates, jumps and
-decisions of the calendar stay with the engine; an embolisation shows as a jump of the occluded shares.
+decisions of the calendar stay with the engine; an embolisation shows as a jump of the occluded shares, and jumps of the
+lesion's cells, by ablation or radiation, are done again cell by cell.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from tme_sim.tissue.piece import (
     start,
     view,
 )
+from tme_sim.tissue.procedures import Rows, treat
 from tme_sim.tissue.settings import VALUE, VOXEL_UM, Tissue, too_wide
 from tme_sim.tissue.step import crowds, step
 from tme_sim.tissue.table import read_cells
@@ -166,6 +168,12 @@ class Coupling:
             y[self.place[name]] = value
         self.before = {n: y[self.place[n]] for n in self.before}
         self.read(y, u)
+
+    def treat(self, rows: Rows) -> None:
+        """A jump of the calendar that moves tumour cells on, with the debris that it leaves."""
+        weight = self.state.scale * cell_weight(self.scalars)
+        for name, amount in treat(self.frame, self.state, rows, self.place).items():
+            self.state.told[name] = self.state.told.get(name, self.scalars[name]) + weight * amount
 
     def advance(self) -> None:
         """The piece lives until the next exchange, by the values last read."""

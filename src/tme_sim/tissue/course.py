@@ -18,6 +18,7 @@ from tme_sim.results import array_bytes, read_arrays, write_file
 from tme_sim.tissue.coupling import Coupling
 from tme_sim.tissue.files import Film, TissueRecord
 from tme_sim.tissue.piece import State
+from tme_sim.tissue.procedures import done, jumps_done
 from tme_sim.tissue.settings import FILES, kept_as
 
 KEPT = 2  # checkpoints: when the newest is damaged, the one before is used
@@ -92,8 +93,11 @@ class Course:
         begun = told = time.monotonic()
         while True:
             tick = self.tick
+            before = done(run.queue)
             if engine.advance(self.functions, run, self.ready.th, tick, options, jumps, records=self.records) != 0:
                 raise SimulationError(why_it_ended(self.ready.model, run, self.ready.th))
+            for rows in jumps_done(run.queue, before, jumps):
+                self.coupling.treat(rows)
             self.coupling.exchange(run.y, run.u)
             since = max(tick - self.coupling.exchange_ticks + 1, plan.start)
             passed = range(since, tick + 1) if tick > plan.start else (tick,)
