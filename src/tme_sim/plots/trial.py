@@ -320,10 +320,11 @@ def benefit_figure(result: Any):
     heights, errors, shares = (np.array([g[k] for g in found.groups]) for k in range(3))
     beside.bar(range(4), heights, width=0.66, color=["#D9E6F2", "#8FB8DE", "#4C8FC4", ARM_COLOURS[1]], linewidth=0)
     beside.errorbar(range(4), heights, yerr=2 * errors, fmt="none", ecolor=INK, elinewidth=0.8)
-    top = float(np.max(heights + 2 * errors))
+    low, top = min(0.0, float(np.min(heights - 2 * errors))), max(0.1, float(np.max(heights + 2 * errors)))
+    beside.set_ylim(low - 0.03 * (top - low), top + 0.12 * (top - low))
     for lane, share in enumerate(shares):
-        beside.text(lane, top * 1.06, f"{100 * share:.0f} %", ha="center", va="bottom", fontsize=TEXT, color=INK)
-    beside.set_ylim(min(0.0, float(np.min(heights - 2 * errors))), 1.2 * max(top, 0.1))
+        told = f"{100 * share:.0f} %"
+        beside.text(lane, top + 0.02 * (top - low), told, ha="center", va="bottom", fontsize=TEXT, color=INK)
     beside.axhline(0, color=INK, linewidth=0.5)
     beside.set_xticks(range(4), ["least", "less", "more", "most"])
     sheet.dress(beside, "quarters of patients by foretold gain", "months gained")
