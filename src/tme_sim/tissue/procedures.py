@@ -44,9 +44,11 @@ def treat(frame: Frame, state: State, rows: Rows, place: Mapping[str, int]) -> d
         place: of the lesion's states by name.
 
     Returns:
-        Debris per cell of the piece that the jump leaves, summed over the cells that had it coming, by name of a state.
+        What the jump adds to other states of the lesion (debris), by name, if each cell of the piece were one of it.
     """
     kinds = {place[name]: k for k, name in enumerate(CELLS) if name}
+    if not any(int(source) in kinds for source in rows[0][:, 1]):  # a dose, say: most jumps are none of these
+        return {}
     names = {i: name for name, i in place.items()}
     shares, becomes, left = {}, {}, {}
     counts = np.bincount(state.cell, minlength=len(CELLS))
