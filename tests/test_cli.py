@@ -467,7 +467,7 @@ MECHANISM = Mechanism(
 )
 """
     (tmp_path / "own").mkdir()
-    for more, times, says in (("", "", ""), ("", " * k_extra", "law lose returns 1 / day ** 2, but must return 1/day"),
+    for more, times, says in (("", "", ""), ("", " * k_extra", "law lose returns 1/day^2, but must return 1/day"),
                               (", perfusoin", "", 'reads "perfusoin", which nobody provides, did you mean "perfusion"')):
         (tmp_path / "own" / "extra.py").write_text(code.format(more=more, times=times))
         done = call("config", "check", case, "--mechanisms", str(tmp_path / "own"))

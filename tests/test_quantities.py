@@ -206,6 +206,7 @@ def test_conversion_across_dimensions_is_refused_in_words():
         (5, "day", 'write "5 day"'),
         ("5", "day", 'write "5 day"'),
         ("5 mg", "day", "is a mass, but value is a time"),
+        ("5 mg/kg", "mg", "is a ratio, but value is a mass"),
         ("5 mg", "1", "write it in plain numbers"),
         (float("nan"), "1", "finite"),
         (10**400, "1", "finite"),
@@ -222,6 +223,12 @@ def test_a_bare_number_only_for_what_has_no_dimension(value, unit, says):
 def test_numbers_and_quantities_are_kept_as_typed():
     assert q.parse_number_or_quantity(0.5, "1") == Quantity(0.5, "1")
     assert q.parse_number_or_quantity("200 ug", "mg") == Quantity(200.0, "ug")
+
+
+@pytest.mark.parametrize("unit", ["cell/mm^3", "1/day", "mmHg/s", "pg/mL", "umol/L", "1", "mm^3/cell/day"])
+def test_base_units_are_the_internal_ones(unit):
+    assert q.convert(1.0, unit, q.base_unit(unit)) == pytest.approx(q.parse_unit(unit).factor)
+    assert q.parse_unit(q.base_unit(unit)).factor == 1.0
 
 
 def test_the_pint_registry_for_laws_has_our_base_units():

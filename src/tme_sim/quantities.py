@@ -18,9 +18,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 __all__ = [
-    "BASE_UNITS", "GRADES", "Parameter", "Quantity", "QuantityError", "Unit", "convert", "dimensions", "factor",
-    "internal", "is_dimensionless", "parse_number_or_quantity", "parse_quantity", "parse_unit", "pretty", "registry",
-    "same_dimension", "to_display",
+    "BASE_UNITS", "GRADES", "Parameter", "Quantity", "QuantityError", "Unit", "base_unit", "convert", "dimensions",
+    "factor", "internal", "is_dimensionless", "parse_number_or_quantity", "parse_quantity", "parse_unit", "pretty",
+    "registry", "same_dimension", "to_display",
 ]  # fmt: skip
 
 GRADES = ("assumed", "low", "medium", "high")  # weakest first
@@ -314,7 +314,7 @@ def parse_number_or_quantity(value: Any, unit: str, what: str = "value") -> Quan
         if given.unit == "1":
             raise QuantityError(f'{what} needs a unit: write "{given.value:g} {unit}"')
         raise QuantityError(
-            f'"{_shown(value)}" is a {describe_dimension(given.unit)}, but {what} is a {describe_dimension(unit)}; '
+            f'"{_shown(value)}" is a {_kind_of(given.unit)}, but {what} is a {describe_dimension(unit)}; '
             f"write it in {'plain numbers' if wanted.dimension == NONE else unit}"
         )
     return given
@@ -415,6 +415,22 @@ def describe_dimension(unit: str) -> str:
     return "quantity of dimension " + "*".join(
         name if e == 1 else f"{name}^{e}" for name, e in zip(DIMENSIONS, dimension, strict=True) if e
     )
+
+
+def _kind_of(unit: str) -> str:
+    """What somebody gave, in words: one mass per another is a ratio."""
+    return "ratio" if is_dimensionless(unit) and "/" in unit else describe_dimension(unit)
+
+
+def base_unit(of: str | Dimension) -> str:
+    """A dimension, or that of a unit, in base units of the coherent system: ``cell/mm^3``; "1" for a plain number."""
+    dimension = dimensions(of) if isinstance(of, str) else of
+    text = ""
+    for base, e in sorted(zip(BASE_UNITS, dimension, strict=True), key=lambda pair: pair[1] < 0):
+        if e:
+            power = "" if abs(e) == 1 else f"^{abs(e)}"
+            text += ("/" if e < 0 else "*" if text else "") + base + power
+    return "1" + text if text.startswith("/") else text or "1"
 
 
 def pretty(unit: str) -> str:

@@ -1,5 +1,6 @@
 """The generated code means what the laws mean: values, Jacobian, baseline, cache."""
 
+import re
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -9,6 +10,7 @@ import pytest
 
 from compiler.toy_network import BODY, TUMOUR, parameter, toy
 from tme_sim.compiler.model import BaselineError, compile_model
+from tme_sim.laws import exp
 from tme_sim.network import (
     Hypothesis,
     Mechanism,
@@ -190,11 +192,16 @@ def test_damaged_cache_entry_is_rebuilt(tmp_path, monkeypatch):
     assert compile_model(toy(), 2).layout.rows == first.layout.rows
 
 
-def test_wrong_unit_is_refused_with_the_law_and_both_units():
-    bad = Mechanism("bad", "toy", species=(Species("x", "cell", "x"),),
-                    processes=(decay("d", "x", lambda k_slow: k_slow * k_slow, "x"),),
+@pytest.mark.parametrize(("law", "said"), [
+    (lambda k_slow: k_slow * k_slow, "returns 1/day^2, but must return 1/day "),
+    (lambda k_slow: k_slow / k_slow, "returns a plain number, but must return 1/day "),
+    (lambda k_slow: k_slow * exp(k_slow), "has 1/day where a plain number belongs; "),
+    (lambda k_slow: k_slow + k_slow * k_slow, "has 1/day where 1/day^2 belongs; "),
+])
+def test_wrong_unit_is_refused_with_the_law_and_both_units(law, said):
+    bad = Mechanism("bad", "toy", species=(Species("x", "cell", "x"),), processes=(decay("d", "x", law, "x"),),
                     parameters=(parameter("k_slow", 1.0, "1/day"),))
-    with pytest.raises(NetworkError, match=r'process "d": law .* must return 1/day .*k_slow \[1/day\]'):
+    with pytest.raises(NetworkError, match=rf'process "d": law .*{re.escape(said)}.*k_slow \[1/day\]'):
         compile_model(compose([bad]), 1)
 
 

@@ -22,10 +22,10 @@ from tme_sim.export.notation import expression, latex, plain, symbol
 from tme_sim.export.omex import omex_archive
 from tme_sim.export.parameters import cell, parameter_table
 from tme_sim.export.sbml import sbml_document
-from tme_sim.export.source import ExportError, Trajectory, base_unit, jumps_of
+from tme_sim.export.source import ExportError, Trajectory, jumps_of
 from tme_sim.laws import hill, power
 from tme_sim.network import Mechanism, Species, arrival, compose
-from tme_sim.quantities import convert, parse_unit
+from tme_sim.quantities import parse_unit
 
 
 @pytest.fixture(scope="module")
@@ -231,12 +231,6 @@ def test_our_run_stands_beside_the_model(files):
 def test_metadata_is_rdf_that_names_the_model(files, source):
     text = "".join(ET.fromstring(files["metadata.rdf"]).itertext())
     assert source.title in text and "Not a medical device" in text
-
-
-@pytest.mark.parametrize("unit", ["cell/mm^3", "1/day", "mmHg/s", "pg/mL", "umol/L", "1", "mm^3/cell/day"])
-def test_base_units_are_the_internal_ones(unit):
-    assert convert(1.0, unit, base_unit(unit)) == pytest.approx(parse_unit(unit).factor)
-    assert parse_unit(base_unit(unit)).factor == 1.0
 
 
 # --- the calendar of the engine, and writing --------------------------------------------------------------------------

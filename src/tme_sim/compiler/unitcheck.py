@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tme_sim.network import OXYGEN, Network, NetworkError, arguments
-from tme_sim.quantities import describe_dimension, dimensions, factor, registry
+from tme_sim.quantities import DIMENSIONS, base_unit, describe_dimension, dimensions, factor, registry
 
 
 @dataclass(frozen=True)
@@ -96,21 +96,33 @@ def _judge(law, bind, expected, units, values, ureg) -> str:
     except Exception as error:
         if type(error).__name__ != "DimensionalityError":
             raise
-        return f"{error}; check the units of {', '.join(f'{a} [{units[n]}]' for a, n in names.items())}"
+        first, other = (_written(u, ureg) for u in (error.units1, error.units2))
+        return f"has {first} where {other} belongs; check the units of {_listed(names, units)}"
     results = result if isinstance(result, tuple) else (result,)
     numbers = number if isinstance(number, tuple) else (number,)
     for got, plain_number, wanted in zip(results, numbers, expected, strict=True):
         quantity = got if hasattr(got, "to") else ureg.Quantity(got, "")
         if not quantity.is_compatible_with(ureg.Quantity(1, _base(wanted))):
             return (
-                f"returns {quantity.to_base_units().units or 'a plain number'}, but must return {wanted} "
-                f"({describe_dimension(wanted)}); check the units of "
-                f"{', '.join(f'{a} [{units[n]}]' for a, n in names.items())}"
+                f"returns {_written(quantity.units, ureg)}, but must return {wanted} "
+                f"({describe_dimension(wanted)}); check the units of {_listed(names, units)}"
             )
         size = quantity.to(_base(wanted)).magnitude
         if abs(size - plain_number) > 1e-9 * max(abs(size), abs(plain_number)):
             return f"is off by a factor {size / plain_number if plain_number else float('inf'):g} against {wanted}"
     return ""
+
+
+def _listed(names: dict[str, str], units: dict[str, str]) -> str:
+    return ", ".join(f"{a} [{units[n]}]" for a, n in names.items())
+
+
+def _written(units, ureg) -> str:
+    """Units as pint keeps them, in base units and as people write them here."""
+    powers = dict(ureg.Quantity(1, units).dimensionality)
+    dimension = tuple(powers.get(f"[{d}]", 0) for d in DIMENSIONS)
+    text = base_unit(dimension) if all(e == int(e) for e in dimension) else str(units)
+    return "a plain number" if text == "1" else text
 
 
 def _base(unit: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tme_sim.diagnostics import InputError, Problem
+from tme_sim.quantities import base_unit
 
 if TYPE_CHECKING:
     from tme_sim.compiler.layout import Layout
@@ -212,18 +213,6 @@ def trajectory_of(outcome) -> Trajectory:
                 columns.append(table[:, i])
     days = outcome.time - outcome.time[0]
     return Trajectory(days, tuple(names), tuple(units), np.column_stack(columns))
-
-
-def base_unit(unit: str) -> str:
-    """A unit's dimension in base units of the coherent system, ``cell/mm^3``; "1" for a plain number."""
-    from tme_sim.quantities import BASE_UNITS, dimensions
-
-    text = ""
-    for base, e in sorted(zip(BASE_UNITS, dimensions(unit), strict=True), key=lambda pair: pair[1] < 0):
-        if e:
-            power = "" if abs(e) == 1 else f"^{abs(e)}"
-            text += ("/" if e < 0 else "*" if text else "") + base + power
-    return "1" + text if text.startswith("/") else text or "1"
 
 
 def _origins(scenario) -> dict[str, str]:

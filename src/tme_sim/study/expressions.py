@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tme_sim.diagnostics import nearest, quoted
-from tme_sim.quantities import BASE_UNITS, NONE, Dimension, QuantityError, describe_dimension, factor, parse_unit
+from tme_sim.quantities import NONE, Dimension, QuantityError, base_unit, describe_dimension, factor, parse_unit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -320,8 +320,7 @@ class _Reader:
 
 def _told(dimension: Dimension | None) -> str:
     """A dimension in words."""
-    parts = [f"{u}^{e}" for u, e in zip(BASE_UNITS, dimension or NONE, strict=True) if e]
-    return describe_dimension("*".join(parts) or "1")
+    return describe_dimension(base_unit(dimension or NONE))
 
 
 def _whole(node: ast.AST, exponents: Sequence[float]) -> Dimension:
