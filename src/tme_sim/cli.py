@@ -98,7 +98,8 @@ def run(
 
 
 def _target(scenario: Any, out: str | None, force: bool) -> Any:
-    from tme_sim.results import check_target, free_folder
+    from tme_sim.disk import free_folder
+    from tme_sim.results import check_target
 
     return free_folder("runs", scenario.name) if out is None else check_target(out, force=force)
 

@@ -106,8 +106,8 @@ def _cache() -> list[str]:
 
 
 HEX = r"[0-9a-f]{12}"
-# What an interrupted command leaves: a folder half written or just replaced, a file half written (results.whole and
-# results.write_file), a store half mended.
+# What an interrupted command leaves: a folder half written or just replaced, a file half written (disk.whole and
+# disk.write_file), a store half mended.
 LEFT = re.compile(rf"\..+\.incomplete$|\..{{1,40}}\.{HEX}(?:\.\w+)*$|runs\.sqlite\.mended.*$")
 PLACES = (".", "runs", "stores", "trials")
 

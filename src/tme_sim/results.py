@@ -18,26 +18,22 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tme_sim.cells import FORMULA, no_formula
 from tme_sim.definitions import headlines
 from tme_sim.diagnostics import InputError, Problem, near, quoted
+from tme_sim.disk import swap, sync, write_file
+from tme_sim.formats import MAX_ARRAY_BYTES, array_bytes, json_text, read_arrays
 
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["Run", "free_folder", "inside", "safe_name", "write_file"]
-
 FORMAT = 1
-MAX_ARRAY_BYTES = 2 * 10**9
 PARTS = ("figures", "snapshots", "checkpoints", "inputs")  # folders within a run folder
 DETERMINISTIC = ("scenario.toml", "trajectory.npz", "events.csv", "summary.json")
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-_EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 class Run:
@@ -213,46 +209,7 @@ class Run:
         )  # fmt: skip
 
 
-# --- names and folders --------------------------------------------------------------------------------
-
-
-def safe_name(name: str) -> str:
-    """`name`, if it can be the name of a run folder.
-
-    Raises:
-        InputError: other characters than ``A-Z a-z 0-9 . _ -``, longer than 64, or ``.`` and ``..``.
-    """
-    if not isinstance(name, str) or not _NAME.fullmatch(name) or set(name) == {"."}:
-        raise InputError(
-            Problem("", quoted(name), "is no name for a folder: letters, digits, . _ - and at most 64 of them")
-        )
-    return name
-
-
-def inside(parent: str | Path, name: str) -> Path:
-    """The path of `name` in `parent`; links that lead out of `parent` are refused.
-
-    Raises:
-        InputError: as `safe_name`, or a path that leaves `parent`.
-    """
-    parent = Path(parent)
-    path = parent / safe_name(name)
-    if path.resolve().parent != parent.resolve():
-        raise InputError(Problem(str(path), "", "leads out of its folder"))
-    return path
-
-
-def free_folder(parent: str | Path, name: str) -> Path:
-    """``<parent>/<name>-<n>`` with the next free n."""
-    parent = Path(parent)
-    stem = safe_name(name)[:56]
-    numbers = [0]
-    if parent.is_dir():
-        for entry in os.listdir(parent):
-            head, _, tail = entry.rpartition("-")
-            if head == stem and tail.isdigit() and len(tail) < 7:
-                numbers.append(int(tail))
-    return inside(parent, f"{stem}-{max(numbers) + 1}")
+# --- writing a folder ---------------------------------------------------------------------------------
 
 
 _EXISTS = "exists; choose another --out, or replace it with --force"
@@ -321,9 +278,9 @@ def save_folder(
             listed[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         whole = {"format": FORMAT, "status": "done", **manifest, "files": listed}
         write_file(temporary / "manifest.json", (json_text(whole)).encode())
-        _sync(temporary)
-        _swap(temporary, folder, force=force)
-        _sync(folder.parent)
+        sync(temporary)
+        swap(temporary, folder, force=force)
+        sync(folder.parent)
     except OSError as error:
         size = sum(map(len, files.values()))
         reason = error.strerror or str(error)
@@ -335,57 +292,6 @@ def save_folder(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return folder
-
-
-def _swap(temporary: Path, folder: Path, *, force: bool) -> None:
-    """Put a complete folder in its place; without `force` a run that came there meanwhile stays."""
-    old = None
-    if force and folder.is_dir() and any(folder.iterdir()):
-        old = folder.parent / f".{folder.name[:40]}.{secrets.token_hex(6)}.old"
-        os.rename(folder, old)
-    try:
-        os.rename(temporary, folder)
-    except OSError:
-        if old is not None:
-            os.rename(old, folder)
-        raise
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def write_file(path: str | Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all: beside its place, flushed to disk, renamed."""
-    path = Path(path)
-    temporary = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}.incomplete"
-    try:
-        with open(temporary, "xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def whole(path: str | Path) -> Iterator[Path]:
-    """A name beside `path`, with its endings, for a library to write to; it becomes `path` if nothing was raised."""
-    path = Path(path)
-    half = path.with_name(f".{path.stem[:40]}.{secrets.token_hex(6)}{''.join(path.suffixes)}")
-    try:
-        yield half
-        os.replace(half, path)
-    finally:
-        half.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 # --- contents --------------------------------------------------------------------------------
@@ -414,97 +320,9 @@ def trajectory_bytes(
     return array_bytes(arrays)
 
 
-def array_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Named arrays as a ``.npz``, without compression and with a fixed date, so that equal arrays are equal bytes."""
-    import zipfile
-
-    import numpy as np
-
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            stream = io.BytesIO()
-            np.lib.format.write_array(stream, array, version=(1, 0), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, stream.getvalue())
-    return out.getvalue()
-
-
-def read_arrays(content: bytes, name: str, max_bytes: int = MAX_ARRAY_BYTES) -> dict[str, np.ndarray]:
-    """Arrays of a ``.npz``; the directory and each header are checked before memory is taken, nothing is unpickled.
-
-    Raises:
-        InputError: damaged, too large, or holding what is no plain array of numbers or text.
-    """
-    import zipfile
-    import zlib
-
-    import numpy as np
-
-    def wrong(reason: str) -> InputError:
-        """The error for this file, raised in several places below."""
-        return InputError(Problem(name, "", reason))
-
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            members = archive.infolist()
-            if len(members) > 1000:
-                raise wrong("holds more arrays than any run")
-            if sum(m.file_size for m in members) > max_bytes:
-                raise wrong(f"declares more than {max_bytes} bytes")
-            for member in members:
-                with archive.open(member) as stream:
-                    version = np.lib.format.read_magic(stream)
-                    if version not in ((1, 0), (2, 0)):
-                        raise wrong(f"{quoted(member.filename)} is of an unknown array format")
-                    read = (
-                        np.lib.format.read_array_header_1_0
-                        if version == (1, 0)
-                        else np.lib.format.read_array_header_2_0
-                    )
-                    shape, fortran, dtype = read(stream, max_header_size=4096)
-                    if dtype.kind not in "fiuU" or dtype.hasobject:
-                        raise wrong(f"{quoted(member.filename)} holds neither numbers nor text")
-                    size = math.prod(shape) * dtype.itemsize
-                    if size > member.file_size or any(n < 0 for n in shape):
-                        raise wrong(f"{quoted(member.filename)} declares more data than it holds")
-                    data = stream.read()
-                if len(data) != size:
-                    raise wrong(f"{quoted(member.filename)} is cut")
-                array = np.frombuffer(data, dtype=dtype).reshape(shape, order="F" if fortran else "C")
-                arrays[member.filename.removesuffix(".npy")] = array
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, RuntimeError, SyntaxError, KeyError,
-            TypeError, OverflowError) as error:  # fmt: skip
-        if isinstance(error, InputError):
-            raise
-        raise wrong("is damaged or no array file") from error
-    return arrays
-
-
-def json_text(data: Any) -> str:
-    """JSON with sorted keys and floats by their shortest exact form; a number that is not finite becomes null."""
-    return json.dumps(_json_safe(data), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
 def summary_text(summary: Mapping[str, Any]) -> str:
     """The text of ``summary.json``: no dates, no timings."""
     return json_text(summary)
-
-
-def _json_safe(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _json_safe(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json_safe(v) for v in value]
-    if isinstance(value, (bool, str)) or value is None:
-        return value
-    if hasattr(value, "item"):  # numpy scalars
-        value = value.item()
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if isinstance(value, int) else str(value)
 
 
 def events_text(events: Sequence[Mapping[str, Any]]) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 from tme_sim.cells import no_formula
 from tme_sim.cohort.running import TrialResult
 from tme_sim.diagnostics import InputError, Problem
-from tme_sim.results import json_text, write_file
+from tme_sim.disk import write_file
+from tme_sim.formats import json_text
 
 __all__ = ["check_folder", "draw_trial", "patients_text", "rows_text", "write_trial"]
 

@@ -18,8 +18,9 @@ import numpy as np
 from tme_sim.cohort.patients import VirtualPatient, make_patients
 from tme_sim.cohort.trial import Arm, Trial
 from tme_sim.diagnostics import InputError, Problem
+from tme_sim.disk import write_file
+from tme_sim.formats import json_text
 from tme_sim.quantities import internal
-from tme_sim.results import json_text, write_file
 
 __all__ = ["CHUNK", "TrialResult", "follow_up_days", "run_trial"]
 

@@ -60,7 +60,7 @@ def make(file: str, n: int, seed: int, out: str, number: int | None, force: bool
     tme-sim cohort make configs/cohorts/large_7cm.toml --out patients.csv --scenario 12
     """
     from tme_sim.cohort.folder import patients_text
-    from tme_sim.results import write_file
+    from tme_sim.disk import write_file
 
     target = Path(out)
     beside = target.with_name(f"{target.stem}-{number}.toml")

@@ -31,7 +31,7 @@ def config_new(file: str, force: bool) -> None:
     """
     from pathlib import Path
 
-    from tme_sim.results import write_file
+    from tme_sim.disk import write_file
     from tme_sim.templates import NEW_SCENARIO
 
     path = Path(file)
@@ -137,7 +137,8 @@ def config_schema(out: str | None, force: bool, mechanisms: tuple[str, ...]) -> 
     Then let the first line of a scenario be:  #:schema scenario.schema.json
     """
     from tme_sim.catalogue import load_catalogue
-    from tme_sim.results import json_text, write_file
+    from tme_sim.disk import write_file
+    from tme_sim.formats import json_text
     from tme_sim.schema import scenario_schema
 
     if out:

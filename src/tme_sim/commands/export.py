@@ -98,7 +98,7 @@ def _told(plan: Any, table: dict[str, Any], others: int) -> str:
 
 def _export_run(kind: str, done: Any, out: str) -> None:
     """Write a run as a file that appears whole or not at all."""
-    from tme_sim.results import whole, write_file
+    from tme_sim.disk import whole, write_file
 
     if kind == "csv":
         write_file(out, done.to_csv().encode())

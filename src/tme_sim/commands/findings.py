@@ -74,7 +74,8 @@ def _keeping(study: Any, store: str | None, jobs: int | None, yes: bool) -> Iter
 
 
 def _target(study: Any, what: str, out: str | None, force: bool) -> Any:
-    from tme_sim.results import check_target, free_folder
+    from tme_sim.disk import free_folder
+    from tme_sim.results import check_target
 
     return free_folder("runs", f"{study.name}-{what}") if out is None else check_target(out, force=force)
 
@@ -250,9 +251,9 @@ def optimise(
     tme-sim optimise experiments/best_protocol --out best.toml
     tme-sim protocol show best.toml
     """
+    from tme_sim.disk import write_file
     from tme_sim.findings import best_told, drive, protocols
     from tme_sim.findings.sections import optimise_section
-    from tme_sim.results import write_file
 
     made = _study(study, mechanisms, arms)
     section = optimise_section(made)
@@ -301,8 +302,8 @@ def new(name: str, base: str, claim: str) -> None:
     from pathlib import Path
 
     from tme_sim.diagnostics import InputError, Problem
+    from tme_sim.disk import safe_name, write_file
     from tme_sim.findings.card_page import new_card
-    from tme_sim.results import safe_name, write_file
     from tme_sim.scenario import Scenario
 
     folder = Path(name)
@@ -344,10 +345,10 @@ def run_card(
     import os
 
     from tme_sim.diagnostics import InputError, Problem
+    from tme_sim.disk import write_file
     from tme_sim.findings import cards
     from tme_sim.findings.card_page import card_html, card_lines, not_filled_in
     from tme_sim.findings.runs import Runs
-    from tme_sim.results import write_file
     from tme_sim.study.outcomes import outcomes_of
 
     if not os.path.exists(card):

@@ -47,9 +47,9 @@ def calibrate(file: str, out: str, jobs: int, dry: bool) -> None:
         announce(f"warning: {short}; runs made before the disk is full are kept")
     if dry:
         return
+    from tme_sim.disk import write_file
     from tme_sim.fit.calibrate import calibrate as fit
     from tme_sim.fit.report import report_text
-    from tme_sim.results import write_file
 
     announce_first_run()
     try:
@@ -95,9 +95,10 @@ def predict(trial: str, posterior: str, table: str, out: str, draws: int, patien
     tme-sim predict all --cache fits/arms
     """
     from tme_sim.diagnostics import InputError, Problem, nearest
+    from tme_sim.disk import write_file
     from tme_sim.fit import predictions
     from tme_sim.fit.posterior import load_posterior
-    from tme_sim.results import json_text, write_file
+    from tme_sim.formats import json_text
 
     trials = predictions.load_trials(table)
     if trial != "all" and trial not in trials:

@@ -85,8 +85,8 @@ def protocol_table(
     tme-sim protocol table configs/emerald1.toml --out doses.csv
     tme-sim protocol table doses.csv --out my_protocol.toml
     """
+    from tme_sim.disk import write_file
     from tme_sim.protocol.dosing_table import dosing_table
-    from tme_sim.results import write_file
 
     if out:
         output_file(out, force=force)

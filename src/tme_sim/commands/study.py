@@ -138,7 +138,7 @@ class _Shown:
 
 def _finish(store: Any, plan: Any, ordinals: Any) -> None:
     """Table, meaning of its columns and picture, in the folder of the store."""
-    from tme_sim.results import write_file
+    from tme_sim.disk import write_file
     from tme_sim.study.tables import columns_text, csv_text
 
     table = store.table(plan, ordinals)

@@ -37,7 +37,8 @@ def snapshot(directory: str, days: tuple[float, ...], rows: tuple[str, ...], out
     """
     import math
 
-    from tme_sim.results import Run, whole
+    from tme_sim.disk import whole
+    from tme_sim.results import Run
     from tme_sim.tissue.snapshots import snapshots_of
 
     target = _target(directory, "tissue.png", out, force, ".png", ".svg", ".pdf")

@@ -17,8 +17,8 @@ def export(kind: str, source: Any, out: str | Path) -> None:
         ExportError: a kind that this version cannot write, a calendar that a format cannot hold, or SBML that libSBML,
             where it is installed, finds unsound.
     """
+    from tme_sim.disk import write_file
     from tme_sim.export.source import ExportError, Source, source_of_scenario
-    from tme_sim.results import write_file
 
     if kind not in KINDS:
         raise ExportError(f'a model cannot be exported as "{kind}"; choose one of {", ".join(KINDS)}')

@@ -37,8 +37,8 @@ def write_petab(folder: str | Path, out: str | Path) -> Path:
     import secrets
     import shutil
 
+    from tme_sim.disk import write_file
     from tme_sim.fit.regressions import load_regressions
-    from tme_sim.results import write_file
 
     files, out = petab_files(load_regressions(folder)), Path(out)
     if out.exists():

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim.diagnostics import InputError, Problem
+from tme_sim.disk import write_file
 from tme_sim.fit.checks import board, converged, parameters, recovery, surprises
 from tme_sim.fit.choose import DOUBT, Choice, choose
 from tme_sim.fit.design import Rows, simulate_pairs
@@ -29,7 +30,7 @@ from tme_sim.fit.regressions import REGRESSIONS, regressions
 from tme_sim.fit.runs import RunStore
 from tme_sim.fit.sampler import Priors, Sample, effective_size, r_hat, smc
 from tme_sim.fit.targets import FitProblem
-from tme_sim.results import json_text, write_file
+from tme_sim.formats import json_text
 
 __all__ = ["Result", "calibrate"]
 

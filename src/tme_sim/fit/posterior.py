@@ -19,7 +19,7 @@ import numpy as np
 
 from tme_sim.diagnostics import InputError, Problem, read_text
 from tme_sim.fit.sampler import Priors, generator, systematic
-from tme_sim.results import json_text
+from tme_sim.formats import json_text
 
 __all__ = ["FORMAT", "Posterior", "load_posterior", "model_digest", "posterior_text"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from tme_sim.disk import write_file
 from tme_sim.plots.style import DPI
-from tme_sim.results import write_file
 
 
 def save_figure(figure, path: str | Path, title: str = "", caption: str = "") -> Path:

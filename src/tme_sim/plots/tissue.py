@@ -378,7 +378,7 @@ def write_film(path: Any, frames: list[Snapshot], title: str, rate: float, annou
 
     from PIL import Image
 
-    from tme_sim.results import whole
+    from tme_sim.disk import whole
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

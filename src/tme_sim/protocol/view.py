@@ -147,7 +147,7 @@ def draw_calendar(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    from tme_sim.results import write_file
+    from tme_sim.disk import write_file
 
     entries = calendar.all
     names = list(dict.fromkeys(e.treatment for e in sorted(entries, key=lambda e: (e.kind in LOOKS, e.tick))))

@@ -98,7 +98,7 @@ def write_report(source: str | Path, out: str | Path, *, force: bool = False) ->
         InputError: as :func:`page_of`, or `out` exists and `force` is false, or cannot be written.
         ImportError: jinja2 is not installed (extra ``[report]``).
     """
-    from tme_sim.results import write_file
+    from tme_sim.disk import write_file
 
     out = Path(out)
     if out.suffix.lower() not in (".html", ".htm"):

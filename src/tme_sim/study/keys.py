@@ -24,7 +24,8 @@ _IDLE = ("title", "name", "source", "outputs", "schema")  # of a scenario or pro
 
 # What a run needs, and what of it cannot change a number: it reads names, writes files or draws.
 _SEEDS = ("scenario", "ensemble", "catalogue")
-_HARMLESS = ("__init__.py", "record.py", "results.py", "toml_writer.py", "diagnostics.py", "protocol/view.py")
+_HARMLESS = ("__init__.py", "record.py", "results.py", "disk.py", "formats.py", "toml_writer.py", "diagnostics.py",
+             "protocol/view.py")  # fmt: skip
 _IMPORT = re.compile(r"^\s*(?:from (tme_sim[\w.]*) import (.+)|import (tme_sim[\w.]*))", re.MULTILINE)
 
 

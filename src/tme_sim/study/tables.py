@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tme_sim.cells import no_formula
 from tme_sim.diagnostics import InputError, Problem
-from tme_sim.results import write_file
+from tme_sim.disk import write_file
 
 if TYPE_CHECKING:
     from tme_sim.study.plan_table import PlanTable

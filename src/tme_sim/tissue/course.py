@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from tme_sim.disk import write_file
 from tme_sim.engine import run as engine
 from tme_sim.engine.queue import TICKS_PER_DAY
+from tme_sim.formats import array_bytes, read_arrays
 from tme_sim.quantities import internal
-from tme_sim.results import array_bytes, read_arrays, write_file
 from tme_sim.tissue.coupling import Coupling
 from tme_sim.tissue.files import Film, TissueRecord
 from tme_sim.tissue.piece import State

@@ -65,7 +65,7 @@ def to_ome_tiff(folder: str | Path, out: str | Path) -> Path:
     """
     import tifffile
 
-    from tme_sim.results import whole
+    from tme_sim.disk import whole
 
     shots = snapshots_of(folder)
     named = [layers(s) for s in shots]
@@ -91,7 +91,7 @@ def to_vtk(folder: str | Path, out: str | Path) -> Path:
     """
     from pyevtk.hl import imageToVTK
 
-    from tme_sim.results import write_file
+    from tme_sim.disk import write_file
 
     out, rows = Path(out), []
     for i, shot in enumerate(snapshots_of(folder)):

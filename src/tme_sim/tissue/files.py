@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tme_sim.formats import array_bytes
 from tme_sim.quantities import to_display
-from tme_sim.results import array_bytes
 from tme_sim.tissue.measures import measures
 from tme_sim.tissue.network import Flow
 from tme_sim.tissue.piece import CELLS, WALKERS, State

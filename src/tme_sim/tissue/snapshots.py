@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from tme_sim.diagnostics import InputError, Problem
-from tme_sim.results import read_arrays, read_manifest
+from tme_sim.formats import read_arrays
+from tme_sim.results import read_manifest
 
 FILM = "snapshots/film.npz"
 NEEDED = {"day", "edge", "label", "scale", "cell", "cell_names", "vessel", "flowing", "occluded", "immune_voxel",
