@@ -35,8 +35,32 @@ FOUR = {"neither": 1.0, "A": 0.9, "B": 0.8, "both": 0.5}
 def test_effects_are_relative_so_that_large_tumours_do_not_decide():
     (one,), _ = judge(card(arm="B", than="neither", by=0.1), table(FOUR))
     assert one.relative
-    assert one.effect.mean == pytest.approx(0.2, abs=0.01)
+    assert one.told(one.effect.mean) == pytest.approx(0.2, abs=0.01)
     assert one.verdict == "holds"
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+def test_half_as_much_weighs_what_twice_as_much_does(better):
+    """Six patients with half as much and six with twice as much: neither arm is better, whichever is named first."""
+    data = table({"neither": 1.0, "A": 1.0})
+    data["burden_d180"][PATIENTS:] *= np.where(np.arange(PATIENTS) % 2, 2.0, 0.5)
+    (one,), _ = judge(card(arm="A", than="neither", better=better), data)
+    (other,), _ = judge(card(arm="neither", than="A", better=better), data)
+    assert one.effect.mean == pytest.approx(0.0, abs=1e-12)
+    assert one.effect.high == pytest.approx(-one.effect.low) == pytest.approx(other.effect.high)
+    share = {"lower": -1.0, "higher": 1.0}[better]
+    assert one.told(np.log(2.0)) == pytest.approx(0.5 if better == "lower" else 1.0)
+    assert sorted(map(one.told, one.effects)) == pytest.approx(sorted([share] * 6 + [-share / 2] * 6))
+
+
+@pytest.mark.parametrize(("better", "factor"), [("lower", 0.8), ("higher", 1.2)])
+def test_at_least_a_fifth_is_a_fifth_of_the_other_arm(better, factor):
+    for near, verdict in ((0.999, "fails"), (1.001, "holds")):
+        data = table({"neither": 1.0, "A": 1.0})
+        data["burden_d180"][PATIENTS:] *= 1.0 + near * (factor - 1.0)
+        (one,), _ = judge(card(arm="A", than="neither", by=0.2, better=better), data)
+        assert one.verdict == verdict
+        assert one.told(one.threshold) == pytest.approx(0.2)
 
 
 @pytest.mark.parametrize(("by", "verdict"), [(0.1, "holds"), (0.2, "undecided"), (0.3, "fails")])
@@ -53,7 +77,7 @@ def test_what_is_worse_fails_though_it_differs():
 
 def test_more_than_both_effects_multiplied():
     (one,), _ = judge(card(arm="both", beyond=("A", "B", "neither")), table(FOUR))
-    assert one.effect.mean == pytest.approx(1 - 0.5 / 0.72, abs=0.02)
+    assert one.told(one.effect.mean) == pytest.approx(1 - 0.5 / 0.72, abs=0.02)
     assert one.verdict == "holds"
     (one,), _ = judge(card(arm="both", beyond=("A", "B", "neither")), table(FOUR | {"both": 0.72}))
     assert one.verdict == "undecided"
@@ -65,6 +89,7 @@ def test_endpoints_that_reach_zero_are_compared_by_difference():
     (one,), _ = judge(card(arm="B", than="neither", by=0.1), data)
     assert not one.relative
     assert one.effect.mean == pytest.approx(0.2 * 155.0, rel=0.02)
+    assert one.told(one.effect.mean) == one.effect.mean
 
 
 def test_each_of_several_arms_is_compared_and_the_card_is_supported_in_part():

@@ -9,7 +9,6 @@ import numpy as np
 
 from tme_sim.findings import draw
 from tme_sim.findings.cards import Card, Judged, overall
-from tme_sim.findings.paired import difference
 from tme_sim.findings.table import Missing, Table, cube
 from tme_sim.findings.told import label_of, number
 from tme_sim.report.page import Code, Page, Picture, Prose, Section, page_html
@@ -38,8 +37,9 @@ def card_lines(card: Card, judged: Sequence[Judged], missing: Missing) -> list[s
 
 def _effect(one: Judged) -> str:
     e = one.effect
-    wanted = f", predicted above {_size(one, one.threshold)}" if one.threshold else ""
-    way, mean, low, high = ("better", e.mean, e.low, e.high) if e.mean >= 0 else ("worse", -e.mean, -e.high, -e.low)
+    wanted = f", predicted above {_size(one, one.told(one.threshold))}" if one.threshold else ""
+    mean, low, high = (one.told(v) for v in (e.mean, e.low, e.high))
+    way, mean, low, high = ("better", mean, low, high) if e.mean >= 0 else ("worse", -mean, -high, -low)
     if e.members < 2:
         return f"{one.prediction.outcome}, {way} than {one.against} by {_size(one, mean)}{wanted}, one patient only"
     return (f"{one.prediction.outcome}, {way} than {one.against} by {_size(one, mean)}, 95 % "
@@ -47,7 +47,7 @@ def _effect(one: Judged) -> str:
 
 
 def _size(one: Judged, value: float) -> str:
-    """An effect as people read it: in per cent of the other arm, or in the unit of the endpoint."""
+    """A told effect as people read it: in per cent of the other arm, or in the unit of the endpoint."""
     return f"{100 * value:.3g} %" if one.relative else number(value)
 
 
@@ -120,32 +120,32 @@ def _pictures(study: Study, table: Table, judged: Sequence[Judged], member: Sequ
 
 
 def _differences(judged: Sequence[Judged], relative: bool) -> Picture:
-    scale = 100.0 if relative else 1.0
-    names = [f"{label_of(one.prediction.outcome).partition(' (')[0]}: {one.prediction.arm} against {one.against}"
-             for one in judged]  # fmt: skip
-    rows = {
-        name: (scale * one.effects, difference(scale * one.effects, np.zeros_like(one.effects)))
-        for name, one in zip(names, judged, strict=True)
-    }
-    asked = {name: scale * one.threshold for name, one in zip(names, judged, strict=True)}
-    label = "better by, % of the other arm" if relative else "better by, in the unit of the endpoint"
-    subtitle = (
-        "Points: patients. Diamond and line: mean with 95 % interval. Dashed: at least this was predicted, where not 0."
-    )
+    rows, asked, courses = {}, {}, []
+    for one in judged:
+        e = one.effect
+        name = f"{label_of(one.prediction.outcome).partition(' (')[0]}: {one.prediction.arm} against {one.against}"
+        rows[name], asked[name] = (one.effects, e), one.threshold
+        mean, low, high = (_size(one, one.told(v)) for v in (e.mean, e.low, e.high))
+        courses.append((name, f"{mean} ({low} to {high}), better in {e.above} of {e.members} patients"))
+    label = ("times worse  \u2190  equal at 1  \u2192  times better, ratio of the two arms" if relative
+             else "better by, in the unit of the endpoint")  # fmt: skip
+    mean = "geometric mean" if relative else "mean"
+    subtitle = f"Points: patients. Diamond and line: {mean} with 95 % interval. Dashed: at least this was predicted."
     title = "How much better, paired within patients"
-    figure = draw.differences_figure(rows, title=title, subtitle=subtitle, label=label, asked=asked)
-    courses = [(name, f"{number(e.mean)} ({number(e.low)} to {number(e.high)}), better in {e.above} of "
-                      f"{e.members} patients") for name, (_, e) in rows.items()]  # fmt: skip
-    return Picture(draw.png(figure), f"Paired differences ({label}); right of 0 is as predicted.", courses,
-                   "Points: paired difference of each patient for each prediction")  # fmt: skip
+    figure = draw.differences_figure(rows, title=title, subtitle=subtitle, label=label, asked=asked, ratios=relative)
+    kind = "ratios" if relative else "differences"
+    return Picture(draw.png(figure), f"Paired {kind} of arms; on the right is as predicted.", courses,
+                   f"Points: paired {kind} of each patient for each prediction")  # fmt: skip
 
 
 def _predictions(judged: Sequence[Judged]) -> Rows:
     return Rows(
         ("prediction", "verdict", "compared with", "endpoint", "better by", "95 % interval", "asked"),
-        [(one.prediction.text, one.verdict, one.against, one.prediction.outcome, _size(one, one.effect.mean),
-          f"{_size(one, one.effect.low)} to {_size(one, one.effect.high)}" if one.effect.members > 1 else "-",
-          f"> {_size(one, one.threshold)}")
+        [(one.prediction.text, one.verdict, one.against, one.prediction.outcome,
+          _size(one, one.told(one.effect.mean)),
+          f"{_size(one, one.told(one.effect.low))} to {_size(one, one.told(one.effect.high))}"
+          if one.effect.members > 1 else "-",
+          f"> {_size(one, one.told(one.threshold))}")
          for one in judged],
         numeric=(4, 5, 6),
     )  # fmt: skip

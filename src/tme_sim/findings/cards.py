@@ -6,8 +6,9 @@ A card is a TOML file beside a study.  A prediction compares arms of the study, 
 * or, with ``beyond = [one, other, neither]``, ``arm`` is better than both effects together would give (the effects
   multiply where nothing interacts, as relative tumour volumes do: Bliss).
 
-Effects are relative to the other arm, patient by patient, where the endpoint is above 0 in all of them, so that large
-tumours do not decide for small ones; else they are differences, and ``by`` is a share of the mean of the other arm.
+Effects are logarithms of the ratio of the two arms, patient by patient, where the endpoint is above 0 in all of them:
+large tumours do not decide for small ones, and half as much weighs what twice as much does.  They are told as shares of
+the other arm.  Where an endpoint reaches 0 they are differences, and ``by`` is a share of the mean of the other arm.
 
 It holds if the whole 95 % interval of the paired difference lies beyond the threshold, fails if all of it lies on the
 other side, and is undecided between.  The verdict is about this model; ``[[refute]]`` says what a laboratory or clinic
@@ -16,6 +17,7 @@ would measure.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,7 +46,7 @@ class Prediction(Model):
     better: Literal["higher", "lower"] | None = Field(None, description="which way is better, where it is not known")
     arm: str = Field(max_length=48, description="the arm that should be better")
     than: tuple[str, ...] | str = Field((), description="arms that it should be better than")
-    by: float = Field(0.0, ge=0, le=10, description="by at least this share of the mean of the other arm")
+    by: float = Field(0.0, ge=0, le=10, description="by at least this share of the other arm")
     beyond: tuple[str, ...] = Field((), description="[one, other, neither]: better than both effects together")
 
     @property
@@ -95,7 +97,8 @@ class Card:
 @dataclass(frozen=True)
 class Judged:
     """A prediction with what came out: `effect` over members (positive: as predicted), the `threshold` it had to pass,
-    the `effects` of the members and the verdict.  Effects are shares of the other arm if `relative`, else differences.
+    the `effects` of the members and the verdict.  Effects are logarithms of a ratio if `relative`, else differences;
+    `sense` is 1 where more of the outcome is better and -1 where less is.
     """
 
     prediction: Prediction
@@ -105,6 +108,11 @@ class Judged:
     effects: np.ndarray
     verdict: str
     relative: bool
+    sense: int = 1
+
+    def told(self, effect: float) -> float:
+        """An effect as a share of the other arm if `relative`, else as it is."""
+        return self.sense * math.expm1(self.sense * effect) if self.relative else effect
 
 
 def load_card(path: str | Path) -> Card:
@@ -169,7 +177,8 @@ def check_names(card: Card, arms: Sequence[str], outcomes: Sequence[str]) -> Non
             problems.add(("prediction", i, "outcome"), said)
         else:
             try:
-                sense_of(one.outcome, one.better)
+                if sense_of(one.outcome, one.better) < 0 and one.by >= 1:
+                    problems.add(("prediction", i, "by"), "nothing is lower by all of it or more; give a share below 1")
             except InputError as error:
                 problems.add(("prediction", i), error.problems[0].message)
         for name in one.arms:
@@ -218,11 +227,13 @@ def _beyond(one: Prediction, values: Mapping[str, np.ndarray], sense: int) -> Ju
 
 
 def _judged(one: Prediction, against: str, arm: np.ndarray, other: np.ndarray, sense: int) -> Judged:
-    relative = bool(np.nanmin(other) > 0.0)
-    effects = sense * (arm - other) / (other if relative else 1.0)
-    threshold = one.by if relative else one.by * abs(float(np.nanmean(other)))
+    relative = bool(min(np.nanmin(other), np.nanmin(arm)) > 0.0)
+    if relative:
+        effects, threshold = sense * np.log(arm / other), sense * math.log1p(sense * one.by)
+    else:
+        effects, threshold = sense * (arm - other), one.by * abs(float(np.nanmean(other)))
     effect = difference(effects, np.zeros_like(effects))
-    return Judged(one, against, effect, threshold, effects, verdict_of(effect, threshold), relative)
+    return Judged(one, against, effect, threshold, effects, verdict_of(effect, threshold), relative, sense)
 
 
 def verdict_of(effect: Difference, threshold: float) -> str:

@@ -34,6 +34,10 @@ LETTER = 1.5  # mm that a letter of a name takes
 ROW = 5.0  # mm a bar takes
 HEAD = 13.0  # mm of title and subtitle
 ARM_COLOURS = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#7A4A00", "#0072B2")  # of arms, wherever orders are flipped
+FACTORS = (  # round ratios on an axis, by how far it goes
+    (1.02, 1.05, 1.1), (1.05, 1.1, 1.2), (1.1, 1.2, 1.4), (1.2, 1.5, 2.0, 3.0), (1.5, 2.0, 4.0, 8.0),
+    (2.0, 5.0, 10.0, 30.0),
+)  # fmt: skip
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#9A9A9A"
 
 
@@ -444,9 +448,12 @@ def _wrapped(text: str) -> str:
 
 def differences_figure(
     rows: Mapping[str, tuple[np.ndarray, Any]], *, title: str, subtitle: str, label: str,
-    asked: Mapping[str, float] | None = None,
+    asked: Mapping[str, float] | None = None, ratios: bool = False,
 ):  # fmt: skip
-    """Paired differences of members per row, with mean and 95 % interval; `asked`: what was predicted."""
+    """Paired differences of members per row, with mean and 95 % interval; `asked`: what was predicted.
+
+    `ratios`: the differences are logarithms of ratios, which the axis names as factors worse or better.
+    """
     paper = _Paper(HEAD + 14 * len(rows) + 14, title, subtitle)
     axes = paper.axes(LEFT + 24, HEAD + 4, WIDTH_MM - LEFT - 34, 14 * len(rows))
     for row, (values, one) in enumerate(rows.values()):
@@ -460,6 +467,21 @@ def differences_figure(
     axes.axvline(0, color=INK, linewidth=0.6)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_yticks(range(len(rows)), [_wrapped(n) for n in rows])
-    _numbers(axes, y=False)
+    if ratios:
+        ticks = _factors(*axes.get_xlim())
+        axes.set_xticks([way * np.log(f) for way, f in ticks], [number_text(f) for _, f in ticks])
+    else:
+        _numbers(axes, y=False)
     _name(axes, label)
     return paper.figure
+
+
+def _factors(low: float, high: float) -> list[tuple[int, float]]:
+    """Ticks between two logarithms of ratios, the same both ways: (-1 for worse or 1 for better, a round factor)."""
+    far = max(-low, high)
+    listed = next((one for one in FACTORS if far <= 1.4 * np.log(one[-1])), None)
+    if listed is None:
+        most = int(np.ceil(far / np.log(10.0)))
+        listed = tuple(10.0**k for k in range(1, most + 1, max(1, most // 3)))
+    both = [(1, 1.0), *((way, factor) for factor in listed for way in (-1, 1))]
+    return [(way, factor) for way, factor in both if low <= way * np.log(factor) <= high]
