@@ -300,14 +300,20 @@ def _free_places(points: np.ndarray, named: np.ndarray, width: np.ndarray) -> li
     return [(a, b) for a, b, _ in placed]
 
 
-def scan_figure(scans: Sequence[Any], *, title: str, subtitle: str, label: str, most: int = 12):
-    """A small panel per parameter with the outcome of every arm over its evidence range; `scans` of findings.flips."""
+def scan_figure(scans: Sequence[Any], nominal: Mapping[str, float], *, title: str, subtitle: str, label: str,
+                most: int = 12):  # fmt: skip
+    """A small panel per parameter with how far every arm lies from the mean of all arms, over its evidence range.
+
+    In per cent of that mean, or in the unit of the outcome where some are below 0.  `scans` of findings.flips;
+    `nominal` the values used, which a dotted line marks.
+    """
     shown = list(scans)[:most]
     columns = 3
     rows = -(-len(shown) // columns)
     paper = _Paper(HEAD + 10 + 40 * rows, title, subtitle)
     arms = shown[0].arms
     colours = dict(zip(arms, ARM_COLOURS, strict=False))
+    relative = all(np.nanmin(scan.outcomes, initial=np.inf) >= 0 for scan in shown)
     x = 4.0
     for arm in arms:
         paper.text(x, HEAD + 2.6, "—", fontsize=TITLE, fontweight="bold", color=colours[arm], va="center")
@@ -317,8 +323,15 @@ def scan_figure(scans: Sequence[Any], *, title: str, subtitle: str, label: str, 
     for k, scan in enumerate(shown):
         left, top = 14 + (k % columns) * (width + 12), HEAD + 11 + 40 * (k // columns)
         axes = paper.axes(left, top, width, 24)
-        for arm, values in zip(scan.arms, scan.outcomes, strict=True):
+        for arm, values in zip(scan.arms, apart(scan, relative), strict=True):
             axes.plot(scan.values, values, "-", color=colours[arm], linewidth=1.1)
+        told = apart(scan, relative)[:, scan.spread > scan.tie]  # where arms are equal, a share is of nearly nothing
+        told = told[:, (told > -95.0).all(axis=0)] if relative else told  # and where an arm leaves nearly nothing
+        if np.isfinite(told).any():
+            room = 0.08 * float(np.nanmax(told) - np.nanmin(told))
+            axes.set_ylim(float(np.nanmin(told)) - room, float(np.nanmax(told)) + room)
+        if scan.parameter in nominal:
+            axes.axvline(nominal[scan.parameter], color=MUTED, linewidth=0.7, linestyle=":", zorder=0)
         by_ratio = scan.values[0] > 0 and scan.values[-1] / scan.values[0] >= 10
         axes.set_xscale("log" if by_ratio else "linear")
         if by_ratio:
@@ -328,15 +341,18 @@ def scan_figure(scans: Sequence[Any], *, title: str, subtitle: str, label: str, 
             axes.xaxis.set_major_locator(few)
             axes.xaxis.set_major_formatter(FuncFormatter(power_text))
             axes.xaxis.set_minor_locator(NullLocator())
-        found = np.asarray(scan.outcomes, dtype=float)
-        found = found[np.isfinite(found)]
-        by_power = bool(found.size) and found.min() > 0 and found.max() / found.min() >= 1000
-        if by_power:
-            axes.set_yscale("log")
-        _numbers(axes, x=not by_ratio, y=not by_power)
+        _numbers(axes, x=not by_ratio)
         _name(axes, _with_unit(scan.parameter, scan.unit))
-    paper.text(4, HEAD + 5.6, label, fontsize=TEXT, color=MUTED, va="top")
+    told = (f"{label.partition(' (')[0]}: % above or below the mean of the orders" if relative
+            else f"{label}: above or below the mean of the orders")  # fmt: skip
+    paper.text(4, HEAD + 5.6, f"{told}; dotted: the value used", fontsize=TEXT, color=MUTED, va="top")
     return paper.figure
+
+
+def apart(scan: Any, relative: bool) -> np.ndarray:
+    """How far every arm lies from the mean of all at every point of a scan [arm, point]; in per cent if `relative`."""
+    mean = scan.outcomes.mean(axis=0)
+    return 100.0 * (scan.outcomes / np.where(mean > 0, mean, np.nan) - 1.0) if relative else scan.outcomes - mean
 
 
 def _with_unit(name: str, unit: str) -> str:

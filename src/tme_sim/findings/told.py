@@ -258,7 +258,7 @@ def flips_told(found: Flips, study: Study) -> tuple[Files, list[str]]:
         title = f"What flips the order: best by {label}"
         files["flips.png"] = draw.png(draw.flips_figure(flipping, found.flips, found.nominal, title=title,
                                                         subtitle=about))  # fmt: skip
-        files["scans.png"] = draw.png(draw.scan_figure(flipping, title="Outcome of every order over the evidence",
+        files["scans.png"] = draw.png(draw.scan_figure(flipping, found.nominal, title="Every order over the evidence",
                                                        subtitle=about, label=label))  # fmt: skip
     return files, lines
 
