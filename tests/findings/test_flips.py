@@ -51,3 +51,15 @@ def test_points_cover_the_range_and_hold_the_nominal(low, high, nominal):
     assert (points[0], points[-1]) == (low, high)
     assert nominal in points
     assert np.all(np.diff(points) > 0)
+
+
+def test_curves_of_arms_are_drawn_about_their_mean_so_that_crossings_can_be_seen():
+    from tme_sim.findings.draw import apart, scan_figure
+
+    outcomes = np.array([[100.0, 10.0, 3.0, 0.0], [102.0, 10.0, 1.0, 0.0]])
+    scan = Scan("k", "1/day", ("first", "second"), np.array([1.0, 2.0, 3.0, 4.0]), outcomes, -1, tie=0.1)
+    assert apart(scan, True)[0] == pytest.approx([-100 / 101, 0.0, 50.0, np.nan], nan_ok=True)
+    assert apart(scan, False)[1] == pytest.approx([1.0, 0.0, -1.0, 0.0])
+    axes = scan_figure([scan], {"k": 2.0}, title="t", subtitle="s", label="tumour (mL)").axes[0]
+    lowest, highest = axes.get_ylim()
+    assert -60 < lowest < -50 < 50 < highest < 60

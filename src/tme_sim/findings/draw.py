@@ -330,8 +330,6 @@ def scan_figure(scans: Sequence[Any], nominal: Mapping[str, float], *, title: st
         if np.isfinite(told).any():
             room = 0.08 * float(np.nanmax(told) - np.nanmin(told))
             axes.set_ylim(float(np.nanmin(told)) - room, float(np.nanmax(told)) + room)
-        if scan.parameter in nominal:
-            axes.axvline(nominal[scan.parameter], color=MUTED, linewidth=0.7, linestyle=":", zorder=0)
         by_ratio = scan.values[0] > 0 and scan.values[-1] / scan.values[0] >= 10
         axes.set_xscale("log" if by_ratio else "linear")
         if by_ratio:
@@ -341,6 +339,8 @@ def scan_figure(scans: Sequence[Any], nominal: Mapping[str, float], *, title: st
             axes.xaxis.set_major_locator(few)
             axes.xaxis.set_major_formatter(FuncFormatter(power_text))
             axes.xaxis.set_minor_locator(NullLocator())
+        if scan.parameter in nominal:
+            axes.axvline(nominal[scan.parameter], color=MUTED, linewidth=0.7, linestyle=":", zorder=0)
         _numbers(axes, x=not by_ratio)
         _name(axes, _with_unit(scan.parameter, scan.unit))
     told = (f"{label.partition(' (')[0]}: % above or below the mean of the orders" if relative
