@@ -224,6 +224,21 @@ def test_repair_saves_what_it_can_of_a_broken_file(tmp_path):
     assert verify_store(tmp_path / "s").damage == () and silent(tmp_path / "s", 400) == []
 
 
+def test_repair_saves_the_first_rows_of_a_file_that_lost_its_end(tmp_path):
+    filled(tmp_path / "s", range(2000)).close()
+    file = tmp_path / "s" / FILE
+    os.truncate(file, file.stat().st_size // 2)
+    with pytest.raises(StoreError, match="store repair"):
+        open_store(tmp_path / "s", digest=MODEL)
+    kept, damaged = repair_store(tmp_path / "s")
+    assert damaged is not None and kept.rows > 400
+    assert verify_store(tmp_path / "s").damage == ()
+    with open_store(tmp_path / "s", digest=MODEL) as store:
+        found = dict(store.all_rows())
+        assert len(found) == kept.rows
+        assert all(equal(one, row(int.from_bytes(name, "big"))) for name, one in found.items())
+
+
 def content_of(folder) -> list:
     with open_store(folder, digest="") as store:
         return [(k, r.status, r.message, repr(r.summary)) for k, r in store.all_rows()]

@@ -18,6 +18,7 @@ from tme_sim.study.lock import Lock
 from tme_sim.study.rows import checksum
 from tme_sim.study.store import COPY, DAMAGED, FILE, Store, StoreError, _row_checksum, open_store
 
+LOST = 30_000  # numbers in a row without a record, after which nothing more is looked for
 ACCIDENTS = (CRASHED, TIMEOUT)  # no results: another machine may do better
 
 __all__ = ["Finding", "merge_stores", "repair_store", "verify_store"]
@@ -82,6 +83,8 @@ def repair_store(folder: str | Path) -> tuple[Finding, Path | None]:
             rest.unlink()
         with closing(sqlite3.connect(file, timeout=30.0)) as old:
             old.text_factory = lambda raw: raw.decode("utf-8", "replace")
+            old.execute("PRAGMA query_only=1")
+            old.execute("PRAGMA writable_schema=1")  # else SQLite refuses all of a file that lost its end
             digest = _fact(old, "model_digest")
             if digest is None:
                 raise StoreError(
@@ -100,11 +103,10 @@ def repair_store(folder: str | Path) -> tuple[Finding, Path | None]:
 
 
 def _fact(db: sqlite3.Connection, name: str) -> str | None:
-    for copy in (name, name + COPY):
-        with suppress(sqlite3.Error, AttributeError):
-            found = db.execute("SELECT value, crc FROM meta WHERE name = ?", (copy,)).fetchone()
-            if found and checksum(copy.encode(), found[0].encode()) == found[1]:
-                return found[0]
+    for copy, value, crc in _records(db, "meta", "name, value, crc", "rowid"):
+        with suppress(AttributeError):
+            if copy in (name, name + COPY) and checksum(copy.encode(), value.encode()) == crc:
+                return value
     return None
 
 
@@ -140,22 +142,22 @@ def _copied(old: sqlite3.Connection, new: Path, digest: str, folder: Path) -> in
 def _records(db: sqlite3.Connection, table: str, columns: str, rowid: str) -> Iterator[tuple]:
     """Records of a table by number, so that a damaged page costs only its own."""
     try:
-        top = db.execute(f"SELECT max({rowid}) FROM {table}").fetchone()[0] or 0
+        top = min(db.execute(f"SELECT max({rowid}) FROM {table}").fetchone()[0] or 0, 10**9)
     except sqlite3.Error:
-        return
-    last = 0
-    while last < min(top, 10**9):
+        top = None  # the last page is lost, as in a file that was cut
+    last = lost = 0
+    while last < top if top is not None else lost < LOST:
         try:
             for record in db.execute(
                 f"SELECT {rowid}, {columns} FROM {table} WHERE {rowid} > ? ORDER BY {rowid} LIMIT 5000", (last,)
             ):
-                last = record[0]
+                last, lost = record[0], 0
                 yield record[1:]
             step = db.execute(f"SELECT min({rowid}) FROM {table} WHERE {rowid} > ?", (last,)).fetchone()[0]
             if step is None:
                 return
         except sqlite3.Error:
-            last += 1
+            last, lost = last + 1, lost + 1
 
 
 def merge_stores(out: str | Path, parts: Sequence[str | Path]) -> int:
