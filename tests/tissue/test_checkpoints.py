@@ -80,3 +80,19 @@ def test_checkpoints_of_another_seed_are_not_used(stopped):
     with pytest.raises(SimulationError):  # it would begin anew, which the time budget forbids
         simulate(scenario.changed(["seed=2", "run.wall_limit=1e-3 s"]), checkpoints=folder, announce=told.append)
     assert any("another run" in line for line in told)
+
+
+def test_checkpoints_of_another_run_never_displace_those_of_this_one(whole, stopped, tmp_path, monkeypatch):
+    """The folder of a run that was given another seed still holds later days of the first."""
+    scenario, folder = stopped
+    for name in ("day_00009.00.npz", "day_00008.50.npz"):
+        (folder / name).write_bytes((folder / "day_00001.50.npz").read_bytes())
+    other = scenario.changed(["seed=2"])
+    stop_at(2160, other, folder, monkeypatch)
+    assert len(list(folder.iterdir())) == 4  # two of each
+    told = []
+    again = simulate(other, checkpoints=folder, announce=told.append)
+    assert any("going on from day 1.5" in line for line in told)
+    kept = sorted(name for name in again._files() if name.startswith("checkpoints/"))
+    assert kept == sorted(name for name in whole if name.startswith("checkpoints/"))
+    assert again._files() == simulate(other)._files()

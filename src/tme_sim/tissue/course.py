@@ -60,6 +60,7 @@ class Course:
         self.coupling = Coupling(model, ready.th, plan.piece, plan.seed, plan.patient, threads)
         self.record, self.film = TissueRecord(), Film(self.coupling.frame.shape)
         self.row, self.tick = 0, plan.start  # next row to be kept, next date of exchange
+        self.written: list[str] = []  # checkpoints of this run that lie in its folder, by name
         self.states = np.full((ticks.size, ready.y0.size), np.nan)
         self.held = np.full((ticks.size, ready.u0.size), np.nan)
         self.nodes = np.full((ticks.size, len(model.node_names)), np.nan)
@@ -166,8 +167,10 @@ class Course:
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
             write_file(folder / name, content)
-            for old in sorted(folder.glob(f"{FIRST}*.npz"))[:-KEPT]:
-                old.unlink(missing_ok=True)
+            self.written.append(name)  # those of another run lie as they are: they may be of a later day
+            for old in self.written[:-KEPT]:
+                (folder / old).unlink(missing_ok=True)
+            del self.written[:-KEPT]
 
     def arrays(self) -> dict[str, np.ndarray]:
         """All that the rest of the run depends on, and what is kept so far."""
@@ -189,22 +192,31 @@ class Course:
         """
         from tme_sim.diagnostics import InputError
 
+        mine: dict[str, bytes] = {}  # the newest whole ones of this run, newest first
+        going = ""
         for path in sorted(folder.glob(f"{FIRST}*.npz"), reverse=True) if folder.is_dir() else ():
             try:
-                arrays = read_arrays(path.read_bytes(), str(path))
+                arrays = read_arrays(content := path.read_bytes(), str(path))
                 if str(arrays["key"][0]) != self.key():
-                    say(f"{path}: is a checkpoint of another run or version; it is not used")
+                    if not mine:
+                        say(f"{path}: is a checkpoint of another run or version; it is not used")
                     continue
-                self.take(arrays)
+                if not mine:
+                    self.take(arrays)
+                    going = f"going on from day {self.run.time:g} ({path})"
             except (InputError, KeyError, ValueError, OSError) as error:
                 reason = str(error) if isinstance(error, InputError) else f"{path}: is damaged"
-                say(f"{reason}; the checkpoint before it is used")
+                if not mine:
+                    say(f"{reason}; the one before it is used, if there is one")
                 continue
-            say(f"going on from day {self.run.time:g} ({path})")
-            for kept in sorted(p for p in folder.glob(f"{FIRST}*.npz") if p <= path)[-KEPT:]:
-                self.record.files[f"checkpoints/{kept.name}"] = kept.read_bytes()
-            return True
-        return False
+            mine[path.name] = content
+            if len(mine) == KEPT:
+                break
+        self.written = sorted(mine)
+        self.record.files |= {f"checkpoints/{name}": mine[name] for name in self.written}
+        if going:
+            say(going)
+        return bool(going)
 
     def take(self, arrays: dict[str, np.ndarray]) -> None:
         """Continue from what :meth:`arrays` gave.
