@@ -213,7 +213,8 @@ class Scenario(Header):
                 ("protocol",),
                 problems,
             )
-        piece = check_piece(raw.get("piece"), head, biology, patient, problems)
+        tissue = raw.get("tissue", "density") if head is None else head.tissue
+        piece = check_piece(raw.get("piece"), tissue, biology, patient, problems)
         calendar = Calendar()
         if protocol is not None and run is not None and patient is not None:
             _targets(protocol, patient, problems)
@@ -238,6 +239,7 @@ class Scenario(Header):
         scenario._calendar = calendar
         warnings += _treats_nothing(scenario, calendar)
         warnings += idle_values(biology.off, scenario, catalogue)
+        warnings += _pictured_late(scenario, calendar)
         scenario._warnings = (*warnings, *calendar.warnings, *([pooled] if pooled else []))
         return scenario
 
@@ -428,6 +430,15 @@ def _treats_nothing(scenario: Scenario, calendar: Calendar) -> list[str]:
     name = scenario.patient.lesion[0].name
     why = f"names no targets, and no lesion in the liver is as large as scans show ({DETECT:g} mm), so it treats none"
     return [f'{treatment}: {why}; write targets = ["{name}"]' for treatment in blind]
+
+
+def _pictured_late(scenario: Scenario, calendar: Calendar) -> list[str]:
+    """A warning when snapshots are asked for after the end of the run."""
+    if scenario.piece is None:
+        return []
+    first = min((e.tick for e in calendar.entries if e.kind == "tace"), default=None)
+    late = ", ".join(f"{day:g}" for day in scenario.piece.late(first, scenario.stop_tick))
+    return [f"piece.snapshots: {late} after the end of the run; its end is pictured instead"] if late else []
 
 
 def _liver_apart(patient: Patient, parameters: Mapping[str, Quantity], catalogue: Catalogue) -> list[str]:

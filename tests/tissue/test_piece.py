@@ -256,6 +256,17 @@ def test_a_run_gives_snapshots_and_the_same_bytes_twice():
     assert first["occluded_core"][-1] > 0.3 and first["necrotic"][-1] > 2 * first["necrotic"][0]
 
 
+def test_a_snapshot_is_called_by_the_day_it_shows():
+    """Not by one that was asked for and lies after the end; and no two are called alike."""
+    change = ["piece.snapshots=[-0.4, -0.2, 1, 90, 200]"]
+    scenario = Scenario.from_text(TEXT, changes=change)
+    assert any("piece.snapshots: 90, 200 after the end of the run" in w for w in scenario.warnings)
+    shots = simulation.simulate(scenario).summary["tissue"]
+    assert {label: one["day"] for label, one in shots.items()} == pytest.approx(
+        {"0.4 days before TACE": 0.1, "before TACE": 0.3, "day 1 after TACE": 1.5, "day 1.5 after TACE": 2.0}, abs=0.05)
+    assert not any("snapshots" in w for w in Scenario.from_text(TEXT).warnings)
+
+
 def test_a_batch_runs_a_piece_alone():
     from tme_sim.ensemble import run_rows
 
@@ -276,6 +287,13 @@ def test_a_batch_runs_a_piece_alone():
 def test_bad_input_is_told_with_its_key(change, told):
     with pytest.raises(InputError, match=told):
         Scenario.from_text(TEXT, changes=[change])
+
+
+@pytest.mark.parametrize("head", ["sead=1", 'tissue="agent"'])
+def test_mistakes_of_a_piece_are_told_beside_those_of_the_head(head):
+    with pytest.raises(InputError, match=r"piece\.colour") as told:
+        Scenario.from_text(TEXT, changes=[head, "piece.colour=1", "piece.dimension=4"])
+    assert {p.key for p in told.value.problems} == {head.partition("=")[0], "piece.colour", "piece.dimension"}
 
 
 def test_two_protocols_share_their_luck_until_they_differ():

@@ -245,15 +245,23 @@ def to_ticks(quantity) -> int:
 
 
 def snapshot_ticks(plan, events: list[dict]) -> list[tuple[int, str]]:
-    """Dates of the snapshots and what they are called, counted from the first session (without one, from day 0)."""
+    """Dates of the snapshots and what they are called, counted from the first session (without one, from day 0).
+
+    A day after the end of the run is taken at its end, and is called by the day that this is.
+    """
     first = min((e["tick"] for e in events if e["kind"] == "tace"), default=None)
     out = {}
     for day in plan.piece.snapshots:
-        tick = min((first or 0) + round(day * TICKS_PER_DAY), plan.stop)
-        tick = max(tick, plan.start - 1 if day < 0 else plan.start)
+        wanted = (first or 0) + round(day * TICKS_PER_DAY)
+        tick = max(min(wanted, plan.stop), plan.start - 1 if day < 0 else plan.start)
         if first is None:
             label = f"day {tick / TICKS_PER_DAY:g}"
+        elif day < 0:
+            label = "before TACE"
         else:
-            label = "before TACE" if day < 0 else f"day {day:g} after TACE"
+            label = f"day {day if tick == wanted else (tick - first) / TICKS_PER_DAY:g} after TACE"
         out.setdefault(tick, label)
+    last = max((t for t, label in out.items() if label == "before TACE"), default=None)
+    for tick in [t for t, label in out.items() if label == "before TACE" and t != last]:
+        out[tick] = f"{(first - tick) / TICKS_PER_DAY:.4g} days before TACE"  # names are told apart in the summary
     return sorted(out.items())

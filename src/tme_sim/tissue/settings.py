@@ -117,6 +117,12 @@ class Tissue(Model):
         n = max(8, round(float(internal(*self.size)) / float(internal(VOXEL_UM, "um"))))
         return (n if self.dimension == 3 else 1, n, n)
 
+    def late(self, first: int | None, stop: int) -> list[float]:
+        """Days of snapshots, other than the usual ones, after the end of a run; `first` session and `stop` in ticks."""
+        usual = type(self).model_fields["snapshots"].default
+        ticks = {day: (first or 0) + round(day * 1440) for day in self.snapshots}
+        return [] if self.snapshots == usual else [day for day, tick in ticks.items() if tick > stop]
+
     @property
     def settle_steps(self) -> int:
         """Steps that the untreated piece lives before the run."""
@@ -218,14 +224,15 @@ def check_files(piece: Tissue, problems: Problems) -> None:
         problems.add(("piece", "vessels_unit"), "is the unit of piece.vessels, which is not given")
 
 
-def check_piece(raw, head, biology, patient, problems: Problems) -> Tissue | None:
+def check_piece(raw, tissue, biology, patient, problems: Problems) -> Tissue | None:
     """The checked `[piece]` of a scenario with `tissue = "agents"`, None for one without; notes every mistake.
 
-    `head`, `biology` and `patient` are the checked tables, or None where they hold mistakes themselves.
+    `tissue` is what the scenario says, also where that is a mistake: then a `[piece]` is checked all the same.
+    `biology` and `patient` are the checked tables, or None where they hold mistakes themselves.
     """
-    if head is None:
+    if tissue not in ("agents", "density") and raw is None:
         return None
-    if head.tissue != "agents":
+    if tissue == "density":
         if raw is not None:
             problems.add(("piece",), 'describes agent tissue; write tissue = "agents" at the top, or leave [piece] out')
         return None
