@@ -9,8 +9,11 @@ import pytest
 
 from tme_sim.cohort import load_cohort, make_patients
 from tme_sim.cohort.distributions import Draw, quantile
+from tme_sim.cohort.patients import _Rest
 from tme_sim.diagnostics import InputError
+from tme_sim.plan import plan_of
 from tme_sim.scenario import Scenario
+from tme_sim.simulation import set_up
 
 COHORTS = sorted(p for p in (Path(__file__).parents[2] / "configs" / "cohorts").glob("*.toml") if p.stem != "biology")
 ONE = COHORTS[0].parent / "emerald1_like.toml"
@@ -102,6 +105,16 @@ def test_who_cannot_exist_is_drawn_again_but_grows_as_drawn(cohort):
     for a, b in zip(free, kept, strict=True):
         for name in ("doubling_time", "largest_diameter", "albumin_base", "vegf_plasma_start"):
             assert a.values[name] == b.values[name]
+
+
+def test_tumours_and_unseen_foci_rest_beside_each_other(cohort):
+    """Patient 5 has one tumour that rests on its own, and two foci beside which it would not."""
+    scenario = Scenario.from_text("schema = 1", changes={"biology": cohort.biology()}, catalogue=cohort.catalogue)
+    rest = _Rest(cohort, scenario)
+    (free,), (kept,) = (make_patients(cohort, 1, 1, first=5, check=check) for check in (False, True))
+    assert rest.apart(free.changes) and not rest.together(free.changes)
+    set_up(plan_of(scenario.changed(kept.changes)))  # raises BaselineError for who cannot rest
+    assert kept.values["doubling_time"] == free.values["doubling_time"]
 
 
 @pytest.mark.parametrize(("change", "words"), [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,9 @@ from tme_sim.validation import shortest
 if TYPE_CHECKING:
     from tme_sim.scenario import Scenario
 
-__all__ = ["ATTEMPTS", "VirtualPatient", "make_patients"]
+__all__ = ["ATTEMPTS", "DRAWING", "VirtualPatient", "make_patients"]
 
+DRAWING = 2  # raised where the same file and seed give other patients, so that a trial does not go on with the old ones
 ATTEMPTS = 300  # draws of one patient until eligible; a cohort that needs more is called infeasible
 # Drawn again where T cells would kill more than the tumour loses, so that growth stays as published.
 REST = (
@@ -59,7 +60,14 @@ class VirtualPatient:
 
 
 def make_patients(
-    cohort: Cohort, n: int, seed: int, *, first: int = 0, check: bool = True, scenario: Scenario | None = None
+    cohort: Cohort,
+    n: int,
+    seed: int,
+    *,
+    first: int = 0,
+    check: bool = True,
+    scenario: Scenario | None = None,
+    announce: Callable[[str], None] | None = None,
 ) -> list[VirtualPatient]:
     """Patients `first` to ``first + n - 1`` of a seed.
 
@@ -68,6 +76,7 @@ def make_patients(
             would kill more cells than they lose.
         scenario: model parameters and biology for that check; by default those of the package under the hypotheses of
             the cohort.
+        announce: told when a model has to be compiled for it.
 
     Raises:
         InputError: n below 1, a seed that is none, or a cohort whose rules hardly any of its draws fulfil.
@@ -77,7 +86,7 @@ def make_patients(
             raise InputError(Problem(cohort.name, key, f"must be a whole number, at least {least}, not {value!r}"))
     if n > MOST:
         raise InputError(Problem(cohort.name, "n", f"must be at most {MOST}, not {n}"))
-    maker = _Maker(cohort, seed, _Rest(cohort, scenario) if check else None)
+    maker = _Maker(cohort, seed, _Rest(cohort, scenario, announce) if check else None)
     return [maker.patient(number) for number in range(first, first + n)]
 
 
@@ -234,17 +243,23 @@ class _Maker:
 
 
 class _Rest:
-    """Whether a patient can exist before treatment: each lesion on its own, in the model of one lesion."""
+    """Whether a patient can exist before treatment: each lesion on its own, then all of them and what imaging misses.
 
-    def __init__(self, cohort: Cohort, scenario: Scenario | None):
+    Most of those who cannot are told apart by the model of one lesion, which is the cheaper one.
+    """
+
+    def __init__(
+        self, cohort: Cohort, scenario: Scenario | None, announce: Callable[[str], None] | None = None
+    ):
         from tme_sim.plan import plan_of
         from tme_sim.scenario import Scenario
-        from tme_sim.simulation import set_up
+        from tme_sim.simulation import structures
 
         if scenario is None:
             scenario = Scenario.from_text("schema = 1", "scenario", {"biology": cohort.biology()},
                                           catalogue=cohort.catalogue)
-        ready = set_up(plan_of(scenario.changed({"patient.lesion": [{"name": "one"}]})))
+        self.scenario, self.set_up = scenario, structures(announce)
+        ready = self.set_up(plan_of(scenario.changed({"patient.lesion": [{"name": "one"}]})))
         self.model, self.par = ready.model, ready.par
         self.known = cohort.catalogue.names()
         self.read: dict[tuple[str, Any], float] = {}
@@ -256,7 +271,27 @@ class _Rest:
         }
 
     def possible(self, changes: Mapping[str, Any]) -> bool:
-        """Whether every lesion of a patient (keys of `Scenario.changed`) has an untreated baseline."""
+        """Whether a patient (keys of `Scenario.changed`) has an untreated baseline."""
+        return self.apart(changes) and self.together(changes)
+
+    def together(self, changes: Mapping[str, Any]) -> bool:
+        """Whether the lesions rest beside each other, occult foci among them: they share blood, yet not their growth.
+
+        What the protocol of the scenario cannot give to the patient is no matter of rest.
+        """
+        from tme_sim.compiler.model import BaselineError
+        from tme_sim.plan import plan_of
+
+        try:
+            self.set_up(plan_of(self.scenario.changed(changes)))
+        except BaselineError:
+            return False
+        except InputError:
+            return True
+        return True
+
+    def apart(self, changes: Mapping[str, Any]) -> bool:
+        """Whether every lesion rests on its own."""
         from tme_sim.compiler.model import BaselineError
 
         body = {key.removeprefix("patient."): value for key, value in changes.items()}

@@ -151,7 +151,9 @@ def run_trial(
 
     begin = clock.perf_counter()
     if patients is None:
-        patients = make_patients(trial.cohort, trial.n * trial.repeats, trial.seed, scenario=trial.arms[0].scenario)
+        patients = make_patients(
+            trial.cohort, trial.n * trial.repeats, trial.seed, scenario=trial.arms[0].scenario, announce=announce
+        )
     chosen = list(patients)
     follow = follow_up_days(trial, [p.number for p in chosen])
     store = _Store(out, trial, chosen) if out is not None else None

@@ -124,11 +124,13 @@ class Trial:
 
     @property
     def digest(self) -> str:
-        """Digest of everything that decides the rows but n and repeats: cohort, arms, seed, values of the model."""
+        """Digest of what decides the rows but n and repeats: cohort and how it is drawn, arms, seed, values."""
         from tme_sim import __numerics__
+        from tme_sim.cohort.patients import DRAWING
 
         data = {
             "cohort": self.cohort.digest,
+            "drawing": DRAWING,
             "arms": {arm.name: arm.scenario.digest for arm in self.arms},
             "seed": self.seed,
             "values": {n: [p.value, p.unit] for n, p in sorted(self.catalogue.names().items())},

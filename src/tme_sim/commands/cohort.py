@@ -40,7 +40,8 @@ def _patients(file: str, n: int, seed: int, mechanisms: tuple[str, ...]) -> tupl
     from tme_sim.cohort import load_cohort, make_patients
 
     made = load_cohort(file, catalogue=load_catalogue(mechanisms) if mechanisms else None)
-    return made, make_patients(made, n, seed)
+    announce_first_run()
+    return made, make_patients(made, n, seed, announce=announce)
 
 
 @cohort.command("make")
