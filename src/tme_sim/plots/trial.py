@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tme_sim.plots.benefit import benefit_figure
 from tme_sim.plots.choice import choice_figure
 from tme_sim.plots.conversion import conversion_figure
 from tme_sim.plots.style import COLOURS, FAINT, INK, MUTED, TEXT, WIDTH_MM, ink
@@ -287,58 +288,6 @@ def paired_figure(result: Any):
         sheet.panel(axes, shortened(f"{arm_words(result, second)} over {arm_words(result, first)}", 58), INK)
     sheet.hide(len(found))
     sheet.key([("longer without progression", COLOURS["CR"]), ("shorter", COLOURS["viable"])])
-    return sheet.figure
-
-
-def benefit_figure(result: Any):
-    """How well markers at entry foretell who benefits from the last arm rather than the first; None for few patients.
-
-    Left, the area under the curve of each marker on patients not seen, with two standard errors; right, what quarters
-    of patients gain, in the order of what was foretold for them.
-    """
-    from tme_sim.cohort.benefit import GAIN, MARKERS, benefit_of
-
-    first, second = result.arms[0], result.arms[-1]
-    found = benefit_of(result, first, second)
-    if found is None or math.isnan(found.auc["all"][0]):  # everybody benefits, or nobody
-        return None
-    names = sorted((n for n in found.auc if n != "all"), key=lambda n: -found.auc[n][0])
-    names = ["all", *names]
-    sheet = TrialSheet(result, "benefit", 8.0 + 4.6 * len(names), columns=2, left=47.0)
-    axes, beside = sheet.axes
-    for lane, name in enumerate(names):
-        area, error = found.auc[name]
-        colour = ARM_COLOURS[1] if name == "all" else "#8FB8DE"
-        axes.barh(lane, area - 0.5, left=0.5, height=0.66, color=colour, linewidth=0)
-        axes.plot([area - 2 * error, area + 2 * error], [lane, lane], color=INK, linewidth=0.8)
-    axes.axvline(0.5, color=INK, linewidth=0.6)
-    axes.set_xlim(max(0.0, min(0.35, axes.get_xlim()[0])), 1.0)
-    axes.set_ylim(len(names) - 0.4, -0.6)
-    axes.set_yticks(range(len(names)), ["all markers together", *(MARKERS[n] for n in names[1:])])
-    sheet.dress(axes, "chance to rank right two patients (0.5 or less: no use)", "")
-    axes.set_title("Markers at entry, ± 2 SE", fontsize=TEXT + 0.5, color=INK, loc="left", pad=3)
-    heights, errors, shares = (np.array([g[k] for g in found.groups]) for k in range(3))
-    beside.bar(range(4), heights, width=0.66, color=["#D9E6F2", "#8FB8DE", "#4C8FC4", ARM_COLOURS[1]], linewidth=0)
-    beside.errorbar(range(4), heights, yerr=2 * errors, fmt="none", ecolor=INK, elinewidth=0.8)
-    low, top = min(0.0, float(np.min(heights - 2 * errors))), max(0.1, float(np.max(heights + 2 * errors)))
-    beside.set_ylim(low - 0.03 * (top - low), top + 0.12 * (top - low))
-    for lane, share in enumerate(shares):
-        told = f"{100 * share:.0f} %"
-        beside.text(lane, top + 0.02 * (top - low), told, ha="center", va="bottom", fontsize=TEXT, color=INK)
-    beside.axhline(0, color=INK, linewidth=0.5)
-    beside.set_xticks(range(4), ["least", "less", "more", "most"])
-    sheet.dress(beside, "quarters of patients by foretold gain", "months gained")
-    words = f"Gain ± 2 SE; share gaining {GAIN:g} months"
-    beside.set_title(words, fontsize=TEXT + 0.5, color=INK, loc="left", pad=3)
-    sheet.key(
-        [
-            (
-                f"{shortened(arm_words(result, second), 40)} instead of {shortened(arm_words(result, first), 40)}, on "
-                "patients that the prediction had not seen",
-                ARM_COLOURS[1],
-            )
-        ]
-    )
     return sheet.figure
 
 

@@ -46,7 +46,7 @@ def months_axis(axes: Any, longest: float) -> np.ndarray:
 
 
 class TrialSheet:
-    """A figure with question, trial, key and panels; lengths in mm."""
+    """A figure with question, trial, key and panels; lengths in mm, `heights` of rows as shares of `height`."""
 
     def __init__(
         self,
@@ -58,11 +58,13 @@ class TrialSheet:
         rows: int = 1,
         left: float = 15.0,
         bottom: float = 11.0,
+        top: float = 23.0,
+        heights: Sequence[float] | None = None,
     ):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        top, gap = 23.0, 16.0
+        gap = 16.0
         self.height = top + height + bottom + gap * (rows - 1)
         self.figure = Figure(figsize=(WIDTH_MM / MM, self.height / MM), dpi=DPI, facecolor="white")
         FigureCanvasAgg(self.figure)
@@ -86,6 +88,7 @@ class TrialSheet:
             bottom=bottom / self.height,
             wspace=0.22,
             hspace=(gap / panel) if rows > 1 else 0,
+            height_ratios=heights,
         )
         self.axes = [self.figure.add_subplot(grid[i // columns, i % columns]) for i in range(rows * columns)]
 
@@ -106,11 +109,11 @@ class TrialSheet:
         """Ticks, sides and labels of a panel."""
         dress_axes(axes, below, beside)
 
-    def key(self, items: Sequence[tuple[str, str]], markers: Sequence[str] = ()) -> None:
-        """What colours and markers mean, above the panels."""
+    def key(self, items: Sequence[tuple[str, str]], markers: Sequence[str] = (), *, drop: float = 0.0) -> None:
+        """What colours and markers mean, above the panels, `drop` mm further down."""
         from matplotlib.lines import Line2D
 
-        x, y = 4.0, self.height - 14.5
+        x, y = 4.0, self.height - 14.5 - drop
         for i, (words, colour) in enumerate(items):
             width = 7.0 + 1.5 * len(words)
             if x + width > WIDTH_MM - 2:
