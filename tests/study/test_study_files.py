@@ -192,3 +192,54 @@ def test_equal_inputs_have_equal_keys_and_other_inputs_others():
     assert not set(made.keys) & set(longer.keys)
     more = study(MDSC + START + '[outputs]\ntrajectories = ["MDSC"]\ndays = [7]')
     assert not set(made.keys) & set(more.keys)
+
+
+ONE_BY_ONE = '[design]\nkind = "one_at_a_time"\n'
+DEFAULTS = """
+[[factor]]
+name = "gain"
+key = "biology.gains.mdsc_on_killing"
+values = [1, 0]
+[[factor]]
+name = "loss"
+key = "biology.hypotheses.mdsc.loss"
+[[factor]]
+name = "own"
+key = "patient.lesion.main.cell_loss_factor"
+values = [0.7, 0.5]
+"""
+
+
+def test_an_override_that_says_what_holds_anyway_is_no_other_run():
+    made = study(MDSC + DEFAULTS + ONE_BY_ONE)
+    idle = [i for i, (values, _, _) in enumerate(made.points())
+            if not values or list(values.values())[0] in (0.02, 1.0, "default", 0.7)]
+    assert len(idle) == 5 and len({made.keys[i] for i in idle}) == 1
+    assert len(set(made.keys)) == len(made) - 4
+    runner = Runner({"base": made.base}, made.outputs)
+    rows = runner.rows([("base", made.changes(made.point(i))) for i in idle])
+    assert rows[0].status == "ok" and len({repr(row) for row in rows}) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "head"),
+    [
+        (MDSC, HEAD + '"parameters.k_MDSC_death" = "0.04 1/day"\n'),  # the base says otherwise
+        (MDSC, HEAD + '"biology.hypotheses.mdsc.loss" = "slow_turnover"\n'),  # a hypothesis of the base does
+        ('[[factor]]\nname = "own"\nkey = "patient.lesion.main.cell_loss_factor"\nvalues = [0.7]\n',
+         HEAD + '"parameters.cell_loss_factor" = 0.5\n'),
+    ],
+)
+def test_a_default_counts_where_the_scenario_has_another_value(text, head):
+    made = study(text + ONE_BY_ONE, head)
+    assert len(set(made.keys)) == len(made)
+
+
+def test_a_default_counts_beside_what_may_move_it():
+    both = '[[factor]]\nname = "loss"\nkey = "biology.hypotheses.mdsc.loss"\nvalues = ["slow_turnover"]\n'
+    made = study(MDSC + both)
+    alone = study(both)
+    assert not set(made.keys) & set(alone.keys)
+    shared = '[[factor]]\nname = "all"\nkey = "parameters.cell_loss_factor"\nvalues = [0.5]\n'
+    own = '[[factor]]\nname = "own"\nkey = "patient.lesion.main.cell_loss_factor"\nvalues = [0.7]\n'
+    assert study(shared + own).keys != study(shared).keys

@@ -12,6 +12,7 @@ from tme_sim.study.designs import design_points
 from tme_sim.study.factors import Factor, Value
 from tme_sim.study.keys import LeafSum, model_digest, short_digest
 from tme_sim.study.links import Link, linked_values
+from tme_sim.study.meaning import Standing
 from tme_sim.study.plan_table import PlanTable
 
 if TYPE_CHECKING:
@@ -266,6 +267,7 @@ class Study:
         """The key of every point in the store; equal runs have equal keys."""
         sums: dict[str, LeafSum] = {}
         held: dict[str, dict[str, str]] = {}
+        standing: dict[str, Standing] = {}
         paths: dict[tuple[str, str], str] = {}
         extra = [list(self.outputs.trajectories), list(self.outputs.days)] if self.outputs.columns else []
         out = []
@@ -273,9 +275,14 @@ class Study:
             arm = point[1]
             if arm not in sums:
                 sums[arm] = LeafSum(self.scenario_of_arm(arm).resolved())
+                standing[arm] = Standing(self.scenario_of_arm(arm))
                 held[arm] = self.scenario_of_arm(arm).contents()  # a file that was changed makes another run
             leaves = {}
-            for name, value in self.changes(point).items():
+            changes = self.changes(point)
+            idle = standing[arm].idle(changes)
+            for name, value in changes.items():
+                if name in idle:
+                    continue
                 if (arm, name) not in paths:
                     paths[arm, name] = self.scenario_of_arm(arm).path_of(name)
                 leaves[paths[arm, name]] = value

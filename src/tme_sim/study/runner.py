@@ -9,21 +9,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tme_sim.diagnostics import InputError, Places
 from tme_sim.engine.batch import zeros_throughout
 from tme_sim.ensemble import Series, run_rows
 from tme_sim.outcome import SimulationError
-from tme_sim.patient import read_parameter
 from tme_sim.plan import Plan, plan_of
 from tme_sim.row import BAD_INPUT, CRASHED, FAILED, Row
 from tme_sim.simulation import SetUp, simulate, structures
 from tme_sim.study.definition import Outputs, Study
+from tme_sim.study.meaning import Direct, meaning_of
 from tme_sim.validation import Problems
 
 if TYPE_CHECKING:
-    from tme_sim.quantities import Parameter
     from tme_sim.scenario import Scenario
 
 __all__ = ["Recipe", "Runner", "recipe_of", "runner_of"]
@@ -70,7 +69,7 @@ class Runner:
         self.set_up = structures(announce)
         self._cells: set[str] = set()  # digests of models whose laws are compiled cell by cell
         self._known: OrderedDict[tuple, tuple[Scenario, Plan]] = OrderedDict()
-        self._meanings: dict[tuple[str, str], _Direct | None] = {}
+        self._meanings: dict[tuple[str, str], Direct | None] = {}
 
     def scenario(self, arm: str, changes: Mapping[str, Any]) -> Scenario:
         """The checked scenario of a point.
@@ -86,7 +85,7 @@ class Runner:
         Raises:
             InputError: the overrides make no scenario.
         """
-        direct: list[tuple[_Direct, Any]] = []
+        direct: list[tuple[Direct, Any]] = []
         dating: dict[str, Any] = {}  # all that is not direct
         for name, value in changes.items():
             meant = self._means(arm, name)
@@ -103,9 +102,9 @@ class Runner:
             plan, values=changed.values(), lesions=changed.lesion_values(), patient=changed.patient.number
         )
 
-    def _means(self, arm: str, name: str) -> _Direct | None:
+    def _means(self, arm: str, name: str) -> Direct | None:
         if (arm, name) not in self._meanings:
-            self._meanings[arm, name] = _meaning(self.arms[arm], name)
+            self._meanings[arm, name] = meaning_of(self.arms[arm], name)
         return self._meanings[arm, name]
 
     def _dated(self, arm: str, changes: Mapping[str, Any]) -> tuple[Scenario, Plan]:
@@ -177,52 +176,7 @@ class Runner:
         return row
 
 
-class _Direct(NamedTuple):
-    """What an override means that no date depends on: the `kind` of value, its name, its lesion and its declaration."""
-
-    kind: str  # "parameter", "gain", "lesion" or "patient"
-    name: str = ""
-    lesion: int = -1
-    parameter: Parameter | None = None
-
-    def read(self, value: Any) -> Any:
-        """The checked value as a scenario holds it; None if something is wrong with it."""
-        if self.kind == "patient":
-            return value if type(value) is int and 0 <= value < 2**63 else None
-        if self.kind == "gain":
-            return float(value) if type(value) in (int, float) and 0.0 <= value <= 1.0 else None
-        return read_parameter(value, self.parameter, ("parameters", self.name), Problems(Places("")), [])
-
-
-def _meaning(base: Scenario, name: str) -> _Direct | None:
-    """What an override called `name` means; None for one that dates may depend on, or that means nothing here."""
-    if name == "patient.number":
-        return _Direct("patient")
-    section, _, key = name.rpartition(".")
-    if section == "biology.gains":
-        return _Direct("gain", key) if key in base.catalogue.arrows else None
-    of_lesions = base.catalogue.lesion_parameters
-    if section == "parameters":
-        known = of_lesions.get(key) or base.catalogue.parameters.get(key)
-        plain = known is not None and key not in base.patient.parameters and not key.startswith("gain_")
-        return _Direct("parameter", key, parameter=known) if plain else None
-    lesion = _lesion(base, section) if key in of_lesions else None
-    return None if lesion is None else _Direct("lesion", key, lesion, of_lesions[key])
-
-
-def _lesion(base: Scenario, section: str) -> int | None:
-    """Place from 0 of the lesion that ``patient.lesion.NAME`` means to an override; None where that is not plain."""
-    start = "patient.lesion."
-    if not section.startswith(start) or not isinstance(base._raw.get("patient", {}).get("lesion"), list):
-        return None
-    name = section[len(start) :]
-    if name.isdigit():
-        return int(name) - 1 if 1 <= int(name) <= len(base.patient.lesion) else None
-    names = [one.name.lower() for one in base.patient.lesion]
-    return names.index(name.lower()) if name.lower() in names and "." not in name else None
-
-
-def _with_values(scenario: Scenario, values: Iterable[tuple[_Direct, Any]]) -> Scenario:
+def _with_values(scenario: Scenario, values: Iterable[tuple[Direct, Any]]) -> Scenario:
     """A copy of a scenario with checked values put in; it shares what they leave alone."""
     number, lesions = scenario.patient.number, list(scenario.patient.lesion)
     parameters, gains = dict(scenario.parameters), {}
