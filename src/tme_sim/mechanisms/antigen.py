@@ -228,8 +228,9 @@ PARAMETERS = (
               10.0, "release from stroma"),
     Parameter("k_debris", 1.0, "1/day", "no source found; coagulated cells keep their outline for days (models "
               "clear dead cells at 0.014-0.1/d)", "assumed", 0.1, 2.0, "dead cells break up"),
-    Parameter("k_DAMP", 1.0, "1/day", "no source found; HMGB1 in serum is back within days", "assumed", 0.3, 3.0,
-              "clearance of DAMP"),
+    Parameter("k_DAMP", 1.0, "1/day", "HMGB1 in serum peaks at the end of heart surgery and has fallen on the next "
+              "day (78 patients, DOI 10.3892/etm.2013.1026); after embolisation of colorectal metastases it is high "
+              "on day 1, low on day 30 (DOI 10.3389/fonc.2020.572418)", "low", 0.3, 3.0, "clearance of DAMP"),
     Parameter("k_antigen", 2.0, "1/day", f"{QSP_TNBC} (Palsson 2013)", "medium", 1.0, 10.0,
               "clearance of free antigen"),
     Parameter("c50_DAMP", 5.0, "1", "no source found; with absolute numbers cells are saturated before treatment",
@@ -250,18 +251,22 @@ PARAMETERS = (
     Parameter("k_DC_migrate", 4.0, "1/day", f"{QSP_TNBC} (Russo Halin 2016)", "medium", 1.0, 6.0,
               "leaving for the node"),
     Parameter("k_mDC_death", 0.25, "1/day", OWN_CHECK, "low", 0.1, 0.5, "death of mature cells"),
-    Parameter("dc_arrival", 0.2, "1", "no source found; few injected cells reach a node", "assumed", 0.02, 0.8,
-              "share of migrants that arrive", maximum=1.0),
+    Parameter("dc_arrival", 0.2, "1", "no source found for cells that leave a tumour", "assumed", 0.02, 0.8,
+              "share of migrants that arrive; measured: of cells injected into the skin less than 0.04, see "
+              "ismrmdev.gitlab.io/2012/3012.html", maximum=1.0),
     Parameter("K_antigen", 1.0, "1", "no source found", "assumed", 0.2, 5.0, "half-loading antigen, untreated = 1"),
-    Parameter("node_volume", 5.0, "mL", "no source found; several nodes of 1 mL", "assumed", 1.0, 20.0,
-              "draining nodes together"),
+    Parameter("node_volume", 5.0, "mL", "nodes of the hepatoduodenal ligament by ultrasound: 2.8 +- 2.6 in 83 healthy, "
+              "19.8 +- 15.7 in 44 with chronic viral hepatitis (PMID 9378062); in hepatitis C 5.8 +- 2.2 where "
+              "inflammation is mild, 22.8 +- 18.8 in cirrhosis", "medium", 1.0, 20.0,
+              "draining nodes together; measured in viral cirrhosis: four times as large"),
     Parameter("DC_node_max", 3600.0, "cell/mm^3", f"derived: three times the node density 1.2e6/mL of {QSP_TNBC}",
               "low", 1200.0, 12000.0, "niches of the node"),
     Parameter("k_prime", 23.0, "1/day", f"{QSP_TNBC} (De Boer 1995; Robertson-Tessi 2012)", "medium", 5.0, 30.0,
               "largest waking rate"),
     Parameter("naive_specific", 5.0, "cell/mm^3",
-              "no source found; some 1e5 naive CD8/mm^3 of node, 5e-5 of them specific; "
-              "scales out, because the yield is solved", "assumed", 0.1, 20.0, "naive tumour-specific CD8 in the node"),
+              "derived: 5e-5 of some 1e5 naive CD8/mm^3 of node, the latter without source; specific for one epitope "
+              "are 0.6e-6 to 1.3e-4 of naive CD8 in human blood, 6 epitopes (Blood 2010;115:3718); scales out, "
+              "because the yield is solved", "low", 0.1, 20.0, "naive tumour-specific CD8 in the node"),
     Parameter("K_DC_node", 1200.0, "cell/mm^3", f"derived: node density 1.2e6/mL of {QSP_TNBC}", "low", 300.0, 5000.0,
               "dendritic cells for half-maximal waking"),
     Parameter("fold_CTLA4", 2.5, "1", "no source found for the size", "assumed", 1.2, 6.0,
@@ -273,8 +278,9 @@ PARAMETERS = (
               "divisions per day"),
     Parameter("n_divisions", 8.0, "1", f"{QSP_TNBC} (Marchingo 2014): 2 at least, +3 costimulation, +11 IL-2", "medium",
               2.0, 14.0, "divisions before leaving"),
-    Parameter("cd8_blood_density", 100.0, "cell/mm^3", "no source found; a fifth of some 500 CD8/uL are effectors",
-              "assumed", 20.0, 300.0, "CD8 effectors in blood before treatment"),
+    Parameter("cd8_blood_density", 100.0, "cell/mm^3", "derived: CD8 in healthy blood 505 (410 to 825) per uL, "
+              f"{QSP_TNBC} (Autissier 2010, PMID 20099249); that a fifth are effectors is ours", "low", 20.0, 300.0,
+              "CD8 effectors in blood before treatment"),
     Parameter("k_CD8_blood", 0.2, "1/day", "no source found; effectors contract within a week", "assumed", 0.05, 0.5,
               "blood effectors die or settle elsewhere"),
     Parameter("blood_volume", 5.0, "L", "adult standard", "medium", 3.5, 7.0, ""),

@@ -91,8 +91,8 @@ MECHANISM = Mechanism(
                   grade="high", low=0.099, high=0.198, note="half-life 5 d (3.5-7)"),
         Parameter(name="V_AFP", value=4.0, unit="L", source="no source found; plasma and part of the interstitium",
                   grade="low", low=3.0, high=6.0, note="distribution volume"),
-        Parameter("platelets", 150000.0, "cell/mm^3", "no source found; low as in cirrhosis", "assumed", 30000.0,
-                  450000.0,
+        Parameter("platelets", 150000.0, "cell/mm^3", "378 of 626 patients with cirrhosis and unresectable HCC have "
+                  "fewer (PMC6547277), so that the median lies somewhat below", "medium", 30000.0, 450000.0,
                   "platelets in blood"),
         Parameter("vegf_per_platelet", 8.7e-7, "pg/cell",
                   "derived: serum median 285 pg/mL (PMID 23359473, n = 60) less "
