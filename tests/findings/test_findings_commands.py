@@ -96,6 +96,17 @@ def test_the_link_from_vegf_to_vessels_is_cut_though_it_is_no_single_arrow(folde
     assert left["immature_vessels"][cut] == pytest.approx(1.0, abs=1e-3)
 
 
+def test_the_link_from_vessels_to_oxygen_is_cut_though_it_is_no_single_arrow(folder):
+    text = (folder / "arms.toml").read_text()
+    (folder / "arms.toml").write_text(text + 'trajectories = ["immature_vessels", "anoxic_share"]\ndays = [-14, 84]\n')
+    call("sensitivity", "arms.toml", "--method", "knockouts", "--arrow", "vessels_on_oxygen", "--out", "found")
+    table = rows(folder / "found" / "runs.csv")
+    cut = table["arrow"] == "vessels_on_oxygen"
+    assert (table["immature_vessels_d84"] / table["immature_vessels_d14"]).max() < 0.9  # vessels go either way
+    moved = np.abs(table["anoxic_share_d84"] - table["anoxic_share_d14"])
+    assert moved[~cut].min() > 0.01 and moved[cut].max() < 1e-9
+
+
 def test_what_a_factor_sets_is_not_cut_over_it(folder):
     factor = '[[factor]]\nname = "K"\nkey = "parameters.K_vegf_signal"\nlow = 0.5\nhigh = 2\n'
     (folder / "varied.toml").write_text((folder / "arms.toml").read_text().replace("[replicates]", f"{factor}[replicates]"))

@@ -31,3 +31,31 @@ def test_mean_oxygen_lies_among_the_classes():
 
 def test_switched_off_tissue_is_normoxic():
     assert sum(oxygen.NORMOXIC) == 1.0 and oxygen.NORMOXIC[-1] == 1.0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_oxygen_feels_vessels_by_the_share_that_the_held_link_leaves(share):
+    density, quality, untreated, good = 40.0, 0.9, 180.0 * 0.81, 0.7
+    start = untreated * good
+    tail = (3300.0, 2000.0, 40.0, 6.5)
+    felt = start + share * (density * quality - start)
+    assert oxygen.supply_held(density, quality, start, share, *tail) == pytest.approx(oxygen.supply_of(felt, 1.0, *tail))
+    near = oxygen.vessels_near_held(density, 180.0, 0.81, share, 40.0, 6.5, 2.5, 2000.0)
+    assert near == pytest.approx(oxygen.vessels_near(untreated + share * (density - untreated), 40.0, 6.5, 2.5, 2000.0))
+    alone = oxygen.isolation_held(quality, start, 180.0, 0.81, share, 3300.0, 40.0, 2.5, 2000.0)
+    assert alone == pytest.approx(oxygen.vessel_isolation(good + share * (quality - good), 3300.0, 40.0, 2.5, 2000.0))
+
+
+def test_a_session_leaves_oxygen_alone_where_vessels_are_held():
+    from pathlib import Path
+
+    from tme_sim import Scenario, simulate
+
+    config = Path(__file__).parents[2] / "configs" / "emerald1.toml"
+    base = Scenario.load(config).changed({"run.duration": "40 day"})
+    felt = simulate(base)
+    held = base.changed({"biology.hypotheses.oxygen.vessels": "held"})
+    cut, whole = simulate(held), simulate(held.changed({"parameters.vessels_on_oxygen": 1.0}))
+    assert cut["anoxic_share"] == pytest.approx(np.full_like(cut["anoxic_share"], felt["anoxic_share"][0]))
+    assert felt["anoxic_share"].max() > 0.5
+    assert whole["anoxic_share"] == pytest.approx(felt["anoxic_share"], rel=1e-9)

@@ -1,5 +1,7 @@
 """Initial cells from a table: taken as they are, wrong ones told with row and column."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tissue.test_piece import TEXT
@@ -77,3 +79,10 @@ def test_a_study_runs_again_what_another_table_makes(tmp_path):
     assert load_study(tmp_path / "study.toml").keys == first
     scenario(tmp_path, GOOD.replace("1,10,10", "1,30,10"))
     assert not set(load_study(tmp_path / "study.toml").keys) & set(first)
+
+
+def test_oxygen_that_does_not_feel_vessels_is_no_agent_tissue():
+    config = Path(__file__).parents[2] / "configs" / "emerald1.toml"
+    changes = {"tissue": "agents", "biology.hypotheses.oxygen.vessels": "held"}
+    with pytest.raises(InputError, match="is for densities"):
+        Scenario.load(config).changed(changes)

@@ -38,6 +38,7 @@ FACTORS = (  # round ratios on an axis, by how far it goes
     (1.02, 1.05, 1.1), (1.05, 1.1, 1.2), (1.1, 1.2, 1.4), (1.2, 1.5, 2.0, 3.0), (1.5, 2.0, 4.0, 8.0),
     (2.0, 5.0, 10.0, 30.0),
 )  # fmt: skip
+MOST_CARRIED = 150.0  # per cent of a gap that an arrow carries, beyond which its bar is cut and its number written
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#9A9A9A"
 
 
@@ -428,8 +429,19 @@ def knockouts_figure(found, labels: Mapping[str, str], *, title: str, subtitle: 
     paper = _Paper(HEAD + 6 + ROW * len(shown) + 12, title, subtitle)
     axes = paper.axes(LEFT + 24, HEAD + 4, WIDTH_MM - LEFT - 34, ROW * max(len(shown), 1))
     for row, one in enumerate(shown):
-        axes.barh(row, 100 * one.carried.median, 0.66, color=BLUE if one.carried.median > 0 else RED)
-        axes.plot([100 * one.carried.low, 100 * one.carried.high], [row, row], "-", color=INK, linewidth=0.7)
+        carried = 100 * one.carried.median
+        axes.barh(row, carried, 0.66, color=BLUE if carried > 0 else RED)
+        if abs(carried) <= MOST_CARRIED:
+            axes.plot([100 * one.carried.low, 100 * one.carried.high], [row, row], "-", color=INK, linewidth=0.7)
+        else:  # goes beyond the axis, so that the others can be seen
+            way = 1 if carried > 0 else -1
+            axes.text(way * 0.98 * MOST_CARRIED, row, f"{number_text(float(f'{carried:.3g}'))} %", fontsize=TEXT,
+                      color="white", va="center_baseline", ha="right" if way > 0 else "left")  # fmt: skip
+    ends = [float(np.clip(100 * v, -MOST_CARRIED, MOST_CARRIED)) for one in shown
+            for v in ((one.carried.median, one.carried.low, one.carried.high)
+                      if abs(100 * one.carried.median) <= MOST_CARRIED else (one.carried.median,))]  # fmt: skip
+    room = 0.05 * (max([0.0, *ends]) - min([0.0, *ends]))
+    axes.set_xlim(max(min([0.0, *ends]) - room, -MOST_CARRIED), min(max([0.0, *ends]) + room, MOST_CARRIED))
     axes.axvline(0, color=INK, linewidth=0.6)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_yticks(range(len(shown)), [labels.get(one.arrow, one.arrow) for one in shown])

@@ -49,6 +49,7 @@ LINKS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "hypoxia_on_all": ("HIF -> all that it drives", {
         f"biology.gains.{arrow}": 0.0 for arrow in LOOP if arrow.startswith("hypoxia_on_")}),
     "vegf_on_vessels": ("VEGF -> vessels", {"parameters.K_vegf_signal": "1e-6"}),
+    "vessels_on_oxygen": ("vessels -> oxygen", {"biology.hypotheses.oxygen.vessels": "held"}),
 }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from tme_sim.mechanisms.closure import (
     vessel_conductance,
     vessels_in_reach,
 )
-from tme_sim.network import Mechanism, Signal
+from tme_sim.network import Hypothesis, Mechanism, Signal
 from tme_sim.quantities import Parameter
 
 ANOXIC_EDGE = OXYGEN_EDGES.index(2.5)  # tissue below this edge is anoxic
@@ -68,6 +68,35 @@ def viable_classes(viable_below_0, viable_below_1, viable_below_2, viable_below_
     return (below[0], *inner, 1 - below[-1])
 
 
+def between(start, now, share):
+    """From the untreated value to that of now, by a share."""
+    return start + share * (now - start)
+
+
+def supply_held(
+    perfused_density, vessel_quality, perfusion_start, vessels_on_oxygen, g_wall, D_O2, p_v, Vmax_tum
+):  # fmt: skip
+    """Oxygen supply over demand, where vessels count by a share of what they changed."""
+    perfusion = between(perfusion_start, perfused_density * vessel_quality, vessels_on_oxygen)
+    return supply_ratio(perfusion, 1, vessel_conductance(g_wall, D_O2), p_v, Vmax_tum)
+
+
+def vessels_near_held(
+    perfused_density, vessel_density, perfused_share, vessels_on_oxygen, p_v, Vmax_tum, Km_tum, D_O2
+):  # fmt: skip
+    """Perfused vessels within reach of oxygen, where vessels count by a share of what they changed."""
+    density = between(vessel_density * perfused_share, perfused_density, vessels_on_oxygen)
+    return vessels_in_reach(density, p_v, Vmax_tum, Km_tum, D_O2)
+
+
+def isolation_held(
+    vessel_quality, perfusion_start, vessel_density, perfused_share, vessels_on_oxygen, g_wall, p_v, Km_tum, D_O2
+):  # fmt: skip
+    """Spread of oxygen in tissue over conductance of vessels, where these count by a share of what they changed."""
+    quality = between(perfusion_start / (vessel_density * perfused_share), vessel_quality, vessels_on_oxygen)
+    return isolation(quality, vessel_conductance(g_wall, D_O2), p_v, Km_tum, D_O2)
+
+
 def mean_of(oxygen):
     """Oxygen itself; its tissue mean is the mean oxygen of viable tissue."""
     return oxygen
@@ -109,5 +138,17 @@ MECHANISM = Mechanism(
         Signal("hypoxic_share", lambda below: below, "1", "share of viable tissue below 12 mmHg",
                bind={"below": f"viable_below_{OXYGEN_EDGES.index(12.0)}"}),
         Signal("oxygen_mean", mean_of, "mmHg", "mean oxygen of viable tissue", rest=40.0),
+    ),
+    hypotheses=(
+        Hypothesis(
+            "oxygen.vessels", "held", "oxygen does not feel what vessels do: an arrow that is cut, no biology",
+            "no source: a knock-out of vessels -> oxygen, for asking which arrow matters",
+            laws={"oxygen_supply": supply_held, "vessels_reached": vessels_near_held,
+                  "isolation_of_vessels": isolation_held},
+            adds=Mechanism("oxygen", "", parameters=(
+                Parameter("vessels_on_oxygen", 0.0, "1", "gain of a link that is cut, by construction", "high", 0.0,
+                          1.0, "share of a change of vessels that oxygen feels", maximum=1.0),
+            )),
+        ),
     ),
 )

@@ -253,6 +253,9 @@ def check_piece(raw, tissue, biology, patient, problems: Problems) -> Tissue | N
     for name in biology.off if biology is not None else ():
         if name in NEEDED:
             problems.add(("biology", "off"), f'"{name}" is part of the agent tissue and cannot be switched off in it')
+    if biology is not None and biology.hypotheses.get("oxygen.vessels", "default") != "default":
+        problems.add(("biology", "hypotheses", "oxygen.vessels"), (
+            'is for densities: in agent tissue oxygen diffuses from the vessels; write tissue = "density"'))
     if patient is not None and not patient.lesion:
         problems.add(("patient", "lesion"), "the agent tissue stands for the first lesion, and there is none")
     return piece
