@@ -180,6 +180,14 @@ count = 2
         assert [e.tick for e in quick.entries] == [e.tick for e in slow.entries]
 
 
+def test_a_date_that_is_no_time_is_told_as_one(tmp_path):
+    told = wrong(MDSC + START.replace('"-14 day"', '"-14 mm"'))
+    assert '"-14 mm" is a length, but a value is a time; write it in day' in told
+    (tmp_path / "points.csv").write_text("bev,mdsc_death\nday 2,0.03\n")
+    told = wrong(MDSC + START + '[design]\nkind = "list"\nfile = "points.csv"', folder=tmp_path)
+    assert "a date is a number of days after first tace, negative ones before it, like -14" in told
+
+
 def test_equal_inputs_have_equal_keys_and_other_inputs_others():
     made = study()
     assert len(set(made.keys)) == 4

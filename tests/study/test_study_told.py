@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from study_toys import HEAD, MDSC, study
+from study_toys import HEAD, MDSC, START, study
 
 from tme_sim.diagnostics import InputError
 from tme_sim.plots.study import _by_median
@@ -64,3 +64,23 @@ def test_points_of_one_factor_at_a_time_are_drawn_at_the_values_of_their_factor(
     plots.draw_study(plan, table, tmp_path / "x.png")
     seen = [np.concatenate([line.get_xdata() for line in axes.lines]) for axes in drawn]
     assert sorted(x[np.isfinite(x)].tolist() for x in seen) == [[0.02, 0.05], [1.0, 2.0, 0.0]]
+
+
+def test_a_map_says_where_no_run_has_a_value():
+    from tme_sim.plots.study import study_figure
+
+    made = study(MDSC + START)
+    plan = made.plan_table
+    status = np.array(["ok", "ok", "ok", "failed"], dtype=object)
+    table = {**plan.columns(), "depth": np.array([0.1, 0.2, 0.3, np.nan]), "status": status}
+    words = [text.get_text() for text in study_figure(plan, table).texts]
+    assert "3 runs; 1 without a result are left out" in words and "grey: no run with a value" in words
+    whole = {**table, "depth": np.array([0.1, 0.2, 0.3, 0.4]), "status": np.array(["ok"] * 4, dtype=object)}
+    assert not any("grey" in text.get_text() for text in study_figure(plan, whole).texts)
+
+
+def test_days_of_names_are_days_and_nothing_else():
+    from tme_sim.findings.told import label_of
+
+    assert label_of("burden_d180") == "burden on day 180 (mL)"
+    assert label_of("mdsc_density_d42").startswith("mdsc density on day 42")

@@ -192,7 +192,8 @@ def surface(
     found = surface_of(table, outcome, x, y, member=member, better=better)
     titles, units = zip(*((made.factor(name).title, made.factor(name).unit) for name in (x, y)), strict=True)
     axes = tuple(title + ("" if unit == "1" else f" ({unit})") for title, unit in zip(titles, units, strict=True))
-    files, lines = told.surface_told(found, made.title or made.name, axes, points, made.plan_table.derived, units)
+    title = made.title or made.question or made.name
+    files, lines = told.surface_told(found, title, axes, points, made.plan_table.derived, units)
     _write(target, files, lines, made, {"outcome": outcome, "x": x, "y": y}, force)
 
 

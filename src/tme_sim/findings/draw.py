@@ -123,10 +123,11 @@ def surface_figure(
     filled = axes.contourf(surface.x, surface.y, mean.T, levels=levels, cmap=colours)
     axes.set_xlim(surface.x[0], surface.x[-1]), axes.set_ylim(surface.y[0], surface.y[-1])
     told = ["star: best point"]
+    several = len(surface.values) > 1
+    edge = "white line: edge of near-best (5 % of the best, or its 80 % band)" if several else "white line: within 5 %"
     for one, style, colour, word in (
-        (window, "-", "white", "white line: edge of near-best (5 % of the best, or its 80 % band)"),
-        (paired, "--", INK, "dashed: edge of the paired window"),
-    ):
+        (window, "-", "white", edge), *([(paired, "--", INK, "dashed: edge of the paired window")] if several else []),
+    ):  # fmt: skip
         if not one.near.all():
             axes.contour(surface.x, surface.y, one.margin.T, levels=[0.0], colors=colour, linestyles=style,
                          linewidths=1.1)  # fmt: skip

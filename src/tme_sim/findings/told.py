@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def label_of(outcome: str, derived: Iterable[tuple[str, str, str, str]] = ()) ->
             return (title or name.replace("_", " ")) + ("" if unit == "1" else f" ({unit})")
     found = definition_of(outcome)
     unit = "" if found is None or found.unit in ("1", "text") else f" ({found.unit})"
-    return f"{outcome.replace('_d', ' on day ', 1) if '_d' in outcome else outcome}{unit}".replace("_", " ")
+    return re.sub(r"_d(-?\d+)$", r" on day \1", outcome).replace("_", " ") + unit
 
 
 def csv_bytes(rows: Iterable[Mapping[str, Any]]) -> bytes:
@@ -321,9 +322,10 @@ def surface_told(
     count = len(surface.values)
     many = f"{count} members" if count > 1 else "1 member"
     across, up = (_at(v, unit) for v, unit in zip(window.best, units, strict=True))
-    about = (f"Mean of {many}, each at every pair of values. Best at the star: {across} across, {up} up. "
-             f"Paired window: {_widths(paired, units)}. Near-best by the spread of members: "
-             f"{_widths(window, units)}.")  # fmt: skip
+    best = f"Best at the star: {across} across, {up} up."
+    about = (f"Mean of {many}, each at every pair of values. {best} Paired window: {_widths(paired, units)}. "
+             f"Near-best by the spread of members: {_widths(window, units)}." if count > 1 else
+             f"One member, at every pair of values. {best} Within 5 % of it: {_widths(window, units)}.")  # fmt: skip
     figure = draw.surface_figure(surface, window, paired, title=title, subtitle=about,
                                  labels=(*names, label), points=points,
                                  dates=(units[0] == "day", units[1] == "day"))  # fmt: skip

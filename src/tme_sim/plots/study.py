@@ -41,6 +41,7 @@ FEW_RUNS = 100  # below which the dots of strips are large
 MOST_RANKS = 3  # arms whose rank correlations are told one by one
 FEW_LEVELS, APART = 6, 0.025  # values of a factor at which arms stand side by side, and how far, of its span
 MM = 25.4
+NOTHING = "#E4E4E4"  # where no run has a value
 
 
 @dataclass(frozen=True)
@@ -233,6 +234,7 @@ def _maps(figure, view: _View) -> None:
     for one in axes[len(arms) :]:
         one.set_visible(False)
     for one, arm, grid in zip(axes, arms, grids, strict=False):
+        one.set_facecolor(NOTHING)
         shade = one.pcolormesh(_edges(xs), _edges(ys), grid, cmap="cividis", vmin=low, vmax=high, rasterized=True)
         for v, axis in ((xs, "x"), (ys, "y")):
             _scaled(one, axis, v)
@@ -246,6 +248,10 @@ def _maps(figure, view: _View) -> None:
     bar.set_label(_endpoint(view), fontsize=TEXT, color=INK)
     bar.ax.tick_params(labelsize=TEXT, length=2, width=0.5)
     bar.outline.set_visible(False)
+    if not all(np.isfinite(grid).all() for grid in grids):
+        whole = figure.get_size_inches()[1] * MM
+        figure.text(1 - 4 / WIDTH_MM, 1 / whole, "grey: no run with a value", fontsize=TEXT, color=MUTED, va="bottom",
+                    ha="right")  # fmt: skip
 
 
 def _edges(nodes: np.ndarray) -> np.ndarray:

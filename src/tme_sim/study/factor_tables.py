@@ -160,6 +160,8 @@ def _factor(study: Study, table: FactorTable) -> Factor:
     if None in given:
         raise QuantityError('needs both "low" and "high"')
     unit = _unit_of(given, evidence.unit if evidence is not None else "day" if date else "1")
+    if date and not same_dimension(unit, "day"):
+        unit = "day"
     if evidence is not None and not same_dimension(unit, evidence.unit):
         unit = evidence.unit  # so that the value of another kind is told, and not those that agree
     numbers = tuple(_in_unit(v, unit) for v in given)

@@ -53,7 +53,9 @@ def read_points(path: Path, factors: Sequence[Factor]) -> list[tuple[Value | Non
             try:
                 values.append(_cell(row[at].strip(), factor, units[at]))
             except QuantityError as error:
-                found.append(Problem(f"{path}:{number}", factor.name, str(error)))
+                after = f' after {factor.relative_to}, negative ones before it' if factor.relative_to else ""
+                more = f'; a date is a number of days{after}, like -14' if factor.date else ""
+                found.append(Problem(f"{path}:{number}", factor.name, f"{error}{more}"))
                 values.append(None)
         out.append(tuple(values))
         if len(found) > 50:
