@@ -14,8 +14,9 @@ from tme_sim.commands.common import BAD_INPUT, INTERRUPTED, Failure, announce, a
 @click.option("--out", required=True, metavar="DIR", help="Folder of runs and result; a stopped fit goes on there.")
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True, help="Threads of the integrator.")
 @click.option("--dry", is_flag=True, help="Check the file, tell what would be done, and stop.")
+@click.option("--check", "posterior", metavar="POSTERIOR", help="Fit nothing; hold checks of FILE against this fit.")
 @guarded
-def calibrate(file: str, out: str, jobs: int, dry: bool) -> None:
+def calibrate(file: str, out: str, jobs: int, dry: bool, posterior: str | None) -> None:
     """Fit parameters to what the parts do alone: an ensemble with its diagnostics.
 
     FILE names arms, targets and candidate parameters.  DIR/posterior.json is the ensemble, DIR/report.md compares every
@@ -26,7 +27,11 @@ def calibrate(file: str, out: str, jobs: int, dry: bool) -> None:
     \b
     tme-sim calibrate configs/calibration/default.toml --out fits/default
     tme-sim calibrate configs/calibration/default.toml --out fits/default --dry
+    tme-sim calibrate configs/calibration/checks.toml --check configs/posteriors/default.json --out fits/checks
     """
+    if posterior is not None:
+        _check(file, out, jobs, dry, posterior)
+        return
     from tme_sim.fit.targets import load_problem
     from tme_sim.study.expected import BYTES_PER_ROW, short_of_space
     from tme_sim.study.store import FILE
@@ -65,6 +70,30 @@ def calibrate(file: str, out: str, jobs: int, dry: bool) -> None:
     against = result.data["diagnostics"]["converged"]["against"]
     click.echo("converged" if not against else f"not converged: {'; '.join(against)}")
     click.echo(f"written to {Path(out) / 'posterior.json'} and {Path(out) / 'report.md'}")
+
+
+def _check(file: str, out: str, jobs: int, dry: bool, posterior: str) -> None:
+    """Observations that were no targets, against the members of a posterior."""
+    from tme_sim.fit.further import check
+    from tme_sim.fit.posterior import load_posterior
+    from tme_sim.fit.targets import load_problem
+
+    ensemble = load_posterior(posterior)
+    problem = load_problem(file, posterior=ensemble)
+    runs = len(ensemble.scores) * problem.settings.patients * len(problem.arms)
+    click.echo(f"{problem.name}: {_of(len(problem.arms), 'arm')}, {_of(len(problem.targets), 'check')}, {runs} runs")
+    if dry:
+        return
+    announce_first_run()
+    try:
+        data = check(problem, ensemble, out, announce=announce, threads=jobs)
+    except KeyboardInterrupt:
+        raise Failure(f"interrupted; the same command goes on with what stands in {out}", INTERRUPTED) from None
+    told = [row for row in data["checks"] if row["z"] is not None]
+    missed = [row["name"] for row in told if not row["within_2"]]
+    click.echo(f"{len(told) - len(missed)} of {len(told)} checks within 2 sd"
+               + (f"; missed: {', '.join(missed)}" if missed else ""))  # fmt: skip
+    click.echo(f"written to {Path(out) / 'checks.json'} and {Path(out) / 'checks.md'}")
 
 
 def _of(count: int, what: str) -> str:

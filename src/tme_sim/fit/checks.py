@@ -13,7 +13,7 @@ from tme_sim.fit.likelihood import log_likelihood
 from tme_sim.fit.sampler import Priors, Sample, generator, smc
 from tme_sim.fit.targets import FitProblem, shown
 
-__all__ = ["board", "converged", "parameters", "recovery", "surprises"]
+__all__ = ["board", "converged", "parameters", "recovery", "span", "surprises"]
 
 MIXED = 1.1  # split R-hat of independent samplers at most
 COUNTED = 0.25  # share of members that must count before weights are flattened, at least
@@ -112,7 +112,7 @@ def board(
             "prior": round(float(np.nanmean(first)), 4),
             "posterior": round(mean, 4), "simulation_error": round(error, 4), "parameter_sd": round(spread, 4),
             "left_out_sd": round(float(nuisance[i]), 4), "regression": round(emulated, 4), "z": round(float(z), 3),
-            "predictive_5_95": _span(mean, total, target.statistic),
+            "predictive_5_95": span(mean, total, target.statistic),
             "p": round(math.erfc(abs(float(z)) / math.sqrt(2.0)), 4) if math.isfinite(z) else None,
             "within_2": bool(abs(z) <= 2.0), "runs": int(good.sum()), "source": target.source, "note": target.note,
             "board": target.board,
@@ -120,7 +120,8 @@ def board(
     return out
 
 
-def _span(mean: float, sd: float, statistic: str) -> list[float]:
+def span(mean: float, sd: float, statistic: str) -> list[float]:
+    """Where nine of ten lie, of shares between 0 and 1."""
     low, high = mean - 1.645 * sd, mean + 1.645 * sd
     if statistic != "mean_log":
         low, high = max(low, 0.0), min(high, 1.0)

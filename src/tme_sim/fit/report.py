@@ -7,17 +7,18 @@ from typing import Any
 
 from tme_sim.catalogue import choices_text
 
-__all__ = ["report_text"]
+__all__ = ["ORDERS", "number", "report_text"]
 
 ORDERS = {1: "natural history", 2: "TACE kill", 3: "TACE-alone trials", 4: "drugs alone", 5: "VEGF", 6: "liver"}
 
 
-def _number(value: Any) -> str:
+def number(value: Any) -> str:
+    """A number in three digits, a dash for none."""
     return "-" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _span(target: Mapping[str, Any]) -> str:
-    return " to ".join(_number(v) for v in target.get("predictive_5_95", (None, None)))
+    return " to ".join(number(v) for v in target.get("predictive_5_95", (None, None)))
 
 
 def _verdict(d: Mapping[str, Any]) -> str:
@@ -61,9 +62,9 @@ def report_text(data: Mapping[str, Any]) -> str:
     for t in data["targets"]:
         mark = "" if t["within_2"] else " **missed**"
         lines.append(
-            f"| {ORDERS.get(t['order'], t['order'])} | {t['name']} | {_number(t['observed'])} ± "
-            f"{_number(t['observed_sd'])} | {_number(t['prior'])} | {_number(t['posterior'])} | "
-            f"{_number(t['simulation_error'])} | {_span(t)} | {_number(t['z'])}{mark} | {t['role']} |"
+            f"| {ORDERS.get(t['order'], t['order'])} | {t['name']} | {number(t['observed'])} ± "
+            f"{number(t['observed_sd'])} | {number(t['prior'])} | {number(t['posterior'])} | "
+            f"{number(t['simulation_error'])} | {_span(t)} | {number(t['z'])}{mark} | {t['role']} |"
         )
     shared = [t for t in data["targets"] if t.get("board") and t["role"] == "fit"]
     if shared:
@@ -75,7 +76,7 @@ def report_text(data: Mapping[str, Any]) -> str:
               "| --- | --- | --- | --- | --- | --- |"]  # fmt: skip
     follow = d["recovery"]["correlation"]
     for p in fitted:
-        spans = (", ".join(_number(v) for v in p[k]) for k in ("prior_5_50_95", "posterior_5_50_95"))
+        spans = (", ".join(number(v) for v in p[k]) for k in ("prior_5_50_95", "posterior_5_50_95"))
         told = f"{p['sd_over_prior']} | {follow[p['name']]}"
         lines.append(f"| {p['name']} | {p['unit']} | {' | '.join(spans)} | {told} |")
     lines += ["", "Recovery is the correlation of posterior means with the truth over "
@@ -90,7 +91,7 @@ def report_text(data: Mapping[str, Any]) -> str:
     lines += ["", "## Convergence", "",
               f"Largest R-hat over independent samplers {max(d['r_hat'].values()):.3f}; smallest effective size before "
               f"resampling {d['smallest_effective_size']}; {d['temperatures']} temperatures; log evidence "
-              f"{', '.join(_number(v) for v in d['log_evidence'])}; effective number of members after their own runs "
+              f"{', '.join(number(v) for v in d['log_evidence'])}; effective number of members after their own runs "
               f"mended the regressions {d['members_effective_size_untempered']} of {size['members']}, flattened to "
               f"{d['members_effective_size']}.", "",
               "## Runs that failed", ""]  # fmt: skip

@@ -20,9 +20,10 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
+from tme_sim.catalogue import choices_text
 from tme_sim.definitions import DEFINITIONS, definition_of
 from tme_sim.diagnostics import InputError, nearest, parse_toml, quoted, read_text
-from tme_sim.fit.posterior import model_digest
+from tme_sim.fit.posterior import Posterior, model_digest
 from tme_sim.fit.sampler import Priors
 from tme_sim.kinds import refuse_another_kind
 from tme_sim.protocol.after import NOTHING, After, follows, scenario_text
@@ -33,6 +34,7 @@ __all__ = ["ArmTable", "Candidate", "FitProblem", "Settings", "Target", "load_pr
            "session_numbers"]  # fmt: skip
 
 Grade = Literal["high", "medium", "low", "assumed"]
+TRUE = ("cr_", "pr_", "sd_", "pd_", "orr_", "dcr_")  # endpoints that are true or not, as they begin
 FOLLOWED = frozenset({"child_pugh_points", "albi", "albi_grade", "burden", "bclc"})  # of patients, beside their draws
 
 
@@ -84,6 +86,7 @@ class Target(Model):
         0.0, "day"
     )
     where: dict[str, tuple[float, float]] = Field(default_factory=dict, description="draws that count, from and to")
+    among: str = Field("", max_length=48, description="endpoint that is true of those who count, such as a response")
     value: float
     n: int | None = Field(None, ge=1, le=100_000)
     sd: float | None = Field(None, gt=0)
@@ -154,7 +157,8 @@ class FitProblem:
             "settings": self.settings.model_dump(),
             "arms": [a.model_dump(mode="json", exclude=None if follows(a.after_progression) else {"after_progression"})
                      for a in self.arms],
-            "targets": [t.model_dump(mode="json", exclude={"source", "note", "grade", "board"}) for t in self.targets],
+            "targets": [t.model_dump(mode="json", exclude={"source", "note", "grade", "board"}
+                                     | ({"among"} if not t.among else set())) for t in self.targets],
             "priors": [self.priors.names, self.priors.centre.tolist(), self.priors.low.tolist(),
                        self.priors.high.tolist(), self.priors.log.tolist()],
             "cohorts": {n: c.digest for n, c in sorted(self.cohorts.items())},
@@ -172,6 +176,8 @@ def patient_value(target: Target, row: Mapping[str, Any], values: Mapping[str, A
     for name, (low, high) in target.where.items():
         if not low <= float(values[name]) <= high:
             return math.nan
+    if target.among and not row[target.among]:
+        return math.nan
     value = row[target.of]
     if target.statistic == "after":
         if not row[f"{target.of}_event"]:
@@ -189,8 +195,11 @@ def patient_value(target: Target, row: Mapping[str, Any], values: Mapping[str, A
     return float(value > target.above) if target.above is not None else float(value)
 
 
-def load_problem(path: str | Path, *, catalogue: Any = None) -> FitProblem:
+def load_problem(path: str | Path, *, catalogue: Any = None, posterior: Posterior | None = None) -> FitProblem:
     """Read and check a calibration file, its cohorts and its protocols.
+
+    Args:
+        posterior: the fit that a file of checks is held against; its parameters are those of the problem.
 
     Raises:
         InputError: with every mistake found.
@@ -210,12 +219,18 @@ def load_problem(path: str | Path, *, catalogue: Any = None) -> FitProblem:
     settings = check_table(Settings, raw.get("run", {}), ("run",), problems)
     arms = _list(ArmTable, raw, "arm", problems)
     targets = _list(Target, raw, "target", problems)
-    candidates = _list(Candidate, raw, "parameter", problems)
-    _check_names(arms, targets, candidates, problems)
+    candidates = [] if posterior is not None else _list(Candidate, raw, "parameter", problems)
+    _check_names(arms, targets, candidates, problems, checks=posterior is not None)
+    if posterior is not None and "parameter" in raw:
+        problems.add(("parameter",), "the parameters are those of the posterior; a file of checks names none")
     folder = Path(path).parent
     cohorts, scenarios = _read_arms(arms, folder, catalogue, problems)
     _check_data(arms, targets, cohorts, problems)
-    priors, units, sources = _priors(candidates, catalogue, cohorts, problems)
+    if posterior is not None:
+        _check_followed(cohorts, posterior, problems)
+        priors, units, sources = posterior.priors, tuple(p["unit"] for p in posterior.data["parameters"]), {}
+    else:
+        priors, units, sources = _priors(candidates, catalogue, cohorts, problems)
     if problems:
         raise InputError(problems.ordered())
     return FitProblem(str(raw.get("name", Path(path).stem)), str(raw.get("title", "")), settings, tuple(arms),
@@ -233,7 +248,15 @@ def _list(model: type, raw: Mapping[str, Any], key: str, problems: Problems) -> 
     return [one for one in out if one is not None]
 
 
-def _check_names(arms, targets, candidates, problems: Problems) -> None:
+def _check_followed(cohorts, posterior: Posterior, problems: Problems) -> None:
+    """Patients follow the hypotheses under which the posterior was fitted."""
+    for path, cohort in cohorts.items():
+        if dict(cohort.hypotheses) != posterior.hypotheses:
+            ways = [choices_text(h) or "no hypothesis" for h in (cohort.hypotheses, posterior.hypotheses)]
+            problems.add(("arm",), f"patients of {path} follow {ways[0]}, the posterior was fitted under {ways[1]}")
+
+
+def _check_names(arms, targets, candidates, problems: Problems, *, checks: bool) -> None:
     names = [a.name for a in arms]
     for kind, listed in (("arm", names), ("target", [t.name for t in targets]),
                          ("parameter", [c.name for c in candidates])):  # fmt: skip
@@ -249,7 +272,11 @@ def _check_names(arms, targets, candidates, problems: Problems) -> None:
             problems.add(key, f"{target.name}: a share lies between 0 and 1, not {target.value:g}; 8 % is 0.08")
         if (target.statistic == "after") != (target.at is not None):
             problems.add(key, f'{target.name}: `at` is needed by statistic = "after" and by no other')
-    if targets and not any(t.role == "fit" for t in targets):
+    if checks:
+        for i, target in enumerate(targets):
+            if target.role != "check":
+                problems.add(("target", i), f'{target.name}: nothing is fitted here; set role = "check"')
+    elif targets and not any(t.role == "fit" for t in targets):
         problems.add(("target",), 'no target has role = "fit"; a fit needs data')
 
 
@@ -264,6 +291,9 @@ def _check_data(arms, targets, cohorts, problems: Problems) -> None:
         if definition_of(target.of) is None:
             problems.add((*key, "of"), f"{target.name}: {quoted(target.of)} is no endpoint{nearest(target.of, names)}; "
                          "docs/endpoints.md lists them")  # fmt: skip
+        elif target.among and (target.among not in names or not target.among.startswith(TRUE)):
+            problems.add((*key, "among"), f"{target.name}: {quoted(target.among)} is nothing that is true or not of a "
+                         f"patient; such are {', '.join(n for n in names if n.startswith(TRUE))}")  # fmt: skip
         elif target.statistic == "after" and f"{target.of}_event" not in names:
             problems.add((*key, "of"), f"{target.name}: {target.of} is no time to an event; such are "
                          f"{', '.join(n.removesuffix('_event') for n in names if n.endswith('_event'))}")  # fmt: skip
