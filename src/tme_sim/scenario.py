@@ -214,7 +214,7 @@ class Scenario(Header):
                 problems,
             )
         tissue = raw.get("tissue", "density") if head is None else head.tissue
-        piece = check_piece(raw.get("piece"), tissue, biology, patient, problems)
+        piece = check_piece(raw.get("piece"), tissue, biology, patient, problems, warnings)
         calendar = Calendar()
         if protocol is not None and run is not None and patient is not None:
             _targets(protocol, patient, problems)

@@ -94,11 +94,17 @@ def coloured(path):
     image.save(path)
 
 
+def inverted(path):
+    image = Image.open(picture(path, [(40, 40, 20, 20), (100, 100, 20, 20)])).convert("L")
+    Image.eval(image, lambda grey: 255 - grey).save(path)
+
+
 @pytest.mark.parametrize(("name", "make", "told"), [
     ("m.png", grey_at, r"m\.png:4: column 8: grey 90 is none of 0 \(tissue\) and 255"),
     ("m.png", coloured, r"m\.png:4: column 8: is coloured"),
     ("m.png", lambda p: p.write_bytes(b"no picture"), "is no PNG"),
     ("m.png", lambda p: picture(p, []), "holds no vessel"),
+    ("m.png", inverted, r"m\.png: makes 9\d % of the piece vessels.*tissue is black and vessels are white"),
     ("m.png", lambda p: Image.new("L", (300, 200)).save(p), "300 x 200 pixels"),
     ("v.geojson", lambda p: p.write_text('{"type":\n "Feature",, }'), r"v\.geojson:2: column 12: is no JSON"),
     ("v.geojson", lambda p: p.write_text("[" * 100_000), "is no JSON"),

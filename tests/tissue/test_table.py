@@ -37,10 +37,22 @@ def test_cells_of_a_table_stand_where_it_says(tmp_path):
     (GOOD.replace("id,x,y,type", "id,X,y,type"), "has no column x"),
     (GOOD.replace("12,11", "12,"), r"cells\.csv:3: y"),
     ("x,y,type\n", "holds no cell"),
+    ("x,y,type\n10,10,CD8\n30,30,vessel\n", r"cells\.csv: holds no tumour cell, .* there are tumour, cycling"),
+    ("Centroid X\tClass\n1\tCD8\n", r'cells\.csv:1: has no column x, y, type; it has "Centroid X.*separated by commas'),
 ])  # fmt: skip
 def test_wrong_rows_are_told_with_row_and_column(tmp_path, text, told):
     with pytest.raises(InputError, match=told):
         scenario(tmp_path, text)
+
+
+def test_cells_without_room_are_told(tmp_path):
+    """A picture with more than a tumour cell per voxel, over more than 100 um."""
+    made = scenario(tmp_path, GOOD + "9,150,150,tumour\n" * 200)
+    lost = 203 - np.count_nonzero(read_snapshot(simulate(made).files["snapshots/00_day_0.npz"], "").arrays["cell"])
+    assert lost > 50
+    assert [w for w in made.warnings if "cells" in w] == [
+        f"piece.cells: {lost} of 203 tumour cells find no free place of 20 um within 100 um and are left out"]
+    assert not any("cells" in w for w in scenario(tmp_path, GOOD).warnings)
 
 
 def test_missing_table_is_told(tmp_path):

@@ -24,6 +24,7 @@ from tme_sim.tissue.table import MOST_TOLD, read_cells, read_content
 
 KINDS = ("vessel", "immature_vessel", "mature_vessel")
 LABELS = {1: "immature_vessel", 2: "mature_vessel"}
+MOST_VESSELS = 0.5  # of voxels: more is a mask the wrong way round, say
 COVERED = 0.25  # of a voxel, from which on it is a vessel
 MOST_PIXELS = 100_000_000
 SHAPES = ("Point", "MultiPoint", "LineString", "MultiLineString", "Polygon", "MultiPolygon")
@@ -56,6 +57,10 @@ def read_vessels(path: str | Path, shape: tuple[int, int, int], edge: float, uni
         taken[voxels] = True
     if not taken.any():
         raise InputError(Problem(str(path), "", "holds no vessel"))
+    if taken.mean() > MOST_VESSELS:
+        told = f"makes {100.0 * taken.mean():.0f} % of the piece vessels, and no tissue has more than half"
+        told += "; in a mask tissue is black and vessels are white" if ending == ".png" else ""
+        raise InputError(Problem(str(path), "", told))
     return out
 
 

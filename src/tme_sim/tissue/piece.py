@@ -15,6 +15,7 @@ from tme_sim.tissue import kernels, network
 from tme_sim.tissue.fused import Fused
 from tme_sim.tissue.laws import OXYGEN, Here, Laws, Scalars, anoxic_here
 from tme_sim.tissue.settings import SECONDS_PER_DAY, STEP_TICKS, VALUE, VOXEL_UM
+from tme_sim.tissue.table import stand
 
 CELLS = ("", "cycling", "quiescent", "cycling_resistant", "quiescent_resistant", "cycling_unseen", "quiescent_unseen",
          "dying", "necrotic")  # fmt: skip
@@ -270,21 +271,10 @@ def start(
 
 
 def take_table(frame: Frame, state: State, table: dict[str, np.ndarray], luck: np.ndarray, flowing: float) -> None:
-    """Put the cells of a table in place of the drawn ones; vessels and immune cells only if it holds any.
-
-    A tumour cell whose voxel is taken goes to the nearest free one within 100 um; where there is none, it is left out.
-    """
-    state.cell[:], state.lineage[:] = 0, 0
-    reach = round(100.0 / VOXEL_UM)
-    for name in CELLS[1:]:
-        for v in table[name]:
-            at = v
-            if state.cell[v] != 0:
-                dz, dy, dx, found = kernels.nearest_empty(v, state.cell, state.liver, 0.0, reach, *frame.shape)
-                if not found:
-                    continue
-                at = kernels.shifted(v, dz, dy, dx, *frame.shape)
-            state.cell[at], state.lineage[at] = CELLS.index(name), at + 1
+    """Put the cells of a table in place of the drawn ones (see :func:`tme_sim.tissue.table.stand`); vessels and immune
+    cells only if it holds any."""
+    state.cell[:], _ = stand(table, frame.shape, VOXEL_UM)
+    state.lineage[:] = np.where(state.cell > 0, np.arange(1, frame.voxels + 1, dtype=np.uint64), np.uint64(0))
     vessels = {kind: table[f"{name}_vessel"] for name, kind in (("immature", IMMATURE), ("mature", MATURE))}
     if any(v.size for v in vessels.values()):
         state.vessel[:] = 0

@@ -204,19 +204,32 @@ def check_nodule(piece: Tissue, patient, problems: Problems) -> None:
             problems.add(("piece", key), 'is for mode = "representative"; a nodule is drawn')
 
 
-def check_files(piece: Tissue, problems: Problems) -> None:
+def check_files(piece: Tissue, problems: Problems, warnings: list[str]) -> None:
     """Note what is wrong with the table of cells and the map of vessels of a piece."""
     from tme_sim.tissue.maps import read_vessels
-    from tme_sim.tissue.table import VESSELS, read_cells
+    from tme_sim.tissue.table import ROOM, TUMOUR, VESSELS, read_cells, stand
 
-    for key in FILES:
-        if not getattr(piece, key):
-            continue
+    def vessels() -> None:
+        """Of the map."""
+        read_vessels(piece.vessels, piece.shape, VOXEL_UM, piece.map_unit)
+
+    def cells() -> None:
+        """Of the table."""
+        table = read_cells(piece.cells, piece.shape, VOXEL_UM)
+        if any(table[n].size for n in VESSELS) and piece.vessels:
+            problems.add(("piece", "vessels"), "the table of cells holds vessels too; give them in one place")
+        number = sum(table[n].size for n in TUMOUR)
+        if number == 0:
+            told = f"{piece.cells}: holds no tumour cell, and the piece stands for a lesion; there are tumour"
+            problems.add(("piece", "cells"), ", ".join((told, *TUMOUR)))
+        elif left := stand(table, piece.shape, VOXEL_UM)[1]:
+            warnings.append(f"piece.cells: {left} of {number} tumour cells find no free place of {VOXEL_UM:g} um within "
+                            f"{ROOM:g} um and are left out")  # fmt: skip
+
+    for key, check in (("cells", cells), ("vessels", vessels)):
         try:
-            if key == "vessels":
-                read_vessels(piece.vessels, piece.shape, VOXEL_UM, piece.map_unit)
-            elif any(read_cells(piece.cells, piece.shape, VOXEL_UM)[n].size for n in VESSELS) and piece.vessels:
-                problems.add(("piece", "vessels"), "the table of cells holds vessels too; give them in one place")
+            if getattr(piece, key):
+                check()
         except InputError as error:
             for one in error.problems:
                 problems.add(("piece", key), str(one))
@@ -224,7 +237,7 @@ def check_files(piece: Tissue, problems: Problems) -> None:
         problems.add(("piece", "vessels_unit"), "is the unit of piece.vessels, which is not given")
 
 
-def check_piece(raw, tissue, biology, patient, problems: Problems) -> Tissue | None:
+def check_piece(raw, tissue, biology, patient, problems: Problems, warnings: list[str]) -> Tissue | None:
     """The checked `[piece]` of a scenario with `tissue = "agents"`, None for one without; notes every mistake.
 
     `tissue` is what the scenario says, also where that is a mistake: then a `[piece]` is checked all the same.
@@ -244,7 +257,7 @@ def check_piece(raw, tissue, biology, patient, problems: Problems) -> Tissue | N
     if piece is not None and piece.too_large():
         problems.add(("piece", "size"), piece.too_large())
     elif piece is not None:
-        check_files(piece, problems)
+        check_files(piece, problems, warnings)
     if piece is not None and (piece.ticks % WALK_TICKS or 1440 % piece.ticks):
         told = f"is {piece.ticks} min; must be a multiple of {WALK_TICKS} min that divides a day"
         problems.add(("piece", "step"), told)

@@ -22,6 +22,7 @@ VESSELS = ("immature_vessel", "mature_vessel")
 ALIASES = {"tumour": "cycling", "tumor": "cycling", "vessel": "immature_vessel"}
 KINDS = (*TUMOUR, *IMMUNE, *VESSELS)
 MOST_BYTES, MOST_TOLD = 500_000_000, 10
+ROOM = 100.0  # um
 
 
 def read_content(path: Path) -> bytes:
@@ -60,8 +61,9 @@ def read_cells(
     missing = [c for c in (*axes[::-1], "type") if c not in columns]
     if missing:
         named = ", ".join(missing)
-        needed = f"x, y{', z' if shape[0] > 1 else ''} (um) and type"
-        told = f"has no column {named}{nearest(missing[0], columns)}; needed are {needed}"
+        needed = f"x, y{', z' if shape[0] > 1 else ''} (um) and type, separated by commas"
+        held = ", ".join(quoted(c[:40]) for c in columns[:8]) + (", ..." if len(columns) > 8 else "")
+        told = f"has no column {named}{f'; it has {held}' if columns else ''}; needed are {needed}"
         raise InputError(Problem(f"{path}:1", "", told))
     out: dict[str, list[int]] = {name: [] for name in kinds}
     wrong: list[Problem] = []
@@ -94,3 +96,25 @@ def read_cells(
     if not any(out.values()):
         raise InputError(Problem(str(path), "", "holds no cell"))
     return {name: np.array(voxels, dtype=np.int64) for name, voxels in out.items()}
+
+
+def stand(table: dict[str, np.ndarray], shape: tuple[int, int, int], edge: float) -> tuple[np.ndarray, int]:
+    """Tumour cells of a table on the lattice (0: none, else 1 + index in TUMOUR), and how many find no place.
+
+    A voxel (`edge` in um) holds one: where it is taken, a cell goes to the nearest free one within ROOM.
+    """
+    from tme_sim.tissue import kernels
+
+    cell, left = np.zeros(int(np.prod(shape)), dtype=np.int8), 0
+    nowhere, reach = np.zeros(cell.size, dtype=bool), round(ROOM / edge)
+    for number, name in enumerate(TUMOUR, 1):
+        for v in table[name]:
+            at = v
+            if cell[v] != 0:
+                dz, dy, dx, found = kernels.nearest_empty(v, cell, nowhere, 0.0, reach, *shape)
+                if not found:
+                    left += 1
+                    continue
+                at = kernels.shifted(v, dz, dy, dx, *shape)
+            cell[at] = number
+    return cell, left
