@@ -213,8 +213,7 @@ class Scenario(Header):
                 ("protocol",),
                 problems,
             )
-        tissue = raw.get("tissue", "density") if head is None else head.tissue
-        piece = check_piece(raw.get("piece"), tissue, biology, patient, problems, warnings)
+        piece = check_piece(raw.get("piece"), raw.get("tissue"), biology, patient, problems, warnings)
         calendar = Calendar()
         if protocol is not None and run is not None and patient is not None:
             _targets(protocol, patient, problems)

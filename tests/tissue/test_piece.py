@@ -282,11 +282,19 @@ def test_a_batch_runs_a_piece_alone():
     ("piece.colour=1", "colour"),
     ("piece.step=25 min", "multiple of 5 min that divides a day"),
     ('biology.off=["killing"]', "is part of the agent tissue"),
-    ("tissue=density", 'write tissue = "agents"'),
 ])  # fmt: skip
 def test_bad_input_is_told_with_its_key(change, told):
     with pytest.raises(InputError, match=told):
         Scenario.from_text(TEXT, changes=[change])
+
+
+def test_one_line_switches_and_a_piece_without_it_is_told():
+    assert Scenario.from_text(TEXT, changes=["tissue=density"]).piece is None
+    assert Scenario.from_text(TEXT.replace('"agents"', '"density"')).tissue == "density"
+    with pytest.raises(InputError, match='piece: describes agent tissue; write tissue = "agents"'):
+        Scenario.from_text(TEXT.replace('tissue = "agents"', ""))
+    with pytest.raises(InputError, match="piece.colour"):
+        Scenario.from_text(TEXT, changes=["tissue=density", "piece.colour=1"])
 
 
 @pytest.mark.parametrize("head", ["sead=1", 'tissue="agent"'])

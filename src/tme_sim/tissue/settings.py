@@ -240,20 +240,22 @@ def check_files(piece: Tissue, problems: Problems, warnings: list[str]) -> None:
 def check_piece(raw, tissue, biology, patient, problems: Problems, warnings: list[str]) -> Tissue | None:
     """The checked `[piece]` of a scenario with `tissue = "agents"`, None for one without; notes every mistake.
 
-    `tissue` is what the scenario says, also where that is a mistake: then a `[piece]` is checked all the same.
-    `biology` and `patient` are the checked tables, or None where they hold mistakes themselves.
+    `tissue` is what the scenario says, None where it says nothing; where that is a mistake a `[piece]` is checked all the
+    same, and where it is "density" its keys are, and nothing comes of it.  `biology` and `patient` are the checked
+    tables, or None where they hold mistakes themselves.
     """
-    if tissue not in ("agents", "density") and raw is None:
+    if raw is None and tissue != "agents":
         return None
-    if tissue == "density":
-        if raw is not None:
-            problems.add(("piece",), 'describes agent tissue; write tissue = "agents" at the top, or leave [piece] out')
+    if tissue is None:
+        problems.add(("piece",), 'describes agent tissue; write tissue = "agents" at the top, or leave [piece] out')
         return None
     table = dict(raw) if isinstance(raw, dict) else ({} if raw is None else raw)
     if isinstance(table, dict) and isinstance(table.get("snapshots"), list):
         days = table["snapshots"]
         table["snapshots"] = tuple(float(d) if type(d) is int else d for d in days)
     piece = check_table(Tissue, table, ("piece",), problems)
+    if tissue == "density":
+        return None
     if piece is not None and piece.too_large():
         problems.add(("piece", "size"), piece.too_large())
     elif piece is not None:
