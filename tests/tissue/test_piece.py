@@ -1,5 +1,6 @@
 """The agent tissue: its oxygen is that of the closure, its luck its own, its embolisation that of the session."""
 
+import io
 from functools import cache
 
 import numpy as np
@@ -254,6 +255,21 @@ def test_a_run_gives_snapshots_and_the_same_bytes_twice():
     assert first._files() == second._files()
     assert set(first.files) == {"snapshots/00_day_0.npz", "snapshots/01_day_1.5.npz", "snapshots/film.npz"}
     assert first["occluded_core"][-1] > 0.3 and first["necrotic"][-1] > 2 * first["necrotic"][0]
+
+
+def test_what_is_shown_just_after_a_session_has_the_oxygen_that_it_left():
+    from tme_sim.tissue.snapshots import read_snapshot
+
+    change = ["piece.snapshots=[-1, 0]", "piece.film_every=0.5 day", "run.output_every=0.5 day", "run.duration=1 day"]
+    run = simulation.simulate(Scenario.from_text(TEXT.replace("[piece]", "[piece]\ncheckpoint_every = \"0.5 day\""), changes=change))
+    before, after = (read_snapshot(run.files[n], n).arrays["oxygen"].mean() for n in sorted(run.files)[-3:-1])
+    film = np.load(io.BytesIO(run.files["snapshots/film.npz"]))["oxygen"].mean(axis=(1, 2)) / 2.0
+    assert after < 0.5 * before
+    assert film[1] == pytest.approx(after, abs=0.3) and film[0] > 2 * film[1]
+    just_after = int(np.flatnonzero(run.time == 0.5)[-1])
+    assert run["oxygen_mean.1"][just_after] < 0.5 * run["oxygen_mean.1"][0]
+    plain = simulation.simulate(Scenario.from_text(TEXT, changes=["run.output_every=0.5 day", "run.duration=1 day"]))
+    assert plain["CD8.1"].tolist() == run["CD8.1"].tolist()  # nothing else is moved by it
 
 
 def test_a_snapshot_is_called_by_the_day_it_shows():

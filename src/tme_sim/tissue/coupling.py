@@ -31,6 +31,7 @@ from tme_sim.tissue.piece import (
     WALKERS,
     Frame,
     State,
+    breathe,
     carries_blood,
     cell_weight,
     core_of,
@@ -52,6 +53,7 @@ from tme_sim.tissue.table import read_cells
 OCCLUSION = ("occluded_core", "occluded_rim")
 LEVELS = ("VEGF", "ATP", "AMP", "ENTPD2", "PDL1")  # 1 in the untreated lesion
 DEPOTS = ("fast", "slow")
+BREATHED = ("oxygen", "anoxic_viable")
 EXCHANGE_STEPS = 2
 HELD = (*CELLS[1:], *WALKERS, "immature_vessels", "mature_vessels", *TRAITS, *FIELDS, *OCCLUSION, "debris",
         "dox_exposed")  # fmt: skip
@@ -87,6 +89,7 @@ class Coupling:
         self.state: State | None = None
         self.piece = piece
         self.before = {}
+        self.kept: dict[str, np.ndarray] = {}  # oxygen of before a session of this date
 
     @classmethod
     def untreated(cls, made, piece: Tissue, seed: int = 1, patient: int = 0, **more) -> Coupling:
@@ -164,10 +167,19 @@ class Coupling:
         rise = {n: y[self.place[n]] - v for n, v in self.before.items()}
         if any(rise[n] > 1e-6 for n in OCCLUSION):
             embolise(self.frame, self.state, scalars, self.before, {n: y[self.place[n]] for n in OCCLUSION}, rise)
+            if not self.frame.mixed:
+                self.kept = {n: self.state.local[n].copy() for n in BREATHED}
+                breathe(self.frame, self.state, scalars)  # what is shown of this date has the oxygen that is left
         for name, value in self.told(scalars).items():
             y[self.place[name]] = value
         self.before = {n: y[self.place[n]] for n in self.before}
         self.read(y, u)
+
+    def shown(self) -> None:
+        """All of this date is kept: the piece goes on, and the step finds oxygen from where it last lived, so that what
+        is shown moves nothing."""
+        self.state.local.update(self.kept)
+        self.kept = {}
 
     def treat(self, rows: Rows) -> None:
         """A jump of the calendar that moves tumour cells on, with the debris that it leaves."""

@@ -108,6 +108,7 @@ class Course:
                 self.record.add_snapshot(tick / TICKS_PER_DAY, self.coupling.snapshot(tick / TICKS_PER_DAY, label))
             if between and any((t - plan.start) % between == 0 for t in passed):
                 self.film.add(self.coupling.state, tick / TICKS_PER_DAY)
+            self.coupling.shown()
             if tick >= plan.stop:
                 break
             self.tick = min(tick + self.coupling.exchange_ticks, plan.stop)
