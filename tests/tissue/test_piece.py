@@ -261,7 +261,7 @@ def test_what_is_shown_just_after_a_session_has_the_oxygen_that_it_left():
     from tme_sim.tissue.snapshots import read_snapshot
 
     change = ["piece.snapshots=[-1, 0]", "piece.film_every=0.5 day", "run.output_every=0.5 day", "run.duration=1 day"]
-    run = simulation.simulate(Scenario.from_text(TEXT.replace("[piece]", "[piece]\ncheckpoint_every = \"0.5 day\""), changes=change))
+    run = simulation.simulate(Scenario.from_text(TEXT, changes=[*change, "piece.checkpoint_every=0.5 day"]))
     before, after = (read_snapshot(run.files[n], n).arrays["oxygen"].mean() for n in sorted(run.files)[-3:-1])
     film = np.load(io.BytesIO(run.files["snapshots/film.npz"]))["oxygen"].mean(axis=(1, 2)) / 2.0
     assert after < 0.5 * before

@@ -223,8 +223,8 @@ def check_files(piece: Tissue, problems: Problems, warnings: list[str]) -> None:
             told = f"{piece.cells}: holds no tumour cell, and the piece stands for a lesion; there are tumour"
             problems.add(("piece", "cells"), ", ".join((told, *TUMOUR)))
         elif left := stand(table, piece.shape, VOXEL_UM)[1]:
-            warnings.append(f"piece.cells: {left} of {number} tumour cells find no free place of {VOXEL_UM:g} um within "
-                            f"{ROOM:g} um and are left out")  # fmt: skip
+            room = f"no free place of {VOXEL_UM:g} um within {ROOM:g} um"
+            warnings.append(f"piece.cells: {left} of {number} tumour cells find {room} and are left out")
 
     for key, check in (("cells", cells), ("vessels", vessels)):
         try:
@@ -240,8 +240,8 @@ def check_files(piece: Tissue, problems: Problems, warnings: list[str]) -> None:
 def check_piece(raw, tissue, biology, patient, problems: Problems, warnings: list[str]) -> Tissue | None:
     """The checked `[piece]` of a scenario with `tissue = "agents"`, None for one without; notes every mistake.
 
-    `tissue` is what the scenario says, None where it says nothing; where that is a mistake a `[piece]` is checked all the
-    same, and where it is "density" its keys are, and nothing comes of it.  `biology` and `patient` are the checked
+    `tissue` is what the scenario says, None where it says nothing; where that is a mistake a `[piece]` is checked all
+    the same, and where it is "density" its keys are, and nothing comes of it.  `biology` and `patient` are the checked
     tables, or None where they hold mistakes themselves.
     """
     if raw is None and tissue != "agents":
