@@ -27,7 +27,7 @@ def invoke(*words):
 
 def test_snapshots_tell_day_cells_and_units(folder):
     before, after = snapshots_of(folder)
-    assert (before.label, after.label) == ("before TACE", "day 1 after TACE")
+    assert (before.label, after.label) == ("before TACE", "day 0.5 after TACE")  # the end of the run
     assert before.shape == (1, 15, 15) and before.edge == 20.0
     assert before.arrays["occluded"].sum() == 0 < after.arrays["occluded"].sum()
     assert before.is_kind("necrotic").sum() < after.is_kind("necrotic").sum()
@@ -76,8 +76,8 @@ def test_summary_and_figures_tell_the_measures(folder):
     from tme_sim.tissue.measures import WORDS
 
     told = json.loads((folder / "summary.json").read_text())["tissue"]
-    assert set(told) == {"before TACE", "day 1 after TACE"}
-    before, after = told["before TACE"], told["day 1 after TACE"]
+    assert set(told) == {"before TACE", "day 0.5 after TACE"}
+    before, after = told["before TACE"], told["day 0.5 after TACE"]
     assert set(WORDS) < set(before) and after["open_vessels"] < before["open_vessels"] - 0.2
     assert {"tissue.png", "tissue_measures.png"} <= {p.name for p in draw_run(folder)}
 
@@ -100,8 +100,8 @@ def test_a_snapshot_of_the_day_of_a_later_session_says_so(folder):
 
     shots = snapshots_of(folder)
     titles = [axes.get_title() for axes in snapshot_sheet(shots, "", ("cells",), (0.5, shots[1].day)).axes]
-    assert titles == ["Before TACE", "Day 1, after TACE 2"]
-    assert snapshot_sheet(shots, "", ("cells",), (shots[1].day,)).axes[1].get_title() == "Day 1 after TACE"
+    assert titles == ["Before TACE", "Day 0.5, after TACE 2"]
+    assert snapshot_sheet(shots, "", ("cells",), (shots[1].day,)).axes[1].get_title() == "Day 0.5 after TACE"
 
 
 def test_measures_of_few_places_are_not_drawn_and_treatments_have_a_key(folder):
