@@ -40,6 +40,22 @@ class Catalogue:
         """All parameters by name, of the body and of lesions."""
         return {**self.parameters, **self.lesion_parameters}
 
+    @property
+    def session(self) -> dict[str, Parameter]:
+        """Numbers of an embolisation by name: what it closes and how far its drug reaches."""
+        from tme_sim.therapies.session import FIXED
+
+        return {p.name: p for p in FIXED}
+
+    def of_drug(self, name: str) -> Parameter | None:
+        """A number of what a drug does at its target, called ``lenvatinib.signalling_ic50``; None if there is none."""
+        from tme_sim.therapies.dosing import effect_numbers
+
+        drug, _, number = name.partition(".")
+        if not number or drug not in self.library.names():
+            return None
+        return effect_numbers(self.library.get(drug)).get(number)
+
     def under_choices(self, chosen: Iterable[tuple[str, str]]) -> dict[str, Parameter]:
         """Parameters of the body by name, with those that the `chosen` hypotheses (slot, choice) add."""
         return {**self.parameters, **{n: p for way in chosen for n, p in self.under.get(way, {}).items()}}

@@ -84,7 +84,7 @@ def plan_of(scenario) -> Plan:
     return Plan(
         mechanisms=scenario.catalogue.sources,
         lesions=scenario.lesion_values(),
-        values=scenario.values(),
+        values=scenario.values() | dosing.changed_effects((drug for drug, _ in drugs.values()), scenario.drug_values()),
         off=scenario.biology.off,
         hypotheses=scenario.biology.hypotheses,
         drugs=drugs,
@@ -101,8 +101,18 @@ def plan_of(scenario) -> Plan:
         seed=scenario.seed,
         patient=scenario.patient.number,
         chance=scenario.patient.chance,
+        session=scenario.session_values(),
         piece=scenario.piece if scenario.tissue == "agents" else None,
     )
+
+
+def with_values(plan: Plan, scenario) -> Plan:
+    """`plan` with the values of a scenario whose dates are the same."""
+    of_drugs = dosing.changed_effects((drug for drug, _ in plan.drugs.values()), scenario.drug_values())
+    session = scenario.session_values()
+    return replace(plan, values=scenario.values() | of_drugs, lesions=scenario.lesion_values(),
+                   patient=scenario.patient.number,
+                   session=plan.session if session == plan.session else session)  # the same one: calendars are shared
 
 
 def _imaging(chosen) -> Imaging:

@@ -277,9 +277,17 @@ class Scenario(Header):
     def values(self) -> dict[str, float]:
         """Body parameters that differ from their defaults, in internal units; gains as ``gain_<arrow>``."""
         given = {**self.patient.parameters, **self.parameters}
-        lesion = self._catalogue.lesion_parameters
-        out = {n: float(internal(*q)) for n, q in given.items() if n not in lesion}
+        elsewhere = {*self._catalogue.lesion_parameters, *self._catalogue.session}
+        out = {n: float(internal(*q)) for n, q in given.items() if n not in elsewhere and "." not in n}
         return out | {f"gain_{arrow}": gain for arrow, gain in self.biology.gains.items()}
+
+    def session_values(self) -> dict[str, float]:
+        """Numbers of an embolisation in place of the declared ones, in internal units."""
+        return {n: float(internal(*q)) for n, q in self.parameters.items() if n in self._catalogue.session}
+
+    def drug_values(self) -> dict[str, float]:
+        """Numbers of drugs in place of those of the library, ``lenvatinib.signalling_ic50``, in internal units."""
+        return {n: float(internal(*q)) for n, q in self.parameters.items() if "." in n}
 
     def lesion_values(self) -> list[dict[str, float]]:
         """For each lesion its parameters that differ from their defaults, in internal units."""
@@ -360,7 +368,11 @@ class Scenario(Header):
         patient["lesion"] = [
             {"name": one.name, **{n: written(q) for n, q in one.parameters.items()}} for one in self.patient.lesion
         ]
-        dumped["parameters"] = {n: written(q) for n, q in self.parameters.items()}
+        dumped["parameters"] = {n: written(q) for n, q in self.parameters.items() if "." not in n}
+        for name, quantity in self.parameters.items():
+            drug, _, number = name.partition(".")
+            if number:
+                dumped["parameters"].setdefault(drug, {})[number] = written(quantity)
         return _plain_data(dumped)
 
     @property
@@ -460,14 +472,19 @@ def _parameters(
         problems.add(("parameters",), "must be a table with keys")
         return {}
     chosen = set(biology.hypotheses.items()) if biology is not None else set()
-    known = catalogue.names() | catalogue.under_choices(chosen)
+    known = catalogue.names() | catalogue.under_choices(chosen) | catalogue.session
     absent: dict[str, tuple[str, str]] = {}  # a name that several hypotheses add belongs to the first of them
     for way, own in catalogue.under.items():
         absent |= {n: way for n in own if n not in absent}
     out: dict[str, Quantity] = {}
     for name, value in raw.items():
         key: Key = ("parameters", name)
-        if name.startswith("gain_") and name[5:] in catalogue.arrows:
+        drug = name.partition(".")[0]
+        if isinstance(value, dict) and catalogue.library is not None and name in catalogue.library.names():
+            out |= _of_drug(name, value, catalogue, problems, warnings)
+        elif drug != name and catalogue.library is not None and drug in catalogue.library.names():
+            problems.add(key, f"stands in a table of its drug: write [parameters.{drug}]")
+        elif name.startswith("gain_") and name[5:] in catalogue.arrows:
             problems.add(key, f"a gain stands in [biology.gains]: {name[5:]} = {value}")
         elif name not in known and name in absent:
             slot, choice = absent[name]
@@ -480,6 +497,26 @@ def _parameters(
             quantity = read_parameter(value, known[name], key, problems, warnings)
             if quantity is not None:
                 out[name] = quantity
+    return out
+
+
+def _of_drug(
+    drug: str, raw: dict, catalogue: Catalogue, problems: Problems, warnings: list[str]
+) -> dict[str, Quantity]:
+    """What a table of ``[parameters.DRUG]`` changes of the library's entry, as ``DRUG.NUMBER``."""
+    from tme_sim.therapies.dosing import effect_numbers
+
+    known = effect_numbers(catalogue.library.get(drug))
+    out: dict[str, Quantity] = {}
+    for number, value in raw.items():
+        key: Key = ("parameters", drug, number)
+        if number not in known:
+            there = nearest(number, known) or (f"; there are {', '.join(known)}" if known else ", which has none")
+            problems.add(key, f"is no number of {drug} that can be changed here{there}")
+            continue
+        quantity = read_parameter(value, known[number], key, problems, warnings)
+        if quantity is not None:
+            out[f"{drug}.{number}"] = quantity
     return out
 
 

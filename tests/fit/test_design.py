@@ -11,8 +11,8 @@ from tme_sim.diagnostics import InputError
 from tme_sim.fit.design import plan_with, simulate_pairs, values_of
 from tme_sim.fit.posterior import model_digest
 from tme_sim.fit.runs import RunStore
-from tme_sim.fit.targets import load_problem, patient_value, session_numbers, shown
-from tme_sim.therapies.session import Session, lesion_changes
+from tme_sim.fit.targets import load_problem, patient_value, shown
+from tme_sim.therapies.session import REACH, Session, lesion_changes
 
 ROOT = Path(__file__).parents[2]
 ONE = f"""
@@ -53,7 +53,7 @@ def test_the_shipped_file_keeps_its_promises(shipped):
     assert {t.order for t in shipped.targets if t.role == "fit"} == {1, 2, 3, 4, 5, 6}
     assert shipped.settings.most <= 15
     assert all(t.noise > 0 and t.source for t in shipped.targets)
-    known = {**shipped.catalogue.parameters, **session_numbers()}
+    known = {**shipped.catalogue.parameters, **shipped.catalogue.session}
     for name, low, high in zip(shipped.priors.names, shipped.priors.low, shipped.priors.high, strict=True):
         if name in known:
             p = known[name]
@@ -132,7 +132,7 @@ def test_numbers_of_a_session_can_be_varied_and_stay_declared_otherwise():
         return next(row.constant for row in rows if row.target == "dox_exposed")
 
     assert reached(Session(numbers={"reach": 0.7})) == pytest.approx(0.7)
-    assert reached(Session()) == pytest.approx(session_numbers()["reach"].value)
+    assert reached(Session()) == pytest.approx(REACH.value)
 
 
 def test_a_number_of_a_drug_is_fitted_within_its_evidence_and_meets_that_drug_alone(shipped):

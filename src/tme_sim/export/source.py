@@ -216,7 +216,7 @@ def trajectory_of(outcome) -> Trajectory:
 
 
 def _origins(scenario) -> dict[str, str]:
-    out = {name: scenario.origin(("parameters", name)) for name in scenario.parameters}
+    out = {name: scenario.origin(("parameters", *name.split("."))) for name in scenario.parameters}
     out |= {name: scenario.origin(("patient", name)) for name in scenario.patient.parameters}
     out |= {f"gain_{name}": scenario.origin(("biology", "gains", name)) for name in scenario.biology.gains}
     for i, lesion in enumerate(scenario.patient.lesion):

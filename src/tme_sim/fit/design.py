@@ -8,7 +8,7 @@ fit that was killed goes on where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 
 from tme_sim.fit.runs import RunStore, run_keys
 from tme_sim.fit.sampler import Priors
-from tme_sim.fit.targets import FitProblem, patient_value, session_numbers
+from tme_sim.fit.targets import FitProblem, patient_value
 
 __all__ = ["CHUNK", "Rows", "changed_cohort", "plan_with", "run_redrawn", "simulate_pairs", "values_of"]  # fmt: skip
 
@@ -55,22 +55,15 @@ def changed_cohort(cohort: Any, values: Mapping[str, float]) -> Any:
 def plan_with(scenario: Any, patient: Any, values: Mapping[str, float], settings: Any) -> Any:
     """The plan of a patient with model parameters changed (internal units)."""
     from tme_sim.plan import plan_of
+    from tme_sim.therapies.dosing import changed_effects
 
     plan = plan_of(scenario.changed(patient.changes))
-    known = session_numbers()
+    known = scenario.catalogue.session
     own = {n: v for n, v in values.items() if "." not in n and n not in known}
-    own |= _of_drugs(plan.drugs.values(), values)
+    own |= changed_effects((drug for drug, _ in plan.drugs.values()), values)
     session = {n: v for n, v in values.items() if n in known}
     return replace(plan, values={**plan.values, **own}, session=session, rtol=settings.rtol,
                    max_steps=settings.max_steps)  # fmt: skip
-
-
-def _of_drugs(drugs: Iterable[tuple[Any, Any]], values: Mapping[str, float]) -> dict[str, float]:
-    """Fitted numbers of drugs (`lenvatinib.signalling_ic50`) as parameters of the slots that a plan's drugs take."""
-    from tme_sim.therapies.dosing import EFFECTS
-
-    return {EFFECTS[drug.slot][field]: values[name] for drug, _ in drugs for field in EFFECTS[drug.slot]
-            if (name := f"{drug.name}.{field}") in values}  # fmt: skip
 
 
 def simulate_pairs(

@@ -30,8 +30,7 @@ from tme_sim.protocol.after import NOTHING, After, follows, scenario_text
 from tme_sim.quantities import Quantity, internal, to_display
 from tme_sim.validation import Model, Problems, check_table, measured, written
 
-__all__ = ["ArmTable", "Candidate", "FitProblem", "Settings", "Target", "load_problem", "patient_value",
-           "session_numbers"]  # fmt: skip
+__all__ = ["ArmTable", "Candidate", "FitProblem", "Settings", "Target", "load_problem", "patient_value"]
 
 Grade = Literal["high", "medium", "low", "assumed"]
 TRUE = ("cr_", "pr_", "sd_", "pd_", "orr_", "dcr_")  # endpoints that are true or not, as they begin
@@ -369,18 +368,12 @@ def _combined(calendar) -> list[str]:
     return sorted(out)
 
 
-def session_numbers() -> dict[str, Any]:
-    """Numbers of an embolisation that a fit may vary, by name (:class:`tme_sim.quantities.Parameter`)."""
-    from tme_sim.therapies.session import FIXED
-
-    return {p.name: p for p in FIXED}
-
-
 def _priors(candidates, catalogue, cohorts, problems: Problems):
     """Priors of the candidates in internal units (model) or units of the draw (cohorts)."""
     followed = {way for cohort in cohorts.values() for way in cohort.hypotheses.items()}
-    known = {**catalogue.under_choices(followed), **session_numbers()}
-    known |= _drug_numbers([one.name for one in candidates], catalogue)
+    known = {**catalogue.under_choices(followed), **catalogue.session}
+    of_drugs = {one.name: catalogue.of_drug(one.name) for one in candidates}
+    known |= {name: number for name, number in of_drugs.items() if number is not None}
     names, centres, lows, highs, logs, units, sources = [], [], [], [], [], [], {}
     drawn = {name for cohort in cohorts.values() for name in cohort.draws}
     for i, one in enumerate(candidates):
@@ -423,25 +416,9 @@ def _priors(candidates, catalogue, cohorts, problems: Problems):
                   np.array(logs, dtype=bool)), tuple(units), sources  # fmt: skip
 
 
-def _drug_numbers(names, catalogue) -> dict[str, Any]:
-    """Declarations of the effects of drugs among candidates, by name as candidates have them."""
-    from tme_sim.therapies.dosing import EFFECTS
-
-    out = {}
-    for name in names:
-        drug, _, field_name = name.partition(".")
-        if not field_name or drug not in catalogue.library.names():
-            continue
-        entry = catalogue.library.get(drug)
-        tables = entry.binding | entry.effect | entry.regional
-        if field_name in EFFECTS[entry.slot] and field_name in tables:
-            out[name] = tables[field_name]
-    return out
-
-
 def shown(problem: FitProblem, place: int, value: float) -> float:
     """A fitted value in the unit a reader knows it by."""
     name, unit = problem.priors.names[place], problem.units[place]
-    if "." in name and not _drug_numbers([name], problem.catalogue):  # of a draw, in the unit of the draw
+    if "." in name and problem.catalogue.of_drug(name) is None:  # of a draw, in the unit of the draw
         return float(value)
     return float(to_display(value, unit))

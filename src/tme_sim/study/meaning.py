@@ -47,9 +47,13 @@ def meaning_of(base: Scenario, name: str) -> Direct | None:
         return Direct("gain", key) if key in base.catalogue.arrows else None
     of_lesions = base.catalogue.lesion_parameters
     if section == "parameters":
-        known = of_lesions.get(key) or base.catalogue.parameters.get(key)
+        known = of_lesions.get(key) or base.catalogue.parameters.get(key) or base.catalogue.session.get(key)
         plain = known is not None and key not in base.patient.parameters and not key.startswith("gain_")
         return Direct("parameter", key, parameter=known) if plain else None
+    if section.startswith("parameters."):
+        of_drug = f"{section.removeprefix('parameters.')}.{key}"
+        known = base.catalogue.of_drug(of_drug)
+        return None if known is None else Direct("parameter", of_drug, parameter=known)
     lesion = _lesion(base, section) if key in of_lesions else None
     return None if lesion is None else Direct("lesion", key, lesion, of_lesions[key])
 

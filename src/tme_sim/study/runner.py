@@ -15,7 +15,7 @@ from tme_sim.diagnostics import InputError, Places
 from tme_sim.engine.batch import zeros_throughout
 from tme_sim.ensemble import Series, run_rows
 from tme_sim.outcome import SimulationError
-from tme_sim.plan import Plan, plan_of
+from tme_sim.plan import Plan, plan_of, with_values
 from tme_sim.row import BAD_INPUT, CRASHED, FAILED, Row
 from tme_sim.simulation import SetUp, simulate, structures
 from tme_sim.study.definition import Outputs, Study
@@ -97,10 +97,7 @@ class Runner:
         scenario, plan = self._dated(arm, dating)
         if not direct:
             return plan
-        changed = _with_values(scenario, direct)
-        return replace(
-            plan, values=changed.values(), lesions=changed.lesion_values(), patient=changed.patient.number
-        )
+        return with_values(plan, _with_values(scenario, direct))
 
     def _means(self, arm: str, name: str) -> Direct | None:
         if (arm, name) not in self._meanings:

@@ -8,7 +8,7 @@ read the values from before the jump.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from tme_sim.mechanisms import kinetics
@@ -104,6 +104,21 @@ def slot_parameters(
     return out
 
 
+def effect_numbers(drug: Drug) -> dict[str, Parameter]:
+    """Numbers of what `drug` does at its target that its entry gives, by their names there."""
+    given = drug.binding | drug.effect | drug.regional
+    slot = {p.name: p for p in kinetics.MECHANISM.parameters}
+    return {field: replace(given[field], name=f"{drug.name}.{field}", **_bounds(slot[name], given[field]))
+            for field, name in EFFECTS[drug.slot].items() if field in given}  # fmt: skip
+
+
+def changed_effects(drugs: Iterable[Drug], values: Mapping[str, float]) -> dict[str, float]:
+    """Values of the slot parameters that numbers of drugs (``lenvatinib.signalling_ic50``) stand for; those of drugs
+    that are not among `drugs` are passed over."""
+    return {parameter: values[name] for drug in drugs for field, parameter in EFFECTS[drug.slot].items()
+            if (name := f"{drug.name}.{field}") in values}  # fmt: skip
+
+
 def block_parameters(drug: Drug, known: Mapping[str, Parameter]) -> dict[str, Parameter]:
     """Largest block of VEGF signalling by `drug`, if its role has one and `known` (parameters by name) declares it."""
     name = BLOCKS.get(drug.slot, "")
@@ -165,7 +180,8 @@ def _bounds(target: Parameter, found: Parameter) -> dict[str, float | None]:
     own = {"minimum": found.minimum, "maximum": found.maximum}
     if target.unit != found.unit:
         return own
-    return {name: getattr(target, name) if end is None else end for name, end in own.items()}
+    replaced = dict(zip(own, target.physical, strict=True))
+    return {name: end if end is not None or math.isinf(replaced[name]) else replaced[name] for name, end in own.items()}
 
 
 # --- doses ----------------------------------------------------------------------------------------------------------

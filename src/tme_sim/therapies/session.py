@@ -38,25 +38,27 @@ TRIP = "https://pmc.ncbi.nlm.nih.gov/articles/PMC2885358 (22 HCC, transcatheter 
 LOST_STASIS = Parameter("lost_stasis", 0.88, "1",
                         f"derived: {PCT}: arterial perfusion 4.4 (5.3) of tumour embolised whole, 34.7 (10.1) and 39.1 "
                         "(10.1) mL/100 mL/min of what stayed or came back, which stand for tumour before", "medium",
-                        0.72, 0.98, "perfused vessels lost, embolised to stasis; perfusion read as vessels")
+                        0.72, 0.98, "perfused vessels lost, embolised to stasis; perfusion read as vessels",
+                        maximum=1.0)
 LOST_SUBSTASIS = Parameter("lost_substasis", 0.61, "1",
                            f"{TRIP}: perfusion falls by 61.0 % (95 % CI 48.3 to 73.6); that these sessions ended short "
-                           "of stasis is assumed", "low", 0.48, 0.74, "the same, short of stasis")
+                           "of stasis is assumed", "low", 0.48, 0.74, "the same, short of stasis", maximum=1.0)
 LOST_STASIS_RABBIT = Parameter("lost_stasis_rabbit", 0.56, "1", VX2, "high", 0.40, 0.72,
-                               "perfused vessels lost in rabbits, embolised to stasis; the rival of the human figure")
+                               "perfused vessels lost in rabbits, embolised to stasis; the rival of the human figure",
+                               maximum=1.0)
 LOST_SUBSTASIS_RABBIT = Parameter("lost_substasis_rabbit", 0.37, "1", VX2, "high", 0.19, 0.55,
-                                  "the same, short of stasis")
+                                  "the same, short of stasis", maximum=1.0)
 RIM_SPARING = Parameter("rim_sparing", 0.4, "1", f"{VX2}: what is left lies at the rim; the ratio is not measured",
-                        "assumed", 0.1, 0.8, "occlusion of the rim over that of the core")
+                        "assumed", 0.1, 0.8, "occlusion of the rim over that of the core", maximum=1.0)
 LOBAR = Parameter("lobar", 0.85, "1", "DOI 10.1002/hep.24246: necrosis 52.8 % lobar against 75.1 % superselective; "
                   "fitted by hand on one patient, within the range; a cohort's lobar necrosis stays lower (36 %)",
                   "low", 0.5, 0.9,
-                  "occlusion of a lobar over that of a superselective session")
+                  "occlusion of a lobar over that of a superselective session", maximum=1.0)
 TISSUE_LEVEL = Parameter("tissue_level", 5.0, "umol/L", NAMUR, "high", 2.0, 10.0,
                          "tissue doxorubicin near beads 8 h after a mean dose of 112 mg")
 TISSUE_DOSE = Parameter("tissue_dose", 112.0, "mg", f"{NAMUR}: doses 75-150 mg", "medium", 75.0, 150.0, "")
 REACH = Parameter("reach", 0.3, "1", f"{NAMUR}: 0.6 mm around occluded vessels (0.2-1.2 mm); the share of cells is not "
-                  "measured", "assumed", 0.05, 0.8, "share of viable cells within reach of the drug")
+                  "measured", "assumed", 0.05, 0.8, "share of viable cells within reach of the drug", maximum=1.0)
 INJURY_FLOOR = Parameter("injury_floor", 0.4, "1", "no source found; necrosis inflames even when parenchyma is spared",
                          "assumed", 0.1, 1.0, "injury of a superselective over that of a lobar session")
 
