@@ -11,7 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shell_toys import toy_catalogue
 
+from tme_sim.catalogue import load_catalogue
 from tme_sim.diagnostics import InputError, Places, near, nearest, parse_toml, read_text
+from tme_sim.plan import plan_of
+from tme_sim.quantities import internal
 from tme_sim.scenario import Scenario
 from tme_sim.toml_writer import write_toml
 
@@ -91,6 +94,30 @@ def test_a_lesion_parameter_in_parameters_holds_for_every_lesion_but_its_own_win
     scenario = read(GOOD.replace("[parameters]\n", '[parameters]\ndoubling_time = "90 day"\n'))
     assert [v["doubling_time"] for v in scenario.lesion_values()] == [5 * 30.4375, 90.0]
     assert "doubling_time" not in scenario.values()
+
+
+def test_numbers_of_an_embolisation_and_of_drugs_are_given_to_the_plan_and_drugs_not_given_are_passed_over():
+    given = {"parameters.reach": 0.7, "parameters.lenvatinib.signalling_ic50": "3 nM"}
+    scenario = Scenario.load("configs/emerald1.toml", given)
+    assert plan_of(scenario).session == {"reach": 0.7}
+    assert not {"reach", "tki_IC50", "lenvatinib.signalling_ic50"} & set(plan_of(scenario).values)
+    tablets = scenario.changed({"protocol.treatment": [
+        {"kind": "drug", "drug": "lenvatinib", "dose": "12 mg", "start": "day 0", "every": "1 day", "times": 9}]})
+    assert plan_of(tablets).values["tki_IC50"] == pytest.approx(internal("3 nM"))
+    assert Scenario.from_text(tablets.to_toml()).digest == tablets.digest != scenario.digest
+
+
+@pytest.mark.parametrize(("key", "value", "says"), [
+    ("parameters.reach", 1.2, "1.2 is physically impossible: reach is at most 1"),
+    ("parameters.reech", 0.2, 'is no parameter of the model, did you mean "reach"?'),
+    ("parameters.lenvatinib.ic50", "1 nM", "no number of lenvatinib that can be changed here"),
+    ("parameters.lenvatinib.free_fraction", 2, "2 is physically impossible: lenvatinib.free_fraction is at most 1"),
+    ("parameters.bevacizumab.dose", 2, "that can be changed here, which has none"),
+    ("parameters", {"lenvatinib.signalling_ic50": "1 nM"}, "stands in a table of its drug: write [parameters.lenvatinib]"),
+])
+def test_numbers_that_cannot_be_meant_are_refused(key, value, says):
+    with pytest.raises(InputError, match=re.escape(says)):
+        Scenario.from_text("schema = 1", "case.toml", {key: value})
 
 
 def test_nothing_given_is_a_valid_untreated_scenario():
@@ -512,6 +539,8 @@ def test_the_schema_for_editors_knows_parameters_choices_and_units():
     assert schema["$defs"]["Biology"]["properties"]["off"]["items"]["enum"] == ["signals"]
     assert schema["$defs"]["Tace"]["properties"]["technique"]["enum"] == ["conventional", "beads", "bland", "starch"]
     assert schema["properties"]["parameters"]["additionalProperties"] is False
+    given = scenario_schema(load_catalogue())["properties"]["parameters"]["properties"]
+    assert given["reach"]["maximum"] == 1.0 and given["lenvatinib"]["properties"]["signalling_ic50"]["type"] == "string"
     assert schema["properties"]["schema"]["const"] == 1
 
 

@@ -31,6 +31,16 @@ def _table(parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     return {name: _parameter(p) for name, p in sorted(parameters.items())}
 
 
+def _of_drugs(catalogue: Catalogue) -> dict[str, Any]:
+    """A table for each drug that has numbers to change."""
+    from tme_sim.therapies.dosing import effect_numbers
+
+    library = catalogue.library
+    found = {} if library is None else {name: effect_numbers(library.get(name)) for name in sorted(library.names())}
+    return {drug: {"type": "object", "properties": _table(numbers), "additionalProperties": False}
+            for drug, numbers in found.items() if numbers}  # fmt: skip
+
+
 def _spell_defaults(node: Any) -> None:
     """Write defaults that are quantities as a user types them, "70 kg", all the way down."""
     if isinstance(node, list):
@@ -55,7 +65,7 @@ def scenario_schema(catalogue: Catalogue) -> dict[str, Any]:
     schema["properties"]["parameters"] = {
         "type": "object",
         "description": "model parameters, name = value with unit",
-        "properties": _table(catalogue.names()),
+        "properties": _table({**catalogue.names(), **catalogue.session}) | _of_drugs(catalogue),
         "additionalProperties": False,
     }
     biology = tables["Biology"]["properties"]

@@ -161,6 +161,11 @@ def test_a_drug_is_told_with_every_value_its_grade_and_source():
     assert "durvalumab" in describe_text()
 
 
+def test_a_number_of_embolisation_is_told_with_where_to_change_it(network):
+    text = describe_text("reach", network=network)
+    assert "share of viable cells within reach of the drug" in text and "[parameters] reach = 0.3" in text
+
+
 def test_words_that_are_no_name_lead_to_the_names_that_tell_of_them():
     for words, name in (("PD-1", "pd1_on_stem"), ("suppressor cells", "MDSC_blood")):
         with pytest.raises(InputError, match=f"{words}.*; the words stand in the description of .*{name}"):

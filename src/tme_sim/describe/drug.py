@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from tme_sim.describe.words import title, wrapped
 from tme_sim.quantities import Parameter, to_display
 from tme_sim.therapies import drug_file as rules
+from tme_sim.therapies.dosing import effect_numbers
 from tme_sim.therapies.drug import CovariateEffect, Dose, Drug
 
 GROUPS = (
@@ -31,8 +32,11 @@ def drug_lines(drug: Drug) -> list[str]:
     out += wrapped(", ".join(drug.routes), "Given       ")
     if drug.aliases:
         out += wrapped(", ".join(drug.aliases), "Also called ")
+    numbers = effect_numbers(drug)
+    if numbers:
+        out += wrapped(f"{', '.join(numbers)} for one scenario in [parameters.{drug.name}]", "To change   ")
     out += wrapped(f"for good in {'/'.join(drug.path.parts[-4:])}, or in a copy in a folder given by --mechanisms",
-                   "To change   ")  # fmt: skip
+                   "            " if numbers else "To change   ")  # fmt: skip
     for group, heading in (("", "Molar mass"), *GROUPS):
         values: Mapping[str, Parameter] = getattr(drug, group) if group else {"molar_mass": drug.molar_mass}
         if values:

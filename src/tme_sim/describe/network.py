@@ -56,6 +56,8 @@ class Describer:
 
     def _items(self) -> dict[str, list[tuple[str, Any]]]:
         """Name -> (kind, item), in the order in which they are told; a name may mean several things."""
+        from tme_sim.therapies.session import FIXED
+
         items: dict[str, list[tuple[str, Any]]] = {}
 
         def put(name: str, kind: str, item: Any) -> None:
@@ -68,6 +70,8 @@ class Describer:
                 put(h.slot, "hypothesis", h)
         for p in network.parameters():
             put(p.name, "parameter", p)
+        for p in FIXED:
+            put(p.name, "number", p)
         kinds = ("species", "held", "totals", "modulations", "references", "processes", "signals", "balances")
         words = ("species", "input", "total", "arrow", "reference", "process", "signal", "solved parameter")
         for kind, word in zip(kinds, words, strict=True):
@@ -340,6 +344,16 @@ class Describer:
                 "To change   ",
             )
         return out + self._readers_of(p.name)
+
+    def _about_number(self, p: Parameter) -> list[str]:
+        unit = "" if p.unit == "1" else f" {p.unit}"
+        out = [*title(f"{p.name}, a number of embolisation"), *(wrapped(p.note) if p.note else [])]
+        for word, told in (("Value", f"{p.value:g}{unit}"), ("Evidence", f"{p.low:g} to {p.high:g}{unit}"),
+                           ("Grade", p.grade), ("Source", p.source)):  # fmt: skip
+            out += wrapped(told, f"{word:<12}")
+        how = f"{p.value:g}" if p.unit == "1" else f'"{p.value:g} {p.unit}"'
+        return out + wrapped(f"[parameters] {p.name} = {how} in a scenario; for good in tme_sim/therapies/session.py",
+                             "To change   ")  # fmt: skip
 
     def _readers_of(self, name: str) -> list[str]:
         readers = self.read_by(name)
