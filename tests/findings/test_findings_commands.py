@@ -489,3 +489,13 @@ def test_where_every_run_fails_the_first_failure_is_told(folder):
     (folder / "arms.toml").write_text(text.replace("[replicates]", '[set]\n"run.max_steps" = 20\n[replicates]'))
     said = call("sensitivity", "arms.toml", "--method", "tornado", "--parameters", "k_T_exh", code=2)
     assert "runs has a result; the first: the integration ended" in said
+
+
+def test_a_default_of_the_patient_is_the_value_used(folder):
+    from tme_sim.findings.runs import nominal_of
+    from tme_sim.study import load_study
+
+    weight = '[[factor]]\nname = "weight"\nkey = "patient.weight"\nlow = "50 kg"\nhigh = "100 kg"\n'
+    (folder / "weight.toml").write_text((folder / "arms.toml").read_text().replace("[replicates]", f"{weight}[replicates]"))
+    made = load_study(folder / "weight.toml")
+    assert nominal_of(made, made.factor("weight")) == 70.0

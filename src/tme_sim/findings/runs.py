@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tme_sim.diagnostics import InputError, Places, Problem, nearest, quoted
+from tme_sim.diagnostics import InputError, Key, Places, Problem, nearest, quoted
 from tme_sim.quantities import QuantityError, convert, parse_number_or_quantity
 from tme_sim.study.plan_table import FINDING
 from tme_sim.validation import Problems
@@ -193,9 +193,10 @@ def _nominal(scenario: Scenario, factor: Factor) -> float | None:
     from tme_sim.overrides import locate
 
     key = factor.keys[0]
-    value: Any = scenario._raw
-    for part in locate(scenario._raw, key, Problems(Places(""))):
-        value = value[part] if isinstance(value, list) else value.get(part) if isinstance(value, dict) else None
+    path = locate(scenario._raw, key, Problems(Places("")))
+    value = _at(scenario._raw, path)
+    if value is None and path and path[0] == "patient":
+        value = _at(scenario.resolved(), path)  # a default: the weight, say
     try:
         if factor.date:
             return None if value is None else _date_of(scenario, factor, value)
@@ -213,6 +214,13 @@ def _nominal(scenario: Scenario, factor: Factor) -> float | None:
     given = {**scenario.parameters, **scenario.patient.parameters}
     value, unit = given[name] if name in given else (known[name].value, known[name].unit)
     return float(convert(value, unit, factor.unit))
+
+
+def _at(data: Any, path: Key) -> Any:
+    """What stands at a path of plain data, None for nothing."""
+    for part in path:
+        data = data[part] if isinstance(data, list) else data.get(part) if isinstance(data, dict) else None
+    return data
 
 
 def _date_of(scenario: Scenario, factor: Factor, value: Any) -> float | None:

@@ -202,7 +202,8 @@ def _one(found: Sensitivity, target: str, one: Any, study: Study, label: str) ->
             for v, e in zip(one.slopes, one.error, strict=True)]  # fmt: skip
     named = [n if np.isfinite(v) else f"{n} (no value)" for n, v in zip(one.names, one.slopes, strict=True)]
     figure = draw.bars_figure(named, {"slope": bars}, title=ask,
-                              subtitle=f"{about} Derivative at the values used{where}, per whole range of the factor.",
+                              subtitle=f"{about} Derivative at the values used{where}, per whole range of the factor; "
+                              "lines: its error.",
                               label=f"change of {label} per range")  # fmt: skip
     return figure, rows, "slope"
 
