@@ -8,6 +8,7 @@ from tissue.test_piece import TEXT
 
 from tme_sim import simulation
 from tme_sim.diagnostics import InputError
+from tme_sim.outcome import SimulationError
 from tme_sim.scenario import Scenario
 from tme_sim.simulation import plan_of
 from tme_sim.tissue.coupling import Coupling, embolise
@@ -103,6 +104,13 @@ def test_a_nodule_lives_and_goes_on_from_what_was_stored():
             step(each.frame, each.state, each.scalars)
     a, b = first.state.arrays(), second.state.arrays()
     assert all(a[n].tobytes() == b[n].tobytes() for n in a) and is_viable(first.state).any()
+
+
+@pytest.mark.parametrize("fast", [NODULE, CUBE])
+def test_a_nodule_that_outgrows_its_piece_ends_the_run_and_says_when(fast):
+    text = fast.replace("160 day", "5 day").replace('"2 day"', '"12 day"')
+    with pytest.raises(SimulationError, match=r"reached the edge of its piece of [01]\.\d+ mm on day \d.*raise piece.size"):
+        simulation.simulate(Scenario.from_text(text))
 
 
 @pytest.mark.parametrize(("change", "told"), [

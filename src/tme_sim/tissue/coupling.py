@@ -203,6 +203,14 @@ class Coupling:
         """Voxels of the lesion: those that are no liver."""
         return int(np.count_nonzero(~self.state.liver))
 
+    @property
+    def at_edge(self) -> bool:
+        """Whether a nodule has reached an edge of its piece, beyond which it would meet itself and stop to grow."""
+        if not self.frame.nodule:
+            return False
+        lesion = ~self.state.liver.reshape(self.frame.shape)
+        return any(lesion.take((0, -1), axis).any() for axis, n in enumerate(self.frame.shape) if n > 1)
+
     def flux(self, events: float, days: float) -> float:
         """Events of the piece as a flux of the lesion, cells per volume and day."""
         return events * cell_weight(self.scalars) / (self.inside * EDGE**3 * days)

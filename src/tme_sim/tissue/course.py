@@ -18,7 +18,7 @@ from tme_sim.formats import array_bytes, read_arrays
 from tme_sim.quantities import internal
 from tme_sim.tissue.coupling import Coupling
 from tme_sim.tissue.files import Film, TissueRecord
-from tme_sim.tissue.piece import State
+from tme_sim.tissue.piece import EDGE, State
 from tme_sim.tissue.procedures import done, jumps_done
 from tme_sim.tissue.settings import FILES, kept_as
 
@@ -73,10 +73,24 @@ class Course:
             if path := getattr(piece, key):
                 self.record.files[kept_as(key, path)] = Path(path).read_bytes()
         self.coupling.begin(self.ready.y0, self.ready.u0)
+        self.has_room("while it settled, before the first day")
         for tick, label in snapshot_ticks(self.plan, self.ready.events):
             if tick < self.plan.start:  # before anything that happens at the very start
                 day = self.plan.start / TICKS_PER_DAY
                 self.record.add_snapshot(day, self.coupling.snapshot(day, label))
+
+    def has_room(self, when: str) -> None:
+        """A nodule still has liver on every side.
+
+        Raises:
+            SimulationError: it has none; `when` it had no more.
+        """
+        from tme_sim.outcome import SimulationError
+
+        if self.coupling.at_edge:
+            size = self.coupling.frame.shape[2] * EDGE
+            told = f"the nodule reached the edge of its piece of {size:g} mm {when}"
+            raise SimulationError(f"{told}; raise piece.size, or let run.duration end before")
 
     def finish(self, say: Callable[[str], None], checkpoints: Path | None) -> None:
         """Advance to the end of the plan.
@@ -101,6 +115,7 @@ class Course:
             for rows in jumps_done(run.queue, before, jumps):
                 self.coupling.treat(rows)
             self.coupling.exchange(run.y, run.u)
+            self.has_room(f"on day {tick / TICKS_PER_DAY:.4g}")
             since = max(tick - self.coupling.exchange_ticks + 1, plan.start)
             passed = range(since, tick + 1) if tick > plan.start else (tick,)
             self.keep()
