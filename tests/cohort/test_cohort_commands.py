@@ -154,6 +154,16 @@ def test_table_of_identifiable_patients_is_refused(tmp_path, header, cell):
     assert list(read_table(table, allow_identifiers=True)) == ["age", header]
 
 
+@pytest.mark.parametrize("cell", ["call 555-123-4567", "ask ann@example.org again", "seen by Dr Miller", "came on 03.04.2021"])
+def test_one_remark_that_tells_of_a_person_is_enough(tmp_path, cell):
+    table = tmp_path / "people.csv"
+    table.write_text("age,remark\n" + "61,no change of 2.5 mm since 2020\n" * 9 + f"61,{cell}\n")
+    with pytest.raises(InputError, match='"remark" holds'):
+        read_table(table)
+    table.write_text("age,remark\n" + "61,VEGF 500 - 12000 pg/mL at 12/2020 stage B/C of 2\n" * 9)
+    assert list(read_table(table)) == ["age", "remark"]
+
+
 def test_harmless_tables_are_read_and_broken_ones_refused(tmp_path):
     good = tmp_path / "good.csv"
     good.write_text("age;albi;sex\n61;-2.5;male\n70;-1.9;female\n")

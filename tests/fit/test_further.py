@@ -94,6 +94,11 @@ def test_checks_that_are_none_are_refused(tmp_path, posterior, change, words):
         load_problem(edited(tmp_path, change), posterior=posterior)
 
 
+def test_a_file_of_checks_given_to_a_fit_is_told_what_it_is_for():
+    with pytest.raises(InputError, match="--check POSTERIOR"):
+        load_problem(FILE)
+
+
 def test_patients_of_other_hypotheses_are_refused(tmp_path, posterior):
     biology = (CONFIGS / "cohorts" / "biology.toml").read_text().replace('"liver.repair" = "weeks"\n', "")
     (tmp_path / "biology.toml").write_text(biology)

@@ -1,7 +1,7 @@
 """Tables of a baseline from outside: read as columns of numbers or words, refused if they look like real people.
 
 A table of patients is compared with a cohort, never copied.  What names a person (names, dates of birth, record
-numbers, addresses) is refused by the names of columns and by their content.
+numbers, addresses) is refused by the names of columns and by their content, remarks among it.
 """
 
 from __future__ import annotations
@@ -61,6 +61,12 @@ CONTENT = (
     (re.compile(r"^\+?\d[\d ()/-]{8,}\d$"), "telephone numbers"),
     (re.compile(r"^(?!(?:male|female)$)[A-Z][a-z]+(?:[ ,]+[A-Z][a-z]+)+$"), "names of people"),
 )
+INSIDE = (  # of a remark; one is enough
+    (re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"), "mail addresses"),
+    (re.compile(r"(?<![\w.])\+?\(?\d{2,5}\)?[ /-]+\d{2,4}[ -]\d{3,}(?![\w.])"), "telephone numbers"),
+    (re.compile(r"\b(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4})\b"), "dates"),
+    (re.compile(r"\b(Mr|Mrs|Ms|Dr|Prof|Herr|Frau)\.? [A-Z][a-z]+"), "names of people"),
+)
 
 
 def identifying(columns: dict[str, list[str]]) -> list[str]:
@@ -77,6 +83,10 @@ def identifying(columns: dict[str, list[str]]) -> list[str]:
             if filled and sum(bool(pattern.match(v)) for v in filled) > 0.5 * len(filled):
                 found.append(f"column {quoted(name)} looks like {what}")
                 break
+        else:
+            remarks = [v for v in values if " " in v.strip() and re.search("[A-Za-z]", v)]
+            found += [f"column {quoted(name)} holds {what}" for pattern, what in INSIDE
+                      if any(pattern.search(v) for v in remarks)][:1]  # fmt: skip
     return found
 
 

@@ -239,7 +239,8 @@ def load_problem(path: str | Path, *, catalogue: Any = None, posterior: Posterio
 def _list(model: type, raw: Mapping[str, Any], key: str, problems: Problems) -> list:
     tables = raw.get(key, [])
     if not isinstance(tables, list) or not tables:
-        problems.add((key,), f"there is no [[{key}]]" + ("; a fit needs data" if key == "target" else ""))
+        why = {"target": "; a fit needs data", "parameter": "; a fit needs something to fit"}.get(key, "")
+        problems.add((key,), f"there is no [[{key}]]{why}")
         return []
     frozen = [{k: {n: tuple(r) if isinstance(r, list) else r for n, r in v.items()} if isinstance(v, dict) else v
                for k, v in t.items()} if isinstance(t, dict) else t for t in tables]  # fmt: skip
@@ -271,12 +272,13 @@ def _check_names(arms, targets, candidates, problems: Problems, *, checks: bool)
             problems.add(key, f"{target.name}: a share lies between 0 and 1, not {target.value:g}; 8 % is 0.08")
         if (target.statistic == "after") != (target.at is not None):
             problems.add(key, f'{target.name}: `at` is needed by statistic = "after" and by no other')
-    if checks:
-        for i, target in enumerate(targets):
-            if target.role != "check":
-                problems.add(("target", i), f'{target.name}: nothing is fitted here; set role = "check"')
-    elif targets and not any(t.role == "fit" for t in targets):
-        problems.add(("target",), 'no target has role = "fit"; a fit needs data')
+    fitted = [t.name for t in targets if t.role == "fit"]
+    if checks and fitted:
+        more = f" and {len(fitted) - 1} more" if len(fitted) > 1 else ""
+        problems.add(("target",), f'nothing is fitted here, yet {fitted[0]}{more} would be; set role = "check"')
+    elif targets and not checks and not fitted:
+        problems.add(("target",), 'no target has role = "fit", and a fit needs data; a file of checks is held against '
+                     "a finished fit with --check POSTERIOR")  # fmt: skip
 
 
 def _check_data(arms, targets, cohorts, problems: Problems) -> None:
