@@ -499,3 +499,23 @@ def test_a_default_of_the_patient_is_the_value_used(folder):
     (folder / "weight.toml").write_text((folder / "arms.toml").read_text().replace("[replicates]", f"{weight}[replicates]"))
     made = load_study(folder / "weight.toml")
     assert nominal_of(made, made.factor("weight")) == 70.0
+
+
+def test_links_that_agent_tissue_does_not_have_are_not_among_what_is_cut_by_itself(folder):
+    from tme_sim.findings.drive import cut
+    from tme_sim.findings.runs import LINKS, Runs
+    from tme_sim.study import load_study
+
+    class Asked(Exception):
+        pass
+
+    def seen(self, *_):
+        raise Asked(*{arm.name.partition(" / ")[2] for arm in self.study.arms})
+
+    for tissue, more in (("density", set()), ("agents", {"vessels_on_oxygen"})):
+        head = (folder / "arms.toml").read_text()
+        (folder / "cut.toml").write_text(head.replace("[replicates]", f'[set]\n"tissue" = "{tissue}"\n[replicates]', 1))
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Asked) as told:
+            patch.setattr(Runs, "afford", seen)
+            cut(load_study(folder / "cut.toml"))
+        assert set(LINKS) - set(told.value.args) == more

@@ -379,6 +379,14 @@ def _inside(factor: Factor, value: float | None) -> float:
 # --- knock-outs ----------------------------------------------------------------------------------
 
 
+def _makes_scenarios(study: Study, changes: Mapping[str, Any]) -> bool:
+    """Whether every arm takes these overrides; agent tissue takes no link of densities, say."""
+    try:
+        return all(study.scenario_of_arm(arm.name).changed(changes) is not None for arm in study.arms)
+    except InputError:
+        return False
+
+
 def cut(
     study: Study, *, outcome: str | None = None, arrows: Sequence[str] = (), better: str | None = None,
     progress: Told = None, store: Any = None, **running: Any,
@@ -393,7 +401,8 @@ def cut(
     sense_of(outcome, better)
     _orders(study)
     known = arrows_of(study)
-    arrows = list(known) if list(arrows) == ["*"] else list(arrows) or [a for a in (*LOOP, *LINKS) if a in known]
+    arrows = list(known) if list(arrows) == ["*"] else list(arrows) or [
+        a for a in (*LOOP, *LINKS) if a in known and (a not in LINKS or _makes_scenarios(study, LINKS[a][1]))]
     wider, meaning = cut_arms(plain_study(study), arrows)
     runs = Runs(wider, progress=progress, store=store, **running)
     runs.afford(_runs_of(wider, 1))
