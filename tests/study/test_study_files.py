@@ -7,6 +7,7 @@ import pytest
 from study_toys import HEAD, MDSC, START, study
 
 from tme_sim.diagnostics import InputError
+from tme_sim.study.meaning import Standing
 from tme_sim.study.runner import Runner
 
 
@@ -248,6 +249,11 @@ def test_a_default_counts_beside_what_may_move_it():
     made = study(MDSC + both)
     alone = study(both)
     assert not set(made.keys) & set(alone.keys)
+    base = made.base
+    default, gain = {"parameters.k_MDSC_death": "0.02 1/day"}, {"biology.gains.mdsc_on_killing": 1.0}
+    assert Standing(base).idle(default | gain) == {*default, *gain}
+    of_drug = {"parameters.durvalumab.maximal_occupancy": 0.8}  # may change what the model's parameters are
+    assert Standing(base).idle(default | gain | of_drug) == set(gain)
     shared = '[[factor]]\nname = "all"\nkey = "parameters.cell_loss_factor"\nvalues = [0.5]\n'
     own = '[[factor]]\nname = "own"\nkey = "patient.lesion.main.cell_loss_factor"\nvalues = [0.7]\n'
     assert study(shared + own).keys != study(shared).keys

@@ -70,6 +70,11 @@ def _lesion(base: Scenario, section: str) -> int | None:
     return names.index(name.lower()) if name.lower() in names and "." not in name else None
 
 
+def _may_move(name: str) -> bool:
+    """Whether an override may change what holds for a parameter: a hypothesis, or a number of a drug."""
+    return name.startswith(HYPOTHESES) or name.rpartition(".")[0].startswith("parameters.")
+
+
 class Standing:
     """What holds in a scenario that an override may say once more: a default of its parameters, gains or hypotheses."""
 
@@ -85,7 +90,7 @@ class Standing:
         same = {name for name, value in changes.items() if value == self._says(name)}
         if not same or not all(n.startswith(HYPOTHESES) or meaning_of(self.scenario, n) for n in changes):
             return set()
-        if any(n.startswith(HYPOTHESES) and n not in same for n in changes):  # may bring values of its own
+        if any(_may_move(n) and n not in same for n in changes):
             same = {n for n in same if n.startswith((HYPOTHESES, GAINS))}
         last = Counter(name.rpartition(".")[2] for name in changes)
         return {n for n in same if last[n.rpartition(".")[2]] == 1}  # of all lesions and of one, say: which counts?
