@@ -5,9 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from few_lesions import CONFIGS, cohort_of_one
 
-from tme_sim.cohort import load_cohort, make_patients
+from tme_sim import Scenario, simulate
+from tme_sim.cohort import load_cohort, load_trial, make_patients
 from tme_sim.cohort.benefit import foretold, markers_of
+from tme_sim.cohort.running import TrialResult
 from tme_sim.plots.trial import benefit_figure
 
 
@@ -58,24 +61,22 @@ def test_area_equals_counting_pairs():
     assert 0.02 < found.auc["burden"][1] < 0.1
 
 
-def test_afp_at_entry_is_that_of_the_model():
-    from pathlib import Path
-
-    from tme_sim.plan import plan_of
-    from tme_sim.scenario import Scenario
-    from tme_sim.simulation import set_up
-
-    cohort = load_cohort(Path(__file__).parents[2] / "configs" / "cohorts" / "emerald1_like.toml")
-    patient = next(p for p in make_patients(cohort, 12, 1, check=False) if p.lesions == 1)
-    patient = next(p for p in make_patients(cohort, patient.number + 1, 1) if p.number == patient.number)
-    units = {n: d.unit for n, d in cohort.draws.items()}
-    ours = float(markers_of([patient.values], units, cohort.catalogue.names())["afp"][0])
-    changes = {k: v for k, v in patient.changes.items() if k != "patient.occult"}
-    ready = set_up(plan_of(Scenario.from_text("schema = 1", catalogue=cohort.catalogue).changed(changes)))
-    from tme_sim.quantities import to_display
-
-    level = float(to_display(ready.y0[ready.model.state_names.index("AFP")], "ng/mL"))
-    assert math.isclose(ours, level, rel_tol=0.25)  # necrosis and dying cells are left out in ours
+def test_markers_at_entry_are_those_of_the_untreated_patient(tmp_path):
+    """Hypoxia, AFP, NLR and MDSC come from the model at rest, with occult foci and all lesions."""
+    cohort = load_cohort(cohort_of_one(tmp_path))
+    patients = make_patients(cohort, 3, 1)
+    (tmp_path / "trial.toml").write_text(
+        f'schema = 1\nname = "small"\ncohort = "one_lesion.toml"\nn = 3\nduration = "60 day"\n[[arm]]\n'
+        f'protocol = "{CONFIGS}/protocols/untreated.toml"\n')
+    trial = load_trial(tmp_path / "trial.toml")
+    result = TrialResult(trial, {"untreated": []}, [p.values for p in patients], np.zeros(3), {}, patients=patients)
+    found = markers_of(result)
+    assert {"hypoxic_share", "mdsc_share", "nlr", "afp", "albi", "burden"} <= set(found)
+    for i, patient in enumerate(patients):
+        bare = Scenario.from_text("schema = 1", changes={"run": {"duration": "1 day"}, "biology": cohort.biology()})
+        alone = simulate(bare.changed(patient.changes))
+        for name, series in (("hypoxic_share", "hypoxic_share"), ("afp", "AFP"), ("nlr", "NLR")):
+            assert math.isclose(found[name][i], float(np.ravel(alone[series])[0]), rel_tol=1e-6), name
 
 
 def trial_of(arms, n=60):
@@ -90,7 +91,7 @@ def trial_of(arms, n=60):
     return SimpleNamespace(
         trial=SimpleNamespace(arms=named, title="A toy", name="toy", repeats=1, cohort=cohort), arms=list(arms),
         follow_up=np.full(n, np.inf), failures=[], rows={"a": [{"patient": i} for i in range(n)]}, values=values,
-        gains=lambda one, two: (months[two] - months[one]) * 30.4375)  # fmt: skip
+        at_entry={}, gains=lambda one, two: (months[two] - months[one]) * 30.4375)  # fmt: skip
 
 
 def test_the_figure_shows_every_arm_over_the_first(tmp_path):

@@ -19,7 +19,6 @@ import numpy as np
 
 from tme_sim.cohort.running import TrialResult
 from tme_sim.definitions import DAYS_PER_MONTH
-from tme_sim.quantities import convert, internal
 
 __all__ = ["FEWEST", "GAIN", "MARKERS", "Benefit", "benefit_of", "markers_of"]
 
@@ -30,8 +29,8 @@ SHRINK = 1.0
 MARKERS = {
     "burden": "diameter (cm) + number", "largest_diameter": "largest diameter", "tumour_number": "number of tumours",
     "portal_invasion": "portal invasion", "afp": "AFP in blood", "vegf_plasma_start": "VEGF in plasma",
-    "mdsc_density": "MDSC in the tumour", "cd8_density": "CD8 in the tumour", "nlr": "NLR", "albi": "ALBI",
-    "vessel_density": "vessel density (hypoxia)", "doubling_time": "doubling time",
+    "mdsc_share": "MDSC share in blood", "mdsc_density": "MDSC in the tumour", "cd8_density": "CD8 in the tumour",
+    "nlr": "NLR", "albi": "ALBI", "hypoxic_share": "hypoxic fraction", "doubling_time": "doubling time",
 }  # fmt: skip
 
 
@@ -61,42 +60,20 @@ class Benefit:
         }  # fmt: skip
 
 
-def markers_of(values: Sequence[Mapping[str, Any]], units: Mapping[str, str], known: Mapping[str, Any]) -> dict:
-    """Markers at entry (P each) of patients as drawn; those that are not drawn are left out.
-
-    `afp` (ng/mL) follows from secretion, tumour volume and growth by the law of the model; `nlr` from blood counts.
-    """
-    out = {n: np.array([float(v[n]) for v in values]) for n in MARKERS if n in values[0]}
-    if {"neutrophils_base", "lymphocytes_base"} <= set(values[0]):
-        out["nlr"] = np.array([v["neutrophils_base"] / v["lymphocytes_base"] for v in values])
-    if "afp_secretion" in values[0]:
-        out["afp"] = np.array([_afp(v, units, known) for v in values])
+def markers_of(result: TrialResult) -> dict[str, np.ndarray]:
+    """Markers at entry (P each): as drawn, and as the untreated patient has them in the model; others are left out."""
+    values = result.values
+    out = {n: np.array([float(v[n]) for v in values]) for n in MARKERS if n in values[0]} | result.at_entry
     return {n: out[n] for n in MARKERS if n in out}
-
-
-def _afp(value: Mapping[str, Any], units: Mapping[str, str], known: Mapping[str, Any]) -> float:
-    """AFP of the largest tumour: others are smaller, and their share is left out."""
-    from tme_sim.mechanisms.markers import afp_at_start, cells_over_turnover
-
-    def of(name: str) -> float:
-        return float(internal(value[name], units[name])) if name in value else known[name].internal
-
-    volume = math.pi / 6 * of("largest_diameter") ** 3
-    load = cells_over_turnover(known["rho_cell"].internal * volume, of("k_AFP"), math.log(2) / of("doubling_time"))
-    level = afp_at_start(of("afp_background"), of("afp_secretion"), load, of("V_AFP"))
-    return float(convert(level, "mg/mm^3", "ng/mL"))
 
 
 def benefit_of(result: TrialResult, first: str, second: str) -> Benefit | None:
     """Effects and predictions of a pair of arms; None with fewer than `FEWEST` patients."""
     if len(result.follow_up) < FEWEST:
         return None
-    cohort = result.trial.cohort
-    units = {name: draw.unit for name, draw in cohort.draws.items()}
-    markers = markers_of(result.values, units, cohort.catalogue.names())
     gain = result.gains(first, second) / DAYS_PER_MONTH
     numbers = np.array([row["patient"] for row in result.rows[first]])
-    return foretold(first, second, gain, markers, numbers % FOLDS)
+    return foretold(first, second, gain, markers_of(result), numbers % FOLDS)
 
 
 def foretold(

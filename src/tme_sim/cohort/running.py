@@ -10,6 +10,7 @@ import json
 import time as clock
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,27 @@ class TrialResult:
             return value
         day = self.column(arm, "pfs") - self.column(arm, "dor")
         return value & (day <= self.follow_up)
+
+    @cached_property
+    def at_entry(self) -> dict[str, np.ndarray]:
+        """What the model says of each patient before treatment (P each): hypoxic share of the first lesion, MDSC share
+        in blood, NLR, AFP in ng/mL; empty if the patients are not known."""
+        from tme_sim.plan import plan_of
+        from tme_sim.quantities import to_display
+        from tme_sim.simulation import structures
+
+        set_up, scenario = structures(), self.trial.arms[0].scenario
+        rows = []
+        for patient in self.patients:
+            ready = set_up(plan_of(scenario.changed(patient.changes)))
+            model = ready.model
+            nodes = np.empty(len(model.node_names))
+            model.observe(ready.y0, ready.u0, ready.th, nodes)
+            told = [nodes[model.index("nodes", name)] for name in ("hypoxic_share", "MDSC_share", "NLR")]
+            rows.append([*told, to_display(float(ready.y0[model.index("states", "AFP")]), "ng/mL")])
+        if not rows:
+            return {}
+        return dict(zip(("hypoxic_share", "mdsc_share", "nlr", "afp"), np.array(rows).T, strict=True))
 
     @property
     def repeat(self) -> np.ndarray:
