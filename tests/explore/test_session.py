@@ -340,7 +340,7 @@ def test_how_many_draws_gave_no_curve_is_told_with_the_reason():
 def test_members_of_a_posterior_go_together_and_cohort_numbers_stay_out():
     from types import SimpleNamespace
 
-    from tme_sim.fit.sampler import Priors
+    from tme_sim.priors import Priors
 
     scores = np.array([[1.0, 1.0, 0.5], [-1.0, -1.0, 0.5]])
     priors = Priors(("a", "b", "draw.spread"), np.ones(3), np.full(3, 0.5), np.full(3, 2.0), np.ones(3, dtype=bool))

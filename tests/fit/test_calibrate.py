@@ -16,10 +16,11 @@ from tme_sim.fit.checks import converged
 from tme_sim.fit.choose import choose
 from tme_sim.fit.design import Rows
 from tme_sim.fit.emulator import fit_emulator
-from tme_sim.fit.posterior import load_posterior, model_digest, posterior_text
 from tme_sim.fit.report import report_text
-from tme_sim.fit.sampler import Priors, effective_size, generator
+from tme_sim.fit.sampler import effective_size
 from tme_sim.fit.targets import ArmTable, FitProblem, Settings, Target, patient_value
+from tme_sim.posterior import load_posterior, model_digest, posterior_text
+from tme_sim.priors import Priors, generator
 
 K = 6
 SLOPES = np.zeros((3, K))
@@ -245,7 +246,7 @@ def test_a_posterior_is_read_back(tmp_path, text):
 def test_a_posterior_of_another_model_or_changed_by_hand_is_refused(tmp_path, text, monkeypatch, old, new, message):
     (tmp_path / "p.json").write_text(text.replace(old, new, 1) if old else text)
     if not old:
-        monkeypatch.setattr("tme_sim.fit.posterior.model_digest", lambda own=None, hypotheses=None: "other")
+        monkeypatch.setattr("tme_sim.posterior.model_digest", lambda own=None, hypotheses=None: "other")
     with pytest.raises(InputError, match=message):
         load_posterior(tmp_path / "p.json")
 

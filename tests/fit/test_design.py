@@ -9,9 +9,9 @@ import pytest
 
 from tme_sim.diagnostics import InputError
 from tme_sim.fit.design import plan_with, simulate_pairs, values_of
-from tme_sim.fit.posterior import model_digest
 from tme_sim.fit.runs import RunStore
 from tme_sim.fit.targets import load_problem, patient_value, shown
+from tme_sim.posterior import model_digest
 from tme_sim.therapies.session import REACH, Session, lesion_changes
 
 ROOT = Path(__file__).parents[2]

@@ -9,9 +9,9 @@ import pytest
 from tme_sim.diagnostics import InputError
 from tme_sim.fit.design import Rows
 from tme_sim.fit.further import check, checks_text, compared
-from tme_sim.fit.posterior import load_posterior
-from tme_sim.fit.sampler import generator
 from tme_sim.fit.targets import Target, load_problem, patient_value
+from tme_sim.posterior import load_posterior
+from tme_sim.priors import generator
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 FILE, FIT = CONFIGS / "calibration" / "checks.toml", CONFIGS / "posteriors" / "default.json"

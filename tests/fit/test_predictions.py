@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from tme_sim.diagnostics import InputError
 from tme_sim.fit import predictions
-from tme_sim.fit.posterior import Posterior, model_digest
-from tme_sim.fit.sampler import Priors, generator
 from tme_sim.fit.summaries import ENDPOINTS
+from tme_sim.posterior import Posterior, model_digest
+from tme_sim.priors import Priors, generator
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("emerald1", "leap012", "emerald3", "talentace", "cares005", "tactics", "tace2", "space", "brisk", "oriental",
@@ -131,7 +131,7 @@ def test_patients_must_follow_the_hypotheses_of_the_posterior(trials, posterior,
 def test_the_command_never_changes_a_prediction(tmp_path, calls, monkeypatch, posterior):
     from tme_sim.commands.fit import predict
 
-    monkeypatch.setattr("tme_sim.fit.posterior.load_posterior", lambda path: posterior)
+    monkeypatch.setattr("tme_sim.posterior.load_posterior", lambda path: posterior)
     monkeypatch.chdir(ROOT)
     asked = ["lthaic", "--out", str(tmp_path), "--draws", "4", "--patients", "3"]
     first = CliRunner().invoke(predict, asked)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tme_sim.fit.sampler import Priors, effective_size, flat, generator, r_hat, rank_of, smc, systematic
+from tme_sim.fit.sampler import effective_size, flat, r_hat, rank_of, smc
+from tme_sim.priors import Priors, generator, systematic
 
 
 def wide(k: int) -> Priors:

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from tme_sim.fit.sampler import generator
 from tme_sim.fit.summaries import (
     Table,
     between_share,
@@ -14,6 +13,7 @@ from tme_sim.fit.summaries import (
     share_free,
     spans,
 )
+from tme_sim.priors import generator
 
 
 def survival(n=300, seed=1, rate=0.1):

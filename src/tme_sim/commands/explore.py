@@ -50,7 +50,7 @@ def explore(
         surface = of_study(study, store, announce)
     known = None
     if posterior is not None:
-        from tme_sim.fit.posterior import load_posterior
+        from tme_sim.posterior import load_posterior
 
         known = load_posterior(posterior, own=scenario.catalogue.own)
     explorer = Explorer(scenario, port, surface, known)

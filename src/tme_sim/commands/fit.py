@@ -75,8 +75,8 @@ def calibrate(file: str, out: str, jobs: int, dry: bool, posterior: str | None) 
 def _check(file: str, out: str, jobs: int, dry: bool, posterior: str) -> None:
     """Observations that were no targets, against the members of a posterior."""
     from tme_sim.fit.further import check
-    from tme_sim.fit.posterior import load_posterior
     from tme_sim.fit.targets import load_problem
+    from tme_sim.posterior import load_posterior
 
     ensemble = load_posterior(posterior)
     problem = load_problem(file, posterior=ensemble)
@@ -126,8 +126,8 @@ def predict(trial: str, posterior: str, table: str, out: str, draws: int, patien
     from tme_sim.diagnostics import InputError, Problem, nearest
     from tme_sim.disk import write_file
     from tme_sim.fit import predictions
-    from tme_sim.fit.posterior import load_posterior
     from tme_sim.formats import json_text
+    from tme_sim.posterior import load_posterior
 
     trials = predictions.load_trials(table)
     if trial != "all" and trial not in trials:

@@ -1,9 +1,9 @@
 """A handful of parameter vectors from what is known, for the band around a curve.
 
 Without a posterior each parameter of the body that the scenario leaves open is drawn by Latin hypercube from the prior
-of :class:`tme_sim.fit.sampler.Priors`: a normal around its value, cut at the ends of its evidence, on a logarithmic
+of :class:`tme_sim.priors.Priors`: a normal around its value, cut at the ends of its evidence, on a logarithmic
 scale where these differ by more than a factor of three.  Parameters are drawn independently, which is assumed: where
-they go together, the band is too wide.  The members of a posterior (:mod:`tme_sim.fit.posterior`) do go together.
+they go together, the band is too wide.  The members of a posterior (:mod:`tme_sim.posterior`) do go together.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PURPOSE = 31  # of the random numbers
 
 def draws(parameters: Mapping[str, Parameter], n: int, seed: int) -> list[dict[str, float]]:
     """`n` draws of the parameters whose evidence is a range, in internal units."""
-    from tme_sim.fit.sampler import Priors, generator
+    from tme_sim.priors import Priors, generator
 
     free = [parameters[name] for name in sorted(parameters) if parameters[name].low < parameters[name].high]
     centre, low, high = (np.array([getattr(p, key) for p in free])

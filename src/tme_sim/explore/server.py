@@ -192,7 +192,7 @@ class Explorer:
         scenario: what each new tab starts with.
         port: 0 takes a free one.
         study: a timing surface (:func:`tme_sim.explore.timing.of_study`) that the page offers.
-        posterior: :class:`tme_sim.fit.posterior.Posterior` for the band; the prior without one.
+        posterior: :class:`tme_sim.posterior.Posterior` for the band; the prior without one.
     """
 
     def __init__(self, scenario: Any, port: int = 0, study: dict | None = None, posterior: Any = None):

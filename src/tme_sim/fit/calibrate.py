@@ -25,12 +25,13 @@ from tme_sim.fit.choose import DOUBT, Choice, choose
 from tme_sim.fit.design import Rows, simulate_pairs
 from tme_sim.fit.emulator import Emulator, fit_emulator
 from tme_sim.fit.likelihood import log_likelihood
-from tme_sim.fit.posterior import FORMAT, posterior_text
 from tme_sim.fit.regressions import REGRESSIONS, regressions
 from tme_sim.fit.runs import RunStore
-from tme_sim.fit.sampler import Priors, Sample, effective_size, r_hat, smc
+from tme_sim.fit.sampler import Sample, effective_size, r_hat, smc
 from tme_sim.fit.targets import FitProblem
 from tme_sim.formats import json_text
+from tme_sim.posterior import FORMAT, posterior_text
+from tme_sim.priors import Priors
 
 __all__ = ["Result", "calibrate"]
 

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from tme_sim.fit.runs import RunStore, run_keys
-from tme_sim.fit.sampler import Priors
 from tme_sim.fit.targets import FitProblem, patient_value
+from tme_sim.priors import Priors
 
 __all__ = ["CHUNK", "Rows", "changed_cohort", "plan_with", "run_redrawn", "simulate_pairs", "values_of"]  # fmt: skip
 

@@ -16,11 +16,11 @@ import numpy as np
 
 from tme_sim.fit.checks import span
 from tme_sim.fit.design import Rows, simulate_pairs
-from tme_sim.fit.posterior import Posterior
 from tme_sim.fit.report import ORDERS, number
 from tme_sim.fit.runs import RunStore
 from tme_sim.fit.summaries import between_share
 from tme_sim.fit.targets import FitProblem
+from tme_sim.posterior import Posterior
 from tme_sim.results import json_text, write_file
 
 __all__ = ["check", "checks_text", "compared"]

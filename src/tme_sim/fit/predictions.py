@@ -22,9 +22,9 @@ from tme_sim.definitions import DAYS_PER_MONTH
 from tme_sim.diagnostics import InputError, Problem, nearest, parse_toml, quoted, read_text
 from tme_sim.disk import write_file
 from tme_sim.fit.design import run_redrawn, values_of
-from tme_sim.fit.posterior import Posterior
 from tme_sim.fit.summaries import ENDPOINTS, Table, hazard_ratio, replicates, spans
 from tme_sim.formats import json_text
+from tme_sim.posterior import Posterior
 from tme_sim.protocol.after import KEY, NOTHING, After, follows, scenario_text
 from tme_sim.validation import Model, Problems, check_table
 

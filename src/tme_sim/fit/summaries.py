@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim.definitions import DAYS_PER_MONTH
-from tme_sim.fit.sampler import generator
+from tme_sim.priors import generator
 
 __all__ = ["ENDPOINTS", "Table", "between_share", "hazard_ratio", "kept_probability", "median_time", "replicates",
            "share_free", "spans"]  # fmt: skip

@@ -23,9 +23,9 @@ from pydantic import Field
 from tme_sim.catalogue import choices_text
 from tme_sim.definitions import DEFINITIONS, definition_of
 from tme_sim.diagnostics import InputError, nearest, parse_toml, quoted, read_text
-from tme_sim.fit.posterior import Posterior, model_digest
-from tme_sim.fit.sampler import Priors
 from tme_sim.kinds import refuse_another_kind
+from tme_sim.posterior import Posterior, model_digest
+from tme_sim.priors import Priors
 from tme_sim.protocol.after import NOTHING, After, follows, scenario_text
 from tme_sim.quantities import Quantity, internal, to_display
 from tme_sim.validation import Model, Problems, check_table, measured, written

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from tme_sim.diagnostics import InputError, Problem, read_text
-from tme_sim.fit.sampler import Priors, generator, systematic
 from tme_sim.formats import json_text
+from tme_sim.priors import Priors, generator, systematic
 
 __all__ = ["FORMAT", "Posterior", "load_posterior", "model_digest", "posterior_text"]
 
