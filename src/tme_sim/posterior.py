@@ -21,9 +21,10 @@ from tme_sim.diagnostics import InputError, Problem, read_text
 from tme_sim.formats import json_text
 from tme_sim.priors import Priors, generator, systematic
 
-__all__ = ["FORMAT", "Posterior", "load_posterior", "model_digest", "posterior_text"]
+__all__ = ["FORMAT", "TYPICAL", "Posterior", "load_posterior", "model_digest", "posterior_text"]
 
 FORMAT = 1
+TYPICAL = "typical"
 DRUGS = "therapies/drugs/*.toml"
 
 
@@ -101,6 +102,32 @@ class Posterior:
     def hypotheses(self) -> dict[str, str]:
         """The hypotheses under which it was fitted."""
         return dict(self.data.get("hypotheses", {}))
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def values(self, member: int | str = TYPICAL) -> dict[str, float]:
+        """Values by name (internal units) of a member, counted from 1; of "typical" those that were fitted, at the mean
+        of the members.
+
+        Raises:
+            ValueError: there is no such member.
+        """
+        if member == TYPICAL:
+            scores = self.weights @ self.scores / self.weights.sum()
+        elif isinstance(member, int) and 1 <= member <= len(self):
+            scores = self.scores[member - 1]
+        else:
+            raise ValueError(f"there is no member {member}; they are counted from 1 to {len(self)}")
+        kept = [p["name"] for p in self.data["parameters"] if member != TYPICAL or p.get("fitted")]
+        found = dict(zip(self.priors.names, map(float, self.priors.values(scores)), strict=True))
+        return {name: found[name] for name in kept}
+
+    def at(self, share: float) -> int:
+        """The member, from 1, that lies at a share (from 0 to 1) of all weights: equal steps meet members as often as
+        they weigh."""
+        edges = np.cumsum(self.weights / self.weights.sum())
+        return min(int(np.searchsorted(edges, share, side="right")), len(self) - 1) + 1
 
     def members(self, n: int, seed: int = 1) -> np.ndarray:
         """Scores of `n` members [n, k] in proportion to their weights.

@@ -51,6 +51,7 @@ def manifest_of(outcome: Outcome, scenario) -> dict:
         "model_digest": outcome.model.digest,
         "own_mechanisms": dict(scenario.catalogue.own),
         "seed": scenario.seed,
+        **({} if scenario.calibrated is None else {"posterior": scenario.calibrated.model_dump()}),
         "versions": versions_now(),
         "warnings": list(scenario.warnings),
         "timings": outcome.timings,

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr
 
 from tme_sim.biology import Biology, read_biology
+from tme_sim.calibrated import Calibrated, FromPosterior, with_posterior
 from tme_sim.catalogue import Catalogue, load_catalogue
 from tme_sim.diagnostics import (
     InputError,
@@ -46,8 +47,10 @@ from tme_sim.validation import Model, Problems, check_table, measured, tuple_of,
 __all__ = ["Biology", "Lesion", "Outputs", "Patient", "RunSettings", "Scenario"]
 
 SCHEMA = 1
+OF_PATIENTS = ("patient", "parameters", "seed")  # sections that change no date
+MEMBER = ("posterior.member", "posterior.share")  # nor do these
 TOLD = ("title", "source", "name", "followed_by")  # of a protocol; they change no result
-SECTIONS = ("patient", "imaging", "biology", "parameters", "protocol", "piece", "run", "outputs")
+SECTIONS = ("patient", "imaging", "biology", "posterior", "parameters", "protocol", "piece", "run", "outputs")
 
 
 class Header(Model):
@@ -110,6 +113,7 @@ class Scenario(Header):
     parameters: dict[str, Quantity] = Field(
         default_factory=dict, description="model parameters, name = value with unit"
     )
+    posterior: FromPosterior | None = None
     protocol: Protocol = Protocol()
     piece: Tissue | None = None
     run: RunSettings = RunSettings()
@@ -120,6 +124,7 @@ class Scenario(Header):
     _catalogue: Catalogue = PrivateAttr(default_factory=Catalogue)
     _calendar: Calendar = PrivateAttr(default_factory=Calendar)
     _warnings: tuple[str, ...] = PrivateAttr(default=())
+    _calibrated: Calibrated | None = PrivateAttr(default=None)
 
     # --- reading ---------------------------------------------------------------------------------------------
 
@@ -166,6 +171,7 @@ class Scenario(Header):
         choose_protocol(raw, wanted, problems)
         inline_protocol(raw, Path(name).parent, problems, catalogue.library)
         anchor(raw, Path(name).parent)
+        _anchor_posterior(raw, Path(name).parent)
         apply_changes(raw, wanted, problems)
         return cls._built(raw, places, problems, catalogue)
 
@@ -178,9 +184,10 @@ class Scenario(Header):
         import copy
 
         wanted = read_changes(changes)
-        mine = {str(name).partition(".")[0] for name, _ in wanted} <= {"patient", "seed"}
+        mine = all(name in MEMBER or str(name).partition(".")[0] in OF_PATIENTS for name, _ in wanted)
         if mine:  # another patient of the same scenario: what is not the patient's stays as it is and was checked
-            raw = {**self._raw, "patient": copy.deepcopy(self._raw.get("patient", {}))}
+            own = {name: copy.deepcopy(self._raw[name]) for name in ("posterior", "parameters") if name in self._raw}
+            raw = {**self._raw, **own, "patient": copy.deepcopy(self._raw.get("patient", {}))}
         else:
             raw = copy.deepcopy(self._raw)
         of = self._places
@@ -198,8 +205,9 @@ class Scenario(Header):
         warnings: list[str] = []
         head = check_table(Header, {k: v for k, v in raw.items() if k not in SECTIONS}, (), problems, also=SECTIONS)
         patient = read_patient(raw.get("patient", {}), catalogue, problems, warnings)
-        biology = like.biology if like else read_biology(raw.get("biology", {}), catalogue, problems)
-        parameters = _parameters(raw.get("parameters", {}), catalogue, patient, biology, problems, warnings)
+        given, calibrated = with_posterior(raw, catalogue, problems)
+        biology = like.biology if like else read_biology(given.get("biology", {}), catalogue, problems)
+        parameters = _parameters(given.get("parameters", {}), catalogue, patient, biology, problems, warnings)
         if like:
             run, imaging, outputs, protocol = like.run, like.imaging, like.outputs, like.protocol
         else:
@@ -229,7 +237,9 @@ class Scenario(Header):
         scenario = cls(
             **dict(head), patient=patient, biology=biology, parameters=parameters, protocol=protocol, run=run,
             imaging=imaging, outputs=outputs, piece=piece,
+            posterior=FromPosterior(**raw["posterior"]) if calibrated else None,
         )  # fmt: skip
+        scenario._calibrated = calibrated
         scenario._raw, scenario._places, scenario._catalogue = raw, places, catalogue
         for drug in calendar.drugs:
             warnings += catalogue.library.get(drug).outside(scenario.covariates())
@@ -268,6 +278,11 @@ class Scenario(Header):
     def warnings(self) -> tuple[str, ...]:
         """What the user should know: values outside their evidence, dates left out."""
         return self._warnings
+
+    @property
+    def calibrated(self) -> Calibrated | None:
+        """The member of a calibration whose values it follows, if any."""
+        return self._calibrated
 
     @property
     def catalogue(self) -> Catalogue:
@@ -363,6 +378,7 @@ class Scenario(Header):
     def resolved(self) -> dict[str, Any]:
         """Every value of the scenario, defaults included, as plain TOML data."""
         dumped = self.model_dump(by_alias=True, exclude_none=True)
+        dumped.pop("posterior", None)  # its values stand among the parameters
         patient = dumped["patient"]
         patient |= {n: written(q) for n, q in self.patient.parameters.items()}
         patient["lesion"] = [
@@ -416,6 +432,13 @@ class Scenario(Header):
 
 
 # --- sections --------------------------------------------------------------------------------
+
+
+def _anchor_posterior(raw: dict, folder: Path) -> None:
+    """Take the posterior of a scenario file from the folder of the scenario, in place."""
+    section = raw.get("posterior")
+    if isinstance(section, dict) and isinstance(section.get("file"), str) and section["file"]:
+        section["file"] = str((folder / section["file"]).resolve())
 
 
 def _table(value: Any) -> dict:

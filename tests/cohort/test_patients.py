@@ -6,10 +6,12 @@ from statistics import NormalDist, median
 
 import numpy as np
 import pytest
+from few_lesions import cohort_of_one
 
+from tme_sim.calibrated import draw_numbers, posterior_at
 from tme_sim.cohort import load_cohort, make_patients
 from tme_sim.cohort.distributions import Draw, quantile
-from tme_sim.cohort.patients import _Rest
+from tme_sim.cohort.patients import _following, _Rest, make_fitted_patients
 from tme_sim.diagnostics import InputError
 from tme_sim.plan import plan_of
 from tme_sim.scenario import Scenario
@@ -17,6 +19,7 @@ from tme_sim.simulation import set_up
 
 COHORTS = sorted(p for p in (Path(__file__).parents[2] / "configs" / "cohorts").glob("*.toml") if p.stem != "biology")
 ONE = COHORTS[0].parent / "emerald1_like.toml"
+POSTERIOR = ONE.parents[1] / "posteriors" / "default.json"
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +169,28 @@ def with_hypotheses(tmp_path, table):
     rest = biology[2].partition("\n\n")[2]
     (tmp_path / "biology.toml").write_text(f"{biology[0]}[hypotheses]\n{table}\n\n{rest}")
     return path
+
+
+def test_patients_of_a_calibration_follow_members_by_their_weights_whoever_else_is_drawn(cohort):
+    posterior = posterior_at(POSTERIOR)
+    follows = Scenario.from_text("schema = 1", "s", {"posterior.file": str(POSTERIOR)})
+    some = make_fitted_patients(cohort, posterior, 12, 7, scenario=follows)
+    assert some[:5] == make_fitted_patients(cohort, posterior, 5, 7, scenario=follows)
+    met = [one.values["member"] for one in some]
+    assert met == [one.changes["posterior.member"] for one in some] and len(set(met)) > 6
+    assert all(posterior.weights[m - 1] > 0 for m in met)
+    for one in some:  # they can rest, with the values of their member
+        plan = plan_of(follows.changed(one.changes))
+        assert plan.values["k_T_exh"] == pytest.approx(posterior.values(met[one.number])["k_T_exh"], rel=1e-12)
+        set_up(plan)
+
+
+def test_numbers_of_draws_follow_the_member_unless_the_cohort_fixes_them(cohort, tmp_path):
+    posterior = posterior_at(POSTERIOR)
+    numbers = draw_numbers(posterior.values(1), cohort.catalogue)
+    assert _following(cohort, numbers).draws["occult_liver"].median == numbers["occult_liver.median"]
+    fixed = load_cohort(cohort_of_one(tmp_path))
+    assert _following(fixed, numbers).draws["occult_liver"].value == 0.0
 
 
 def test_virtual_patients_follow_the_hypotheses_of_their_biology(cohort, tmp_path):

@@ -1,6 +1,7 @@
 """Virtual trials: identical patients in every arm, follow-up as a trial has it, chunks that survive a stop."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,33 @@ def test_every_arm_has_the_same_patients(result):
     numbers = [[r["patient"] for r in done.rows[a]] for a in done.arms]
     assert numbers[0] == numbers[1] == [p.number for p in done.patients]
     assert len(numbers[0]) + len({f["patient"] for f in done.failures}) == 8
+
+
+def test_a_trial_follows_a_calibration_and_says_so(tmp_path):
+    from tme_sim.cohort.folder import write_trial
+    from tme_sim.cohort.summary import summarise
+
+    path = written(tmp_path)
+    plain, fitted = load_trial(path, n=4), load_trial(path, n=4, posterior=CONFIGS / "posteriors/default.json")
+    assert plain.posterior is None and plain.digest != fitted.digest
+    done = run_trial(fitted, out=tmp_path / "out", jobs=1)
+    assert [v["member"] for v in done.values] == [p.changes["posterior.member"] for p in done.patients]
+    write_trial(tmp_path / "out", done, summarise(done))
+    about = json.loads((tmp_path / "out/trial.json").read_text())
+    assert about["posterior"] == {"name": "default", "digest": fitted.posterior.digest, "members": 120}
+    inside = path.read_text().replace("seed = 3", f'seed = 3\nposterior = "{CONFIGS}/posteriors/default.json"')
+    (tmp_path / "inside.toml").write_text(inside)
+    assert load_trial(tmp_path / "inside.toml", n=4).digest == fitted.digest
+
+
+def test_a_calibration_under_other_hypotheses_is_refused(tmp_path):
+    path = written(tmp_path)
+    biology = tmp_path / "biology.toml"
+    text, changed = re.subn(r"\[hypotheses\]\n.*?(?=\n\[|\Z)", "", biology.read_text(), flags=re.S)
+    assert changed == 1
+    biology.write_text(text)
+    with pytest.raises(InputError, match="follow no hypothesis, the posterior was fitted under liver.repair = weeks"):
+        load_trial(path, posterior=CONFIGS / "posteriors/default.json")
 
 
 def test_arms_differ_by_treatment_alone(result):

@@ -63,6 +63,8 @@ def _about(result: TrialResult) -> dict[str, Any]:
         "repeats": trial.repeats,
         "seed": trial.seed,
         "after_progression": trial.after_progression,
+        "posterior": None if trial.posterior is None else {
+            "name": trial.posterior.name, "digest": trial.posterior.digest, "members": len(trial.posterior)},
         "follow_up": follow,
         "cohort": {"name": trial.cohort.name, "digest": trial.cohort.digest, "source": list(trial.cohort.source)},
         "arms": {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,14 @@ from tme_sim.quantities import convert, internal, parse_number_or_quantity
 from tme_sim.validation import shortest
 
 if TYPE_CHECKING:
+    from tme_sim.posterior import Posterior
     from tme_sim.scenario import Scenario
 
-__all__ = ["ATTEMPTS", "DRAWING", "VirtualPatient", "make_patients"]
+__all__ = ["ATTEMPTS", "DRAWING", "VirtualPatient", "make_fitted_patients", "make_patients"]
 
 DRAWING = 2  # raised where the same file and seed give other patients, so that a trial does not go on with the old ones
+PATIENCE = 20  # draws of one patient for rest under one member of a calibration
+RESTLESS = "the untreated tumour cannot grow as drawn, since T cells kill more than it loses"
 ATTEMPTS = 300  # draws of one patient until eligible; a cohort that needs more is called infeasible
 # Drawn again where T cells would kill more than the tumour loses, so that growth stays as published.
 REST = (
@@ -90,6 +93,67 @@ def make_patients(
     return [maker.patient(number) for number in range(first, first + n)]
 
 
+def make_fitted_patients(
+    cohort: Cohort,
+    posterior: Posterior,
+    n: int,
+    seed: int,
+    *,
+    scenario: Scenario,
+    announce: Callable[[str], None] | None = None,
+) -> list[VirtualPatient]:
+    """Patients 0 to n - 1 of a seed, each under a member of a calibration of its own, drawn by the members' weights.
+
+    A member sets numbers of the cohort's draws and values of the model; `scenario` is one that follows the posterior.
+    Under a member that lets a patient find no rest in `PATIENCE` draws, he is given another one.
+
+    Raises:
+        InputError: as :func:`make_patients`, or none of `ATTEMPTS` members lets a patient rest.
+    """
+    from tme_sim.calibrated import draw_numbers
+    from tme_sim.simulation import structures
+
+    set_up = structures(announce)
+    found: dict[int, VirtualPatient] = {}
+    for attempt in range(ATTEMPTS):
+        waiting: dict[int, list[int]] = {}
+        for number in range(n):
+            if number not in found:
+                waiting.setdefault(_member(posterior, seed, number, attempt), []).append(number)
+        for member, numbers in sorted(waiting.items()):
+            own = _following(cohort, draw_numbers(posterior.values(member), cohort.catalogue))
+            rest = _Rest(own, scenario.changed({"posterior.member": member}), set_up=set_up)
+            maker = _Maker(own, seed, rest, patience=PATIENCE)
+            for number in numbers:
+                try:
+                    one = maker.patient(number)
+                except InputError:
+                    if attempt == ATTEMPTS - 1:
+                        raise
+                    continue
+                found[number] = replace(one, values={**one.values, "member": member},
+                                        changes={**one.changes, "posterior.member": member})  # fmt: skip
+        if len(found) == n:
+            break
+    return [found[number] for number in range(n)]
+
+
+def _following(cohort: Cohort, numbers: Mapping[str, float]) -> Cohort:
+    """A cohort with those of `numbers` that its draws have; one that fixes what others draw says so itself."""
+    has = {f"{name}.{number}" for name, draw in cohort.draws.items() for number in draw.model_dump(exclude_none=True)}
+    return cohort.changed({name: value for name, value in numbers.items() if name in has})
+
+
+def _member(posterior: Posterior, seed: int, patient: int, attempt: int) -> int:
+    """The member, from 1, that a patient is given at an attempt."""
+    import numpy as np
+
+    from tme_sim.engine.rng import PURPOSES, uniform
+
+    key = (seed, patient, 0, attempt, PURPOSES["patient_parameters"], _place("member of a posterior"))
+    return posterior.at(float(uniform(*(np.uint64(v) for v in key))))
+
+
 @lru_cache(maxsize=64)
 def _arguments(law) -> tuple[str, ...]:
     import inspect
@@ -104,8 +168,8 @@ def _place(name: str) -> int:
 
 
 class _Maker:
-    def __init__(self, cohort: Cohort, seed: int, rest: _Rest | None = None):
-        self.cohort, self.seed, self.rest = cohort, seed, rest
+    def __init__(self, cohort: Cohort, seed: int, rest: _Rest | None = None, patience: int = ATTEMPTS):
+        self.cohort, self.seed, self.rest, self.patience = cohort, seed, rest, patience
         # What is drawn again for rest stands last, so that the other draws do not depend on it.
         self.tied, factor = factor_of(cohort.correlations, last=REST)
         self.factor = factor.tolist()
@@ -134,14 +198,16 @@ class _Maker:
             values = self.values(number, attempt, 0)
             reason = refusal(self.cohort, values)
             if not reason:
-                for again in range(ATTEMPTS):
+                for again in range(self.patience):
                     if again:
                         values = self.values(number, attempt, again)
                     changes = self.changes(number, attempt, again, values)
                     if self.rest is None or self.rest.possible(changes):
                         return VirtualPatient(number, values, changes)
-                reason = "the untreated tumour cannot grow as drawn, since T cells kill more than it loses"
+                reason = RESTLESS
             refused[reason] = refused.get(reason, 0) + 1
+            if reason == RESTLESS and self.patience < ATTEMPTS:
+                break
         worst = max(refused, key=refused.get)
         raise InputError(
             Problem(
@@ -249,7 +315,7 @@ class _Rest:
     """
 
     def __init__(
-        self, cohort: Cohort, scenario: Scenario | None, announce: Callable[[str], None] | None = None
+        self, cohort: Cohort, scenario: Scenario | None, announce: Callable[[str], None] | None = None, set_up=None
     ):
         from tme_sim.plan import plan_of
         from tme_sim.scenario import Scenario
@@ -258,7 +324,7 @@ class _Rest:
         if scenario is None:
             scenario = Scenario.from_text("schema = 1", "scenario", {"biology": cohort.biology()},
                                           catalogue=cohort.catalogue)
-        self.scenario, self.set_up = scenario, structures(announce)
+        self.scenario, self.set_up = scenario, set_up or structures(announce)
         ready = self.set_up(plan_of(scenario.changed({"patient.lesion": [{"name": "one"}]})))
         self.model, self.par = ready.model, ready.par
         self.known = cohort.catalogue.names()

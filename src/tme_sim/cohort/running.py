@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tme_sim.cohort.patients import VirtualPatient, make_patients
+from tme_sim.cohort.patients import VirtualPatient, make_fitted_patients, make_patients
 from tme_sim.cohort.trial import Arm, Trial
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.disk import write_file
@@ -173,9 +173,7 @@ def run_trial(
 
     begin = clock.perf_counter()
     if patients is None:
-        patients = make_patients(
-            trial.cohort, trial.n * trial.repeats, trial.seed, scenario=trial.arms[0].scenario, announce=announce
-        )
+        patients = _patients(trial, announce)
     chosen = list(patients)
     follow = follow_up_days(trial, [p.number for p in chosen])
     store = _Store(out, trial, chosen) if out is not None else None
@@ -226,6 +224,15 @@ def run_trial(
         simulated,
         [chosen[i] for i in good],
     )
+
+
+def _patients(trial: Trial, announce: Callable[[str], None] | None) -> list[VirtualPatient]:
+    """The patients of a trial: by its cohort, and where it follows a calibration each under a member of that."""
+    given = {"scenario": trial.arms[0].scenario, "announce": announce}
+    number = trial.n * trial.repeats
+    if trial.posterior is None:
+        return make_patients(trial.cohort, number, trial.seed, **given)
+    return make_fitted_patients(trial.cohort, trial.posterior, number, trial.seed, **given)
 
 
 def _repeat(trial: Trial, place: int) -> int:

@@ -40,6 +40,7 @@ def summarise(result: TrialResult) -> dict[str, Any]:
         "repeats": result.trial.repeats,
         "failed": len({f["patient"] for f in result.failures}),
         "after_progression": result.trial.after_progression,
+        "posterior": "" if result.trial.posterior is None else result.trial.posterior.name,
         "arms": {name: arm_summary(result, name, everyone) for name in names},
         "contrasts": {f"{b} vs {a}": contrast(result, a, b, everyone) for a, b in pairs(names)},
         "paired": {f"{b} vs {a}": paired(result, a, b) for a, b in pairs(names)},

@@ -11,11 +11,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tme_sim.catalogue import Catalogue, load_catalogue
+from tme_sim.catalogue import Catalogue, choices_text, load_catalogue
 from tme_sim.cohort.cohort import Cohort, load_cohort
 from tme_sim.diagnostics import InputError, Problem, parse_toml, quoted, read_text, read_toml
 from tme_sim.kinds import refuse_another_kind
@@ -23,6 +23,9 @@ from tme_sim.protocol.after import After, follows, scenario_text
 from tme_sim.quantities import Quantity, internal
 from tme_sim.scenario import ImagingSettings, Scenario
 from tme_sim.validation import Model, Problems, check_table, measured, shortest, written
+
+if TYPE_CHECKING:
+    from tme_sim.posterior import Posterior
 
 # A course of years takes one or two thousand steps; a tumour left to grow to litres after death would take far more.
 MAX_STEPS = 6000
@@ -69,6 +72,9 @@ class Table(Model):
     title: str = Field("", max_length=300)
     source: tuple[str, ...] = ()
     cohort: str = Field(min_length=1, max_length=300, description="cohort file, relative to this one")
+    posterior: str | None = Field(
+        None, min_length=1, max_length=1000, description="calibration whose members the patients follow, one each"
+    )
     n: int = Field(ge=1, le=100_000, description="patients; each goes through every arm")
     repeats: int = Field(1, ge=1, le=1000, description="the trial is repeated with so many sets of n patients")
     seed: int = Field(1, ge=0, lt=2**63)
@@ -116,6 +122,7 @@ class Trial:
     follow_up: FollowUp
     after_progression: str
     path: str = ""
+    posterior: Posterior | None = field(default=None, repr=False, compare=False)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -137,6 +144,8 @@ class Trial:
             "own": dict(self.catalogue.own),
             "numerics": __numerics__,
         }
+        if self.posterior is not None:
+            data["posterior"] = self.posterior.digest
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
 
@@ -148,12 +157,14 @@ def load_trial(
     seed: int | None = None,
     cohort: Cohort | None = None,
     parameters: Mapping[str, Any] | None = None,
+    posterior: str | Path | None = None,
     catalogue: Catalogue | None = None,
 ) -> Trial:
     """Read and check a trial file; the other arguments replace what it says.
 
     Args:
         cohort: patients to use instead of the cohort named in the file.
+        posterior: file of a calibration whose members the patients follow.
         parameters: model parameters for all patients and arms, on top of the file's, like ``{"k_T_exh": "0.2 1/day"}``.
 
     Raises:
@@ -165,6 +176,9 @@ def load_trial(
         if value is not None:
             raw[key] = value
             places.set((key,), f"--{key}")
+    if posterior is not None:
+        raw["posterior"] = str(Path(posterior).absolute())
+        places.set(("posterior",), "--posterior")
     if parameters:
         raw["parameters"] = {**raw.get("parameters", {}), **parameters}
     return trial_of(raw, places, Path(path).parent, str(path), cohort, catalogue)
@@ -187,6 +201,14 @@ def trial_of(
         except InputError as error:
             found += error.problems
     arms: list[Arm] = []
+    posterior = None
+    if table is not None and table.posterior is not None:
+        raw = {**raw, "posterior": str((folder / table.posterior).absolute())}
+        try:
+            posterior = _posterior(raw["posterior"], cohort)
+        except InputError as error:
+            found += error.problems
+            table = None  # arms would tell the same again
     if table is not None:
         catalogue = cohort.catalogue if cohort is not None else catalogue or load_catalogue()
         if not table.arm:
@@ -235,7 +257,25 @@ def trial_of(
         table.follow_up,
         _told(table, arms),
         path,
+        posterior,
     )
+
+
+def _posterior(path: str, cohort: Cohort | None) -> Posterior:
+    """The calibration in a file.
+
+    Raises:
+        InputError: what is wrong with it, or patients who follow other hypotheses than those of the fit.
+    """
+    from tme_sim.calibrated import posterior_at
+
+    posterior = posterior_at(path, None if cohort is None else cohort.catalogue.own)
+    if cohort is not None and dict(cohort.hypotheses) != posterior.hypotheses:
+        ways = [choices_text(h) or "no hypothesis" for h in (cohort.hypotheses, posterior.hypotheses)]
+        raise InputError(Problem(path, "hypotheses", (
+            f"patients of {cohort.name} follow {ways[0]}, the posterior was fitted under {ways[1]}; take others, or "
+            "calibrate under these")))  # fmt: skip
+    return posterior
 
 
 def _frozen(value: Any) -> Any:
@@ -261,6 +301,8 @@ def _arm(
     }
     if table.parameters:
         changes["parameters"] = dict(table.parameters)
+    if table.posterior is not None:
+        changes["posterior"] = {"file": raw["posterior"]}
     biology = raw.get("biology", {}) if cohort is None else cohort.biology(raw.get("biology"))
     if biology:
         changes["biology"] = biology

@@ -192,6 +192,7 @@ def _figure(one: dict[str, Any], key: str) -> str:
 @click.option("--n", type=int, metavar="N", help="Patients, instead of what the file says.")
 @click.option("--repeats", type=int, metavar="R", help="Repeats with other patients, instead of what the file says.")
 @click.option("--seed", type=int, metavar="S", help="Seed, instead of what the file says.")
+@click.option("--posterior", metavar="FILE", help="Calibration whose members the patients follow, one each.")
 @click.option("--jobs", type=click.IntRange(1, 4096), help="Threads; default one for each core.")
 @click.option(
     "--spiders",
@@ -210,6 +211,7 @@ def trial(
     n: int | None,
     repeats: int | None,
     seed: int | None,
+    posterior: str | None,
     jobs: int | None,
     spiders: int,
     no_figures: bool,
@@ -220,6 +222,7 @@ def trial(
     \b
     tme-sim trial configs/trials/emerald1_like.toml --out trials/emerald1
     tme-sim trial configs/trials/tace_only.toml --n 20 --out trials/small
+    tme-sim trial configs/trials/tace_only.toml --posterior configs/posteriors/default.json --out trials/fitted
     """
     from importlib.util import find_spec
 
@@ -229,8 +232,9 @@ def trial(
     from tme_sim.cohort.summary import summarise
 
     made = load_trial(
-        file, n=n, repeats=repeats, seed=seed, catalogue=load_catalogue(mechanisms) if mechanisms else None
-    )
+        file, n=n, repeats=repeats, seed=seed, posterior=posterior,
+        catalogue=load_catalogue(mechanisms) if mechanisms else None,
+    )  # fmt: skip
     folder = check_folder(out)
     if find_spec("statsmodels") is None:  # said now, not after hours of simulation
         raise Failure("hazard ratios need statsmodels: pip install 'tme-sim[trial]'", FAILED)
@@ -317,6 +321,8 @@ def _show(summary: dict[str, Any], result: Any) -> None:
             )
         console.print(shown, markup=False)
     click.echo(f"therapy after progression: {summary['after_progression']}")
+    if summary["posterior"]:
+        click.echo(f"values: each patient follows a member of the calibration {summary['posterior']}")
 
 
 def _cell(value: float | None, kind: str, interval: Any) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from tme_sim.diagnostics import InputError, Key, Places, Problem, nearest, quoted
 from tme_sim.quantities import QuantityError, convert, parse_number_or_quantity
+from tme_sim.study.meaning import declared
 from tme_sim.study.plan_table import FINDING
 from tme_sim.validation import Problems
 
@@ -208,11 +209,12 @@ def _nominal(scenario: Scenario, factor: Factor) -> float | None:
     name = key.rpartition(".")[2]
     if key.startswith("biology.gains."):
         return float(scenario.biology.gains.get(name, 1.0))
-    known = scenario.catalogue.names()
-    if name not in known:
+    known = declared(scenario, key)
+    if known is None:
         return None
     given = {**scenario.parameters, **scenario.patient.parameters}
-    value, unit = given[name] if name in given else (known[name].value, known[name].unit)
+    held = key.removeprefix("parameters.") if key.startswith("parameters.") else name
+    value, unit = given.get(held, (known.value, known.unit))
     return float(convert(value, unit, factor.unit))
 
 

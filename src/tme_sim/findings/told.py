@@ -27,6 +27,7 @@ from tme_sim.findings.surface import (
     paired_window,
     regret,
 )
+from tme_sim.study.meaning import declared, settable
 from tme_sim.study.tables import unit_of
 
 if TYPE_CHECKING:
@@ -228,7 +229,8 @@ def flip_sentences(found: Flips) -> list[str]:
 def flips_told(found: Flips, study: Study) -> tuple[Files, list[str]]:
     """Files and lines about what flips the order."""
     label, best = label_of(found.outcome, study.plan_table.derived), next(iter(found.arms))
-    sources = study.base.catalogue.names()
+    varied = {factor.name: declared(study.base, factor.keys[0]) for factor in study.all_factors}
+    sources = settable(study.base) | {name: one for name, one in varied.items() if one is not None}
     flipping = found.flipping
     rows = [
         {"parameter": one.parameter, "unit": scan.unit, "threshold": one.threshold, "bracket_low": one.bracket[0],

@@ -219,7 +219,17 @@ def _arms(about: Mapping, titles: Mapping[str, str]) -> list:
         Table(("arm", "name", "protocol"), rows),
         Prose(f"Follow-up: {follow or 'to the end of the simulation'}. {_source(about)}"),
         Prose(f"After progression: {about.get('after_progression', 'not stored')}.", "note"),
+        Prose(_values(about), "note"),
     ]
+
+
+def _values(about: Mapping) -> str:
+    """Whose values the patients follow, in words."""
+    found = about.get("posterior")
+    if not found:
+        return "Values of the model: as declared, the same for all patients but for what is drawn."
+    return (f"Values of the model: each patient follows one of the {found['members']} members of the calibration "
+            f"{found['name']} ({found['digest'][:12]}), drawn by their weights.")  # fmt: skip
 
 
 def _source(about: Mapping) -> str:

@@ -277,6 +277,8 @@ class Study:
                 sums[arm] = LeafSum(self.scenario_of_arm(arm).resolved())
                 standing[arm] = Standing(self.scenario_of_arm(arm))
                 held[arm] = self.scenario_of_arm(arm).contents()  # a file that was changed makes another run
+                fitted = self.scenario_of_arm(arm).calibrated
+                held[arm] |= {} if fitted is None else {"posterior": fitted.digest}
             leaves = {}
             changes = self.changes(point)
             idle = standing[arm].idle(changes)

@@ -18,6 +18,7 @@ from tme_sim.study.definition import Study
 from tme_sim.study.expressions import ExpressionError
 from tme_sim.study.factors import Factor, Value
 from tme_sim.study.links import Link, link_of
+from tme_sim.study.meaning import declared, settable
 from tme_sim.validation import Model, Problems
 
 __all__ = ["PLAIN", "RESERVED", "FactorTable", "passed_on", "try_links", "try_rows", "with_factors"]
@@ -141,7 +142,7 @@ def _factor(study: Study, table: FactorTable) -> Factor:
         return Factor(**common, values=values)
     low, high = table.low, table.high
     scale = table.scale
-    evidence = _evidence(study.base, keys[0])
+    evidence = declared(study.base, keys[0])
     if values is None and low is None and high is None:
         if table.unit is not None or date:  # the values come from a file
             return Factor(**common, unit=table.unit or "day", date=date, relative_to=table.relative_to or "",
@@ -195,7 +196,7 @@ def _follower(study: Study, table: FactorTable, common: dict[str, Any], date: bo
     if both:
         raise QuantityError(f'follows from its "expression" and takes no "{both[0]}"')
     key = common["keys"][0]
-    evidence = _evidence(study.base, key)
+    evidence = declared(study.base, key)
     if table.unit is None and evidence is None:
         _natural(study.base, key)  # says where nothing is of that name
     if table.unit is None and evidence is None and not date and not _whole(key) and "biology.gains." not in key:
@@ -223,8 +224,8 @@ def _natural(base: Scenario, key: str) -> tuple[str, tuple[str, ...]]:
         return "choices", tuple(known[slot])
     if section == "biology.gains":
         return "gain", ()
-    if section == "parameters" and name not in base.catalogue.names():
-        raise QuantityError(f"{quoted(name)} is no parameter of the model{nearest(name, base.catalogue.names())}")
+    if section == "parameters" and declared(base, key) is None:
+        raise QuantityError(f"{quoted(name)} is no parameter of the model{nearest(name, settable(base))}")
     return "", ()
 
 
@@ -252,15 +253,6 @@ def _in_unit(value: Cell, unit: str) -> float:
     if not math.isfinite(number):
         raise QuantityError("a value is not finite")
     return float(number)
-
-
-def _evidence(base: Scenario, key: str) -> Any:
-    """The declared parameter that a key sets, or None."""
-    section, _, name = key.rpartition(".")
-    known = base.catalogue.names()
-    if name in known and (section in ("parameters", "patient") or section.startswith("patient.lesion")):
-        return known[name]
-    return None
 
 
 def _whole(key: str) -> bool:

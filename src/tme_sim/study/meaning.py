@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tme_sim.quantities import Parameter
     from tme_sim.scenario import Scenario
 
-__all__ = ["Direct", "Standing", "meaning_of"]
+__all__ = ["Direct", "Standing", "declared", "meaning_of", "settable"]
 
 HYPOTHESES, GAINS = "biology.hypotheses.", "biology.gains."
 
@@ -56,6 +56,21 @@ def meaning_of(base: Scenario, name: str) -> Direct | None:
         return None if known is None else Direct("parameter", of_drug, parameter=known)
     lesion = _lesion(base, section) if key in of_lesions else None
     return None if lesion is None else Direct("lesion", key, lesion, of_lesions[key])
+
+
+def settable(base: Scenario) -> dict[str, Parameter]:
+    """Parameters that a scenario may set, by name, with those of its hypotheses and the numbers of an embolisation."""
+    catalogue = base.catalogue
+    return {**catalogue.under_choices(base.biology.hypotheses.items()), **catalogue.names(), **catalogue.session}
+
+
+def declared(base: Scenario, key: str) -> Parameter | None:
+    """The declaration of what an override called `key` sets, or None where that is no parameter."""
+    section, _, name = key.rpartition(".")
+    if section.startswith("parameters."):
+        return base.catalogue.of_drug(f"{section.removeprefix('parameters.')}.{name}")
+    of_model = section in ("parameters", "patient") or section.startswith("patient.lesion")
+    return settable(base).get(name) if of_model else None
 
 
 def _lesion(base: Scenario, section: str) -> int | None:
