@@ -320,6 +320,13 @@ def test_mistakes_of_a_piece_are_told_beside_those_of_the_head(head):
     assert {p.key for p in told.value.problems} == {head.partition("=")[0], "piece.colour", "piece.dimension"}
 
 
+def test_a_piece_too_large_for_the_machine_is_refused_before_anything_is_allocated():
+    """Whatever piece.memory allows: a cube of 17 mm has 6e8 voxels."""
+    huge = ["piece.memory=1000000", "piece.size=17 mm", "piece.dimension=3"]
+    with pytest.raises(InputError, match="needs about .* MiB, and this machine has .* MiB; make piece.size smaller"):
+        simulation.simulate(Scenario.from_text(TEXT, changes=huge))
+
+
 def test_two_protocols_share_their_luck_until_they_differ():
     short = ["run.duration=0.75 day", "run.output_every=0.25 day", "piece.film_every=0 day"]
     early, late = (

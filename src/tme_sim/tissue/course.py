@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from tme_sim.disk import write_file
+from tme_sim.diagnostics import InputError, Problem
 from tme_sim.engine import run as engine
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.formats import array_bytes, read_arrays
@@ -20,7 +21,7 @@ from tme_sim.tissue.coupling import Coupling
 from tme_sim.tissue.files import Film, TissueRecord
 from tme_sim.tissue.piece import EDGE, State
 from tme_sim.tissue.procedures import done, jumps_done
-from tme_sim.tissue.settings import FILES, kept_as
+from tme_sim.tissue.settings import FILES, kept_as, machine_mebibytes
 
 KEPT = 2  # checkpoints: when the newest is damaged, the one before is used
 FIRST = "day_"
@@ -37,6 +38,7 @@ def integrate(plan, ready, ticks: np.ndarray, announce: Callable[[str], None] | 
     `records` collects the accepted steps of the equations.
 
     Raises:
+        InputError: the piece is too large for this machine, or a nodule for its piece.
         SimulationError: an integration that did not reach the end.
     """
     course = Course(plan, ready, ticks, records)
@@ -54,6 +56,8 @@ class Course:
 
     def __init__(self, plan, ready, ticks: np.ndarray, records: engine.Records | None = None):
         self.plan, self.ready, self.ticks, self.records, model = plan, ready, ticks, records, ready.model
+        if told := plan.piece.beyond(machine_mebibytes()):  # before anything is allocated
+            raise InputError(Problem("piece.size", "", told))
         self.functions = replace(model.functions, decide=ready.decide)
         self.run = engine.new_state(ready.y0, ready.u0, ready.queue, start_tick=plan.start, memory=ready.memory)
         threads = min(MOST_THREADS, len(os.sched_getaffinity(0)))
@@ -206,8 +210,6 @@ class Course:
 
         A damaged one is named, and the one before it used.
         """
-        from tme_sim.diagnostics import InputError
-
         mine: dict[str, bytes] = {}  # the newest whole ones of this run, newest first
         going = ""
         for path in sorted(folder.glob(f"{FIRST}*.npz"), reverse=True) if folder.is_dir() else ():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +13,7 @@ from tme_sim.quantities import Parameter, Quantity, internal
 from tme_sim.validation import Model, Problems, check_table, measured
 
 VOXEL_UM = 20.0
+CONTAINER = Path("/sys/fs/cgroup/memory.max")  # bytes that a control group allows
 SECONDS_PER_DAY = 86400.0
 STEP_TICKS, WALK_TICKS = 30, 5
 BYTES_PER_VOXEL = 1200
@@ -71,6 +73,16 @@ NETWORK = (
 )  # fmt: skip
 """Numbers of the network of vessels, where `piece.flow` is "network"; arteries are `feeder_spacing` apart."""
 NETWORK_VALUE = {p.name: p.value for p in NETWORK}
+
+
+def machine_mebibytes() -> float:
+    """Memory of this machine, or what a container leaves of it."""
+    most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        most = min(most, int(CONTAINER.read_text()))
+    except (OSError, ValueError):  # none, or "max"
+        pass
+    return most / 2**20
 
 
 class Tissue(Model):
@@ -144,6 +156,13 @@ class Tissue(Model):
         nz, ny, nx = self.shape
         each = BYTES_PER_VOXEL + (NETWORK_BYTES[self.dimension] if self.flow == "network" else 0)
         return nz * ny * nx * each / 2**20
+
+    def beyond(self, mebibytes: float) -> str:
+        """What to tell when a machine of so much memory cannot hold the piece, whatever `memory` allows, or ""."""
+        if self.mebibytes <= mebibytes:
+            return ""
+        return (f"the piece needs about {self.mebibytes:.0f} MiB, and this machine has {mebibytes:.0f} MiB; make "
+                "piece.size smaller, use piece.dimension = 2, or run it on a larger one")
 
     def too_large(self) -> str:
         """What to tell when the piece does not fit, or "" when it does; nothing is allocated."""
