@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tme_sim.disk import write_file
 from tme_sim.diagnostics import InputError, Problem
+from tme_sim.disk import write_file
 from tme_sim.engine import run as engine
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.formats import array_bytes, read_arrays

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -78,10 +79,8 @@ NETWORK_VALUE = {p.name: p.value for p in NETWORK}
 def machine_mebibytes() -> float:
     """Memory of this machine, or what a container leaves of it."""
     most = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
+    with suppress(OSError, ValueError):  # none, or "max"
         most = min(most, int(CONTAINER.read_text()))
-    except (OSError, ValueError):  # none, or "max"
-        pass
     return most / 2**20
 
 
