@@ -140,6 +140,15 @@ def test_cohort_describe_compares_with_what_was_published_and_with_a_table(tmp_p
     assert (tmp_path / "a.png").stat().st_size > 10_000
 
 
+def test_one_patient_is_described_without_an_error_of_none(tmp_path):
+    """Patient 0 has one tumour: that is a number and no yes, and one patient has no error of sampling."""
+    done = ran("cohort", "describe", ONE, "--n", 1, "--out", tmp_path / "one.png")
+    assert done.exit_code == 0, done.output
+    lines = {line.split("│")[1].strip(): line.split("│") for line in done.output.splitlines() if line.startswith("│")}
+    assert lines["tumour_number"][3].strip() == "1 100 %"
+    assert lines["mean ALBI"][3].strip().endswith("(-)") and "1 patient of seed 1" in done.output
+
+
 @pytest.mark.parametrize(("header", "cell"), [
     ("Patient Name", "x"), ("surname", "x"), ("date_of_birth", "1"), ("DOB", "1"), ("MRN", "1"), ("e-mail", "x"),
     ("Hospital number", "5"), ("seen", "1961-04-03"), ("first visit", "03.04.1961"), ("code", "GB1234567"),

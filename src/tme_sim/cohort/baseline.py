@@ -37,7 +37,8 @@ def baseline_rows(cohort: Cohort, patients: Sequence[VirtualPatient]) -> list[tu
         unit = unit_of(cohort, name)
         if isinstance(values[0], str) or (len(distinct) <= 8 and all(float(v).is_integer() for v in distinct)):
             shares = [(v, sum(x == v for x in values) / len(values)) for v in distinct]
-            if distinct == [0.0, 1.0] or distinct == [0.0] or distinct == [1.0]:
+            counted = name in cohort.draws and cohort.draws[name].distribution == "choice"  # 1 of a number is no yes
+            if distinct in ([0.0, 1.0], [0.0], [1.0]) and not counted:
                 text = f"{100 * float(np.mean(values)):.3g} %"
             else:
                 text = ", ".join(f"{v if isinstance(v, str) else format(v, 'g')} {100 * s:.0f} %" for v, s in shares)
@@ -65,7 +66,7 @@ def together(cohort: Cohort, patients: Sequence[VirtualPatient]) -> list[tuple[C
 
 
 def against_published(cohort: Cohort, patients: Sequence[VirtualPatient]) -> list[dict[str, Any]]:
-    """Each published figure with that of the drawn patients, and the sampling error of the latter (sd).
+    """Each published figure with that of the drawn patients, and the sampling error of the latter (sd; NaN of one).
 
     Raises:
         InputError: a published figure of something that is not drawn.
@@ -90,6 +91,8 @@ def _compared(cohort: Cohort, one: Published, patients: Sequence[VirtualPatient]
         numbers = np.array(values, dtype=np.float64)
         drawn = float({"median": np.median, "mean": np.mean, "sd": np.std}[one.statistic](numbers))
         error = float(numbers.std() / math.sqrt(len(numbers)) * (1.25 if one.statistic == "median" else 1.0))
+    if len(values) < 2:
+        error = math.nan
     return {
         "what": one.what,
         "statistic": one.statistic,

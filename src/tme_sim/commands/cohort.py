@@ -73,7 +73,7 @@ def make(file: str, n: int, seed: int, out: str, number: int | None, force: bool
     made, patients = _patients(file, n, seed, mechanisms)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_file(target, patients_text([p.values for p in patients], [p.number for p in patients]).encode())
-    click.echo(f"{n} patients of {made.name} written to {target}")
+    click.echo(f"{n} patient{'s' if n > 1 else ''} of {made.name} written to {target}")
     if number is not None:
         from tme_sim.scenario import Scenario
 
@@ -128,7 +128,8 @@ def describe(
     console.print(f"[bold]{made.name}[/bold]: {made.title}", highlight=False)
     if made.hypotheses:
         console.print(f"Patients follow {made.followed}.", markup=False, highlight=False)
-    shown = Table(title=f"{len(patients)} patients of seed {seed}", title_justify="left", show_lines=False)
+    title = f"{len(patients)} patient{'s' if len(patients) > 1 else ''} of seed {seed}"
+    shown = Table(title=title, title_justify="left", show_lines=False)
     for head in ("draw", "unit", "median (quartiles) or shares", "drawn from", "grade"):
         shown.add_column(head, overflow="fold")
     for name, unit, text in baseline_rows(made, patients):
@@ -183,6 +184,8 @@ def describe(
 
 
 def _figure(one: dict[str, Any], key: str) -> str:
+    if one[key] != one[key]:
+        return "-"
     return f"{100 * one[key]:.1f} %" if one["statistic"] == "share" else f"{one[key]:.3g}"
 
 

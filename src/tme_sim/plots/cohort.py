@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim.plots.style import DPI, FAINT, INK, MUTED, TEXT, TITLE, WIDTH_MM, number_text, unit_text
+from tme_sim.plots.trial_sheet import counted
 
 __all__ = ["cohort_figure"]
 
@@ -60,7 +61,7 @@ def cohort_figure(cohort: Any, patients: Sequence[Any], published: Sequence[dict
     figure = Figure(figsize=(WIDTH_MM / MM, height / MM), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(4 / WIDTH_MM, 1 - 3 / height, QUESTION, fontsize=TITLE, fontweight="bold", color=INK, va="top")
-    about = f"{cohort.title or cohort.name}: {len(patients)} virtual patients"
+    about = f"{cohort.title or cohort.name}: {counted(len(patients))}"
     figure.text(4 / WIDTH_MM, 1 - 8 / height, about[:130], fontsize=TEXT, color=MUTED, va="top")
     for i, name in enumerate(names):
         row, column = divmod(i, 4)
@@ -145,7 +146,7 @@ def _published(axes: Any, published: Sequence[dict[str, Any]]) -> None:
     ratios = []
     for lane, one in enumerate(published):
         scale = one["published"] if one["published"] else 1.0
-        ratio, error = one["drawn"] / scale, abs(2 * one["error"] / scale)
+        ratio, error = one["drawn"] / scale, abs(2 * one["error"] / scale) if one["error"] == one["error"] else 0.0
         ratios += [ratio - error, ratio + error]
         axes.errorbar(ratio, lane, xerr=error, fmt="o", color=POINT, markersize=3, elinewidth=1.0)
         axes.text(

@@ -9,7 +9,7 @@ import numpy as np
 
 from tme_sim.plots.style import DAYS, DPI, INK, MUTED, TEXT, TITLE, WIDTH_MM, dress_axes, ink
 
-__all__ = ["ARM_COLOURS", "FIGURES", "MONTH", "TrialSheet", "arm_words", "months_axis", "shortened"]
+__all__ = ["ARM_COLOURS", "FIGURES", "MONTH", "TrialSheet", "arm_words", "counted", "months_axis", "shortened"]
 
 MM = 25.4
 MONTH = DAYS["month"]
@@ -30,6 +30,11 @@ FIGURES = {
 def arm_words(result: Any, arm: str) -> str:
     """Title of an arm."""
     return next((a.title for a in result.trial.arms if a.name == arm), arm)
+
+
+def counted(patients: int) -> str:
+    """A number of virtual patients in words."""
+    return f"{patients} virtual patient{'' if patients == 1 else 's'}"
 
 
 def shortened(text: str, length: int) -> str:
@@ -74,7 +79,7 @@ class TrialSheet:
         lost = f"; {failed} could not be simulated" if failed else ""
         repeats = f", {result.trial.repeats} repeats" if result.trial.repeats > 1 else ""
         about = (
-            f"{shortened(result.trial.title or result.trial.name, 84)}: {len(result.follow_up)} virtual patients"
+            f"{shortened(result.trial.title or result.trial.name, 84)}: {counted(len(result.follow_up))}"
             f"{repeats}{lost}"
         )
         self.text(4.0, self.height - 8.0, about, color=MUTED, va="top")

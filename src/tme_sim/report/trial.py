@@ -318,7 +318,7 @@ def _patients(folder: Path, about: Mapping) -> list:
             rows.append((name.replace("_", " "), unit_told(unit), _drawn(values)))
     return [
         Prose(
-            f"{len(table)} virtual patients, each treated in every arm. "
+            f"{len(table)} virtual patient{'' if len(table) == 1 else 's'}, each treated in every arm. "
             + " ".join(about.get("cohort", {}).get("source", ()))
         ),
         Table(("drawn", "unit", "median (quartiles), or shares"), rows, small=True),
