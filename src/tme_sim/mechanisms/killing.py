@@ -131,8 +131,10 @@ MECHANISM = Mechanism(
                   "touched cells", "low", 0.0009, 0.0075, "hazard of a tumour cell touched by one specific killer"),
         Parameter("contact_volume", 7.28e-6, "mm^3/cell", "derived: 1.5 touched cells over 2.06e5 cell/mm^3", "assumed",
                   2e-6, 2e-5, "a killer in full tumour touches density times this volume"),
-        Parameter("f_spec", 0.1, "1", "no count in HCC found; only its product with other factors can be learnt",
-                  "assumed", 0.01, 0.3, "tumour-specific share of CD8 effectors", maximum=1.0),
+        Parameter("f_spec", 0.1, "1", "some 10 % of CD8 in ovarian and colorectal cancer recognise the tumour of "
+                  "their own patient, none in two of four (ega-archive.org/studies/EGAS00001003119); no count in HCC "
+                  "found; only its product with other factors can be learnt", "low", 0.01, 0.3,
+                  "tumour-specific share of CD8 effectors", maximum=1.0),
         Parameter("excluded_share", 0.3, "1", "no source found; excluded and desert patterns are common in HCC",
                   "assumed", 0.0, 0.8, "share of tumour that T cells do not reach"),
         Parameter("K_T_C", 1.2, "1", f"{QSP_TNBC} (Robertson-Tessi 2012)", "medium", 0.5, 3.0,
@@ -153,7 +155,9 @@ MECHANISM = Mechanism(
         Parameter("few_cells", 1.0, "cell", "numerical floor", "assumed", 0.1, 100.0, "as good as no tumour cells"),
         Parameter("killing_floor", 1.0, "cell/mm^3/day", "numerical floor: interferon without killing", "assumed", 0.1,
                   10.0, ""),
-        Parameter("k_PDL1", 0.7, "1/day", "no source found; about a day", "assumed", 0.2, 3.0, "turnover of PD-L1"),
+        Parameter("k_PDL1", 0.7, "1/day", "derived: three glycoproteins of the membrane of rat hepatoma cells have a "
+                  "mean half-life of 22 h (Chu and Doyle 1985, biomaterialdatabase.com/search/publications/3972818), "
+                  "so 0.76; PD-L1 itself not read", "low", 0.2, 3.0, "turnover of PD-L1"),
         Parameter("fold_PDL1_IFNg", 6.0, "1", f"{QSP_TNBC} (Shin 2017)", "medium", 3.0, 10.0,
                   "PD-L1 at plenty of interferon"),
         Parameter("K_IFNg", 2.0, "1", "no source found on this scale (half at 3 pM)", "assumed", 0.5, 10.0,

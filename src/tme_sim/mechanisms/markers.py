@@ -102,8 +102,11 @@ MECHANISM = Mechanism(
         Parameter("treg_share_base", 0.11, "1", "11.1 +- 3.6 % of CD4 cells before TACE (Liao 2015)", "medium", 0.05,
                   0.2,
                   "regulatory share of blood CD4 cells at entry"),
-        Parameter(name="afp_background", value=4.0, unit="ng/mL", source="no source found; within the normal range",
-                  grade="assumed", low=1.0, high=20.0, note="AFP without tumour"),
+        Parameter(name="afp_background", value=4.0, unit="ng/mL", source="adults are below 6.0 by the range "
+                  "of the Mayo Clinic (www.reference.com/health/estimated-range-afp-tumor-markers-2c16957c1ca9e114)",
+                  grade="low", low=1.0, high=20.0,
+                  note="AFP without tumour; measured in cirrhosis without HCC: 88 % below 20, the mean 117, see "
+                  "kjim.org/journal/view.php?number=169532 (three hospitals in Korea)"),
     ),
     species=(
         Species("AFP", "ng/mL", "alpha-fetoprotein in blood", where="body", kind="pool", initial=afp_at_start,

@@ -116,7 +116,9 @@ MECHANISM = Mechanism(
                   "largest oxygen uptake of the tissue"),
         Parameter("Km_tum", 2.5, "mmHg", "form: PMC4448765 (Grimes 2015); value unconfirmed, low sensitivity", "low",
                   0.5, 5.0, "oxygen for half-maximal uptake"),
-        Parameter("p_v", 40.0, "mmHg", "no source for HCC; PhysiCell far field 38 mmHg", "assumed", 30.0, 60.0,
+        Parameter("p_v", 40.0, "mmHg", "effect: blood in mammary carcinomas of rats that breathe air has the oxygen of "
+                  "venous blood (fluorine MRI, scilit.net/publications/73b1bcde4db18a22dcd9a673c0ae67c2); 40 for that "
+                  "is from memory, 38 is PhysiCell's far field; no source for HCC", "assumed", 30.0, 60.0,
                   "oxygen in tumour vessels; above the top class edge", minimum=26.0),
         Parameter("g_wall", 3300.0, "um^2/s", "derived: scan of solved 2-D fields", "low", 2000.0, 10000.0,
                   "wall conductance per vessel length"),

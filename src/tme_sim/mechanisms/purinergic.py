@@ -94,8 +94,9 @@ MECHANISM = Mechanism(
     parameters=(
         Parameter("fold_ENTPD2", 3.0, "1", f"induction: {CHIU}; the fold is a placeholder", "low", 1.5, 8.0,
                   "ENTPD2 at full HIF over none"),
-        Parameter("k_ENTPD2", 0.7, "1/day", "no source found; membrane proteins last about a day", "assumed", 0.2, 2.0,
-                  "turnover of ENTPD2"),
+        Parameter("k_ENTPD2", 0.7, "1/day", "derived: three glycoproteins of the membrane of rat hepatoma cells have a "
+                  "mean half-life of 22 h (Chu and Doyle 1985, biomaterialdatabase.com/search/publications/3972818), "
+                  "so 0.76; ENTPD2 itself not measured", "low", 0.2, 2.0, "turnover of ENTPD2"),
         Parameter("K_ENTPD2", 0.5, "1", "derived: Km about 100 uM (DOI 10.1007/s11302-005-6217-x: micromolar) over "
                   "200 uM "
                   "tumour ATP (DOI 10.1371/journal.pone.0002599)", "low", 0.1, 3.0, "half-saturation, untreated ATP = "

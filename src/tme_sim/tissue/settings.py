@@ -25,36 +25,51 @@ and 1100 in pieces of 90 000 and 64 000 voxels; factors of a larger cube grow fa
 
 CENTOFANTI = "DOI 10.1073/pnas.2304190120 (30 to 40 um in melanoma, by diffusion and uptake)"
 FRANCIS = "Francis and Palsson 1997 (PNAS 94:12258)"
+SPQSP = "https://github.com/popellab/SPQSP_HCC_GPU (HCC/sim/resource/param_all_test.xml)"
+PHYSICELL = "https://github.com/MathCancer/PhysiCell (sample project cancer_immune)"
+WIIG = "rat mammary tumours by micropuncture (PMID 6813945)"
 NO_SOURCE = "no source read for this; order of magnitude"
 MECHANICS = (
-    Parameter("walk_speed", 4.0, "um/min", f"{NO_SOURCE} of T cells seen by two-photon microscopy", "assumed", 1.0,
-              10.0, "speed of a walking immune cell in oxygenated tissue"),
-    Parameter("walk_persistence", 0.7, "1", NO_SOURCE, "assumed", 0.3, 0.9, "chance to keep the direction of a step"),
-    Parameter("chemotaxis", 0.3, "1", NO_SOURCE, "assumed", 0.0, 1.0,
-              "share of turns that go for the better of two directions instead of any"),
+    Parameter("walk_speed", 4.0, "um/min", "T cells of mice go from below 2 to above 8 in lymph nodes, lung and gut "
+              "(https://elifesciences.org/articles/84916v1); in an agent model of HCC they go 2.9, 20 um a step "
+              f"{SPQSP}", "low", 1.0, 10.0, "speed of a walking immune cell in oxygenated tissue"),
+    Parameter("walk_persistence", 0.7, "1", f"{NO_SOURCE}; 10 min, which is 0.61 a step of 5 min, is chosen in "
+              f"{PHYSICELL}", "assumed", 0.3, 0.9, "chance to keep the direction of a step"),
+    Parameter("chemotaxis", 0.3, "1", f"{NO_SOURCE}; half of the direction is bias, also by choice, in {PHYSICELL}",
+              "assumed", 0.0, 1.0, "share of turns that go for the better of two directions instead of any"),
     Parameter("push_reach", 100.0, "um", NO_SOURCE, "assumed", 20.0, 200.0,
               "distance over which growing cells push others aside into free space"),
-    Parameter("suppression_reach", 100.0, "um", NO_SOURCE, "assumed", 40.0, 200.0,
-              "distance within which suppressor and regulatory cells act on a killer"),
+    Parameter("suppression_reach", 100.0, "um", "regulatory cells deprive others of interleukin-2 over a few tens of "
+              "um, by model and culture of mouse cells (Busse 2010, PNAS 107:3058); suppressors that make NO or "
+              "arginase may reach further", "low", 40.0, 200.0,
+              "distance within which suppressor and regulatory cells act on a killer; measured for one way: shorter"),
     Parameter("interferon_reach", 40.0, "um", f"{CENTOFANTI}; cytokines in general act within 250 um by {FRANCIS}",
               "medium", 30.0, 250.0, "length over which interferon-gamma falls by a factor e"),
     Parameter("chemokine_reach", 150.0, "um", f"{FRANCIS}: a secreting cell acts within some 250 um", "low", 30.0,
               250.0, "the same for the chemokines that T cells follow"),
     Parameter("cytokine_time", 20.0, "min", f"{FRANCIS}: 10 to 30 minutes to build up or to cease", "low", 10.0, 30.0,
               "life of interferon-gamma and of chemokines in tissue"),
-    Parameter("D_VEGF", 10.0, "um^2/s", NO_SOURCE, "assumed", 1.0, 100.0, "diffusivity of VEGF in tissue"),
-    Parameter("D_purine", 100.0, "um^2/s", NO_SOURCE, "assumed", 30.0, 300.0, "diffusivity of ATP and AMP in tissue"),
+    Parameter("D_VEGF", 10.0, "um^2/s", f"29 in an agent model of HCC: {SPQSP}; no measurement read", "low", 1.0, 100.0,
+              "diffusivity of VEGF in tissue"),
+    Parameter("D_purine", 100.0, "um^2/s", "derived: ATP in solution at 40 C 464 (DOI 10.1016/0304-4165(96)00053-0), "
+              "in mouse heart muscle cells 4 to 8 times slower than in water (J Gen Physiol 155:e202213329), so 60 "
+              "to 120",
+              "low", 30.0, 300.0, "diffusivity of ATP and AMP in tissue"),
     Parameter("drug_reach", 200.0, "um", "DOI 10.1016/j.jhep.2011.03.024 as cited by the TACE mechanism: 0.2-1.2 mm; "
               "the low end, so that a piece of a millimetre or two holds several depots", "low", 200.0, 1200.0,
               "distance over which doxorubicin falls by a factor e around a depot"),
-    Parameter("liver_vessels", 400.0, "1/mm^2", f"{NO_SOURCE}: sinusoids 50 um apart", "assumed", 200.0, 1500.0,
+    Parameter("liver_vessels", 400.0, "1/mm^2", "derived: 1000 sinusoids in each of 1.5 million lobules of a human "
+              "liver of 1.5 L (DOI 10.1371/journal.pcbi.1006005), if each is 0.4 mm long", "low", 200.0, 1500.0,
               "sinusoids per section area of the liver around a nodule; all carry blood"),
     Parameter("liver_oxygen_in", 47.0, "mmHg", "mean of periportal 65 and perivenous 30: "
               "https://pmc.ncbi.nlm.nih.gov/articles/PMC3753504 (figure 2, as cited by the science notes)", "low", 30.0,
               65.0, "oxygen in the sinusoids around a nodule"),
     Parameter("liver_uptake", 13.0, "mmHg/s", "set so that the liver around a nodule has about 30 mmHg", "low", 5.0,
-              40.0, "largest oxygen uptake of the liver around a nodule"),
-    Parameter("sprout_reach", 80.0, "um", NO_SOURCE, "assumed", 40.0, 200.0, "how far from its parent a sprout ends"),
+              40.0, "largest oxygen uptake of the liver around a nodule; measured: 6.1 mL of oxygen per min and 100 "
+              "g of liver, some 33 mmHg/s, see scilit.net/publications/0080f3b117a02ea59aab764420c3a9cc"),
+    Parameter("sprout_reach", 80.0, "um", "new vessels of rat microvessels in collagen grow 5 um/h and towards each "
+              "other over tens to hundreds of um (DOI 10.1007/s10456-015-9461-x)", "low", 40.0, 200.0,
+              "how far from its parent a sprout ends"),
     Parameter("feeder_spacing", 400.0, "um", f"{NO_SOURCE} of arterioles", "assumed", 100.0, 1000.0,
               "distance between feeders, where piece.closing is \"feeders\""),
     Parameter("sprout_exclusion", 20.0, "um", NO_SOURCE, "assumed", 20.0, 60.0,
@@ -65,11 +80,14 @@ NETWORK = (
     Parameter("segment_reach", 200.0, "um", NO_SOURCE, "assumed", 100.0, 400.0, "longest segment between two vessels"),
     Parameter("radius_immature", 5.0, "um", NO_SOURCE, "assumed", 3.0, 15.0, "inner radius of an immature vessel"),
     Parameter("radius_mature", 6.0, "um", NO_SOURCE, "assumed", 3.0, 15.0, "inner radius of a mature vessel"),
-    Parameter("blood_viscosity", 0.004, "Pa*s", f"{NO_SOURCE} of blood; scales all flows alike", "assumed", 0.002, 0.01,
+    Parameter("blood_viscosity", 0.004, "Pa*s", "whole human blood above 100/s has 4 mPa*s "
+              "(bio-protocol.org/exchange/minidetail?id=9762018&type=30); scales all flows alike", "low", 0.002, 0.01,
               "viscosity of blood in all segments"),
-    Parameter("artery_pressure", 25.0, "mmHg", f"{NO_SOURCE}; only its distance from vein_pressure acts, and scales "
-              "all flows alike", "assumed", 15.0, 60.0, "blood pressure where an artery opens into the network"),
-    Parameter("vein_pressure", 10.0, "mmHg", f"{NO_SOURCE}; see artery_pressure", "assumed", 2.0, 20.0,
+    Parameter("artery_pressure", 25.0, "mmHg", f"capillaries 23.8, arterioles of 15 to 45 um 38.9 in {WIIG}; only its "
+              "distance from vein_pressure acts, and scales all flows alike", "low", 15.0, 60.0,
+              "blood pressure where an artery opens into the network; measured in arterioles: higher"),
+    Parameter("vein_pressure", 10.0, "mmHg", f"venules of 15 to 45 um 13.3, larger ones 9.7 in "
+              f"{WIIG}", "low", 2.0, 20.0,
               "blood pressure where a vein drains the network"),
 )  # fmt: skip
 """Numbers of the network of vessels, where `piece.flow` is "network"; arteries are `feeder_spacing` apart."""
