@@ -79,6 +79,21 @@ def test_a_map_says_where_no_run_has_a_value():
     assert not any("grey" in text.get_text() for text in study_figure(plan, whole).texts)
 
 
+def test_pictures_say_what_marks_mean_where_there_are_several_patients():
+    from tme_sim.plots.study import study_figure
+
+    patients = "[replicates]\ncount = 3\n[[replicates.draw]]\nname = \"k\"\nkey = \"parameters.k_T_exh\"\n"
+    arms = '[[arm]]\nname = "a"\n[[arm]]\nname = "b"\nset = {"patient.weight" = "80 kg"}\n'
+    for text, said in ((MDSC + START + patients, "colour: mean over patients"),
+                       (MDSC + patients, "line: median; band: middle 80 %"),
+                       (arms + patients, "dot: a run; bar: median")):
+        made = study(text)
+        plan = made.plan_table
+        table = {**plan.columns(), "depth": np.linspace(0.0, 1.0, len(made)),
+                 "status": np.array(["ok"] * len(made), dtype=object)}
+        assert said in [one.get_text() for one in study_figure(plan, table).texts]
+
+
 def test_days_of_names_are_days_and_nothing_else():
     from tme_sim.findings.told import label_of
 

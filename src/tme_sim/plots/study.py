@@ -175,6 +175,12 @@ def _sheet(plan: PlanTable, view: _View, height: float):
     return figure
 
 
+def _aside(figure, words: str) -> None:
+    """What marks mean, at the lower right."""
+    whole = figure.get_size_inches()[1] * MM
+    figure.text(1 - 4 / WIDTH_MM, 1 / whole, words, fontsize=TEXT, color=MUTED, va="bottom", ha="right")
+
+
 def _cut(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
@@ -216,7 +222,7 @@ def _maps(figure, view: _View) -> None:
     names = list(view.numbers)
     arms = list(dict.fromkeys(view.arms))[:MOST_MAPS]
     xs, ys = (np.unique(view.numbers[n]) for n in names)
-    grids = []
+    grids, most = [], 0
     for arm in arms:
         grid = np.full((ys.size, xs.size), np.nan)
         here = view.arms == arm
@@ -226,6 +232,7 @@ def _maps(figure, view: _View) -> None:
         np.add.at(total, (iy[good], ix[good]), view.values[here][good])
         np.add.at(count, (iy[good], ix[good]), 1)
         grid[count > 0] = total[count > 0] / count[count > 0]
+        most = max(most, int(count.max()))
         grids.append(grid)
     low, high = (f([f(_finite(g.ravel())) for g in grids]) for f in (np.min, np.max))
     columns = min(2, len(arms))
@@ -248,10 +255,10 @@ def _maps(figure, view: _View) -> None:
     bar.set_label(_endpoint(view), fontsize=TEXT, color=INK)
     bar.ax.tick_params(labelsize=TEXT, length=2, width=0.5)
     bar.outline.set_visible(False)
-    if not all(np.isfinite(grid).all() for grid in grids):
-        whole = figure.get_size_inches()[1] * MM
-        figure.text(1 - 4 / WIDTH_MM, 1 / whole, "grey: no run with a value", fontsize=TEXT, color=MUTED, va="bottom",
-                    ha="right")  # fmt: skip
+    several = ["colour: mean over patients"] if most > 1 else []
+    empty = [] if all(np.isfinite(grid).all() for grid in grids) else ["grey: no run with a value"]
+    if several or empty:
+        _aside(figure, "; ".join(several + empty))
 
 
 def _edges(nodes: np.ndarray) -> np.ndarray:
@@ -267,7 +274,7 @@ def _lines(figure, view: _View) -> None:
     """A line for each arm: the median, and the middle 80 % where there are several patients."""
     name = next(iter(view.numbers))
     axes = figure.subplots()
-    x_all = view.numbers[name]
+    x_all, told = view.numbers[name], ""
     for k, arm in enumerate(dict.fromkeys(view.arms)):
         colour = RUN_COLOURS[k % len(RUN_COLOURS)]
         here = (view.arms == arm) & np.isfinite(x_all) & np.isfinite(view.values)
@@ -279,6 +286,9 @@ def _lines(figure, view: _View) -> None:
         if max((g.size for g in groups), default=0) > 2:
             low, high = (np.array([np.percentile(g, p) for g in groups]) for p in (10, 90))
             axes.fill_between(xs, low, high, color=colour, alpha=0.15, linewidth=0)
+            told = "line: median; band: middle 80 %"
+    if told:
+        _aside(figure, told)
     _scaled(axes, "x", x_all)
     dress_axes(axes, view.labels[name], _endpoint(view))
     if len(set(view.arms)) > 1:
@@ -308,6 +318,7 @@ def _ranked(figure, view: _View) -> None:
         axes.plot([medians[group]], [i], "|", markersize=8, color=INK)
     axes.set_yticks(range(len(order)), [_cut(str(g), 60) for g in order])
     axes.set_ylim(len(order) - 0.5, -0.5)
+    _aside(figure, "dot: a run; bar: median")
     dress_axes(axes, _endpoint(view), None)
 
 
