@@ -25,7 +25,7 @@ from tme_sim.validation import Model, Problems, check_table, written
 if TYPE_CHECKING:
     from tme_sim.quantities import Parameter
 
-__all__ = ["Calibrated", "FromPosterior", "draw_numbers", "posterior_at", "with_posterior"]
+__all__ = ["POSTERIOR_FILE", "Calibrated", "FromPosterior", "draw_numbers", "posterior_at", "with_posterior"]
 
 
 def _member(value: Any) -> Any:
@@ -34,6 +34,9 @@ def _member(value: Any) -> Any:
     if value != TYPICAL and (type(value) is not int or value < 1):
         raise ValueError(f'must be the number of a member, from 1, or "{TYPICAL}"')
     return value
+
+
+POSTERIOR_FILE = "posterior.file"  # as an override is called
 
 
 class FromPosterior(Model):

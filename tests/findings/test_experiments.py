@@ -21,7 +21,10 @@ def mechanisms(folder):
     return [folder / "mechanisms"] if (folder / "mechanisms").is_dir() else []
 
 
-@pytest.mark.parametrize("name", ["timing_window", "what_flips_the_order", "which_arrow_matters", "best_protocol"])
+SHIPPED = ["timing_window", "timing_calibrated", "what_flips_the_order", "which_arrow_matters", "best_protocol"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_study_loads_and_says_what_it_asks(name):
     study = load_study(ROOT / name)
     assert study.question.endswith("?")
@@ -45,6 +48,20 @@ def test_the_timing_window_run_small_has_its_best_dates_early_on_day_365_and_lat
     orders = {o: {r.name: r.of_mean for r in regret(one, section.orders)} for o, one in surfaces.items()}
     assert 3 * orders["burden_d365"]["LEAP-012"] < min(orders["burden_d365"][n] for n in ("EMERALD-1", "TALENTACE"))
     assert orders["pfs"]["LEAP-012"] > 1.2 * max(orders["pfs"][n] for n in ("EMERALD-1", "TALENTACE"))
+
+
+def test_under_the_calibration_late_durvalumab_is_worse_by_every_read_out_whenever_bevacizumab_starts():
+    study = load_study(ROOT / "timing_calibrated")
+    points = [({**study.patient(m), "anti_vegf": a, "pd_l1": i}, "base", m)
+              for m in range(12) for a in (-28.0, 84.0) for i in (0.0, 84.0)]  # fmt: skip
+    table = Runs(study).table(points)
+    late = np.array([i == 84.0 for m in range(12) for a in (-28.0, 84.0) for i in (0.0, 84.0)])
+    early_bevacizumab = np.array([a == -28.0 for m in range(12) for a in (-28.0, 84.0) for i in (0.0, 84.0)])
+    for outcome, sign in (("regrown", 1), ("pfs", 1), ("burden_d365", -1), ("burden_d730", -1), ("survival_d730", 1)):
+        value = sign * np.asarray(table[outcome], dtype=np.float64)
+        for half in (early_bevacizumab, ~early_bevacizumab):
+            assert value[~late & half].mean() > value[late & half].mean(), outcome
+    assert len({study.scenario(p).calibrated.member for p in points}) > 8
 
 
 def test_mdsc_do_not_flip_the_two_sequences_but_a_fast_tumour_does():

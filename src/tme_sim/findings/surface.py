@@ -233,9 +233,9 @@ def regret(surface: Surface, points: Mapping[str, tuple[float, float]]) -> list[
     own = surface.sense * np.max(surface.sense * surface.values, axis=(1, 2))
     for name, (x, y) in points.items():
         value = float(_at(surface, mean, name, x, y))
-        losses = surface.sense * (own - np.array([_at(surface, one, name, x, y) for one in surface.values]))
+        losses = surface.sense * (own - np.array([_at(surface, one, name, x, y) for one in surface.values])) + 0.0
         worst = np.sort(losses)[-max(1, round(0.1 * losses.size)) :]
-        lost = float(surface.sense * (top - value))
+        lost = float(surface.sense * (top - value)) + 0.0  # no zero with a minus
         size = np.where(np.abs(own) > 0, np.abs(own), np.nan)
         share = losses / (size if np.isfinite(size).all() else np.abs(own).mean() or 1.0)
         out.append(Regret(name, x, y, value, lost, Band.of(losses), float(worst.mean()), Band.of(share)))

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from tme_sim.calibrated import POSTERIOR_FILE
 from tme_sim.diagnostics import InputError, Key, dotted, nearest, parse_toml, quoted, read_text
 from tme_sim.kinds import refuse_another_kind
 from tme_sim.protocol.files import PROTOCOL_FILE
@@ -197,9 +198,9 @@ def _base(head: Header, changes: Any, folder: Path, mechanisms: Any, problems: P
 
 
 def _from_folder(changes: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Overrides in which a protocol file starts from the folder of the study, as the base does."""
-    file = changes.get(PROTOCOL_FILE)
-    return {**changes, PROTOCOL_FILE: str(folder / file)} if isinstance(file, str) and file.strip() else changes
+    """Overrides in which files start from the folder of the study, as the base does."""
+    files = {name: changes[name] for name in (PROTOCOL_FILE, POSTERIOR_FILE) if isinstance(changes.get(name), str)}
+    return {**changes, **{name: str((folder / file).absolute()) for name, file in files.items() if file.strip()}}
 
 
 def _seconds(text: str, problems: Problems) -> float:
