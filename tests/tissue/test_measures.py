@@ -36,6 +36,25 @@ def test_a_clump_is_clustered_and_a_grid_is_spread():
     assert pairs_over_random(grid, None, SHAPE, 20.0, 50.0) == 0.0
 
 
+def test_cells_at_random_in_a_nodule_are_neither_clustered_nor_spread_and_those_in_liver_are_not_counted():
+    rng = np.random.default_rng(4)
+    y, x = np.meshgrid(np.arange(50), np.arange(50), indexing="ij")
+    lesion = ((y - 24.5) ** 2 + (x - 24.5) ** 2 < 14.0**2)[None]
+    inside = np.argwhere(lesion)
+    at = inside[rng.integers(0, len(inside), 3000)]
+    kinds = np.repeat([0, KINDS.index("MDSC")], [2000, 1000])
+    vessels = inside[rng.permutation(len(inside))[:300], 1:]
+    away = [[0, 2, i, 0] for i in range(40)]  # out in the liver
+    made = shot([*np.column_stack([at, kinds]), *away], np.where(lesion, 1, 0), vessels, liver=(~lesion).astype(int))
+    got = measures(made)
+    for name in ("cd8_clustering_50", "cd8_clustering_100", "cd8_clustering_200", "cd8_near_mdsc"):
+        assert got[name] == pytest.approx(1.0, abs=0.04), name
+    assert got["vessel_clustering_50"] == pytest.approx(1.0, abs=0.15)
+    assert got["cd8"] == pytest.approx(2000 / (len(inside) * 0.02**3)) and got["cd8_to_tumour"] == 0.0
+    alone = measures(shot(away, np.where(lesion, 1, 0), vessels, liver=(~lesion).astype(int)))
+    assert alone["cd8_to_tumour"] is None and alone["cd8"] == 0.0
+
+
 def test_distances_go_around_the_edges():
     assert distances(np.array([[0, 0, 1]]), np.array([[0, 0, 48]]), SHAPE, 20.0)[0] == pytest.approx(60.0)
 

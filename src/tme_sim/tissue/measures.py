@@ -59,6 +59,7 @@ def measures(shot: Snapshot) -> dict[str, float]:
     oxygen, cubic_mm = shot.arrays["oxygen"], (edge / 1000.0) ** 3
     at = {n: shot.immune[shot.immune[:, 3] == k, :3] for k, n in enumerate(shot.immune_names)}
     counted = {kind: np.concatenate([at[n] for n in names]) for kind, (_, names) in IMMUNE.items()}
+    counted = {kind: cells[lesion[tuple(cells.T)]] for kind, cells in counted.items()}
     cd8, mdsc = counted["cd8"], counted["mdsc"]
     places = dict(zip(COMPARTMENTS, (lesion, core & lesion, rim, viable, necrotic, free), strict=True))
 
@@ -66,7 +67,11 @@ def measures(shot: Snapshot) -> dict[str, float]:
         inside = np.count_nonzero(here[tuple(cells.T)]) if len(cells) else 0
         return inside / (here.sum() * cubic_mm) if here.any() else None
 
-    vessels, tumour = np.argwhere(open_), np.argwhere(viable)
+    vessels, tumour, whole = np.argwhere(open_), np.argwhere(viable), None if lesion.all() else lesion
+
+    def pairs(cells: np.ndarray, others: np.ndarray | None, radius: float) -> float | None:
+        return pairs_over_random(cells, others, shape, edge, radius, whole)
+
     out = {
         "hypoxic": _share(oxygen[viable] < HYPOXIC), "anoxic": _share(oxygen[lesion] < ANOXIC),
         "necrotic": _share(necrotic[lesion]), "cleared": _share(free[lesion]),
@@ -77,11 +82,11 @@ def measures(shot: Snapshot) -> dict[str, float]:
         "cd8_to_tumour": _median(distances(cd8, tumour, shape, edge)),
         "cd8_to_mdsc": _median(distances(cd8, mdsc, shape, edge)),
         "cd8_to_vessel": _median(distances(cd8, vessels, shape, edge)),
-        "cd8_near_mdsc": pairs_over_random(cd8, mdsc, shape, edge, REACH),
-        "vessel_clustering_50": pairs_over_random(vessels, None, shape, edge, RADII[0]),
+        "cd8_near_mdsc": pairs(cd8, mdsc, REACH),
+        "vessel_clustering_50": pairs(vessels, None, RADII[0]),
     }  # fmt: skip
     out |= {kind + where: density(cells, here) for kind, cells in counted.items() for where, here in places.items()}
-    out |= {f"cd8_clustering_{r:.0f}": pairs_over_random(cd8, None, shape, edge, r) for r in RADII}
+    out |= {f"cd8_clustering_{r:.0f}": pairs(cd8, None, r) for r in RADII}
     return {n: None if out[n] is None else float(out[n]) for n in WORDS}
 
 
@@ -107,13 +112,15 @@ def distances(cells: np.ndarray, others: np.ndarray, shape: tuple[int, int, int]
 
 
 def pairs_over_random(
-    cells: np.ndarray, others: np.ndarray | None, shape: tuple[int, int, int], edge: float, radius: float
+    cells: np.ndarray, others: np.ndarray | None, shape: tuple[int, int, int], edge: float, radius: float,
+    within: np.ndarray | None = None,
 ) -> float | None:
     """Pairs of cells within `radius` (um) over the number expected if they lay at random: Ripley's K over its
     expectation; with `others` between the two kinds.
 
-    The expectation counts the voxels in reach, so that it holds on the lattice; None for too few cells or a radius that
-    reaches around the piece.
+    The expectation counts the voxels in reach, so that it holds on the lattice; where cells lie `within` a part of it
+    only (a nodule), the pairs of its voxels in reach, so that neither its shape nor its edge tells as clustering.  None
+    for too few cells or a radius that reaches around the piece.
     """
     n = len(cells)
     m = n - 1 if others is None else len(others)
@@ -125,5 +132,10 @@ def pairs_over_random(
     pairs = tree.count_neighbors(tree if others is None else _tree(others, shape), reach) - (n if others is None else 0)
     span = np.arange(-int(reach), int(reach) + 1)
     z, y, x = np.meshgrid(span if shape[0] > 1 else np.zeros(1), span, span, indexing="ij")
-    in_reach = np.count_nonzero(z * z + y * y + x * x <= reach * reach)
-    return float(pairs / (n * m * in_reach / np.prod(shape)))
+    near = z * z + y * y + x * x <= reach * reach
+    if within is None:
+        return float(pairs / (n * m * np.count_nonzero(near) / np.prod(shape)))
+    whole = np.fft.rfftn(within)
+    apart = np.rint(np.fft.irfftn(np.abs(whole) ** 2, shape, (0, 1, 2)))  # pairs of voxels by how far they lie apart
+    in_reach = apart[tuple(offset[near].astype(np.int64) for offset in (z, y, x))].sum()
+    return float(pairs / (n * m * in_reach / np.count_nonzero(within) ** 2))
