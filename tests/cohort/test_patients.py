@@ -11,7 +11,7 @@ from few_lesions import cohort_of_one
 from tme_sim.calibrated import draw_numbers, posterior_at
 from tme_sim.cohort import load_cohort, make_patients
 from tme_sim.cohort.distributions import Draw, quantile
-from tme_sim.cohort.patients import _following, _Rest, make_fitted_patients
+from tme_sim.cohort.patients import BESIDE, _following, _Maker, _Rest, make_fitted_patients
 from tme_sim.diagnostics import InputError
 from tme_sim.plan import plan_of
 from tme_sim.scenario import Scenario
@@ -118,6 +118,17 @@ def test_tumours_and_unseen_foci_rest_beside_each_other(cohort):
     assert rest.apart(free.changes) and not rest.together(free.changes)
     set_up(plan_of(scenario.changed(kept.changes)))  # raises BaselineError for who cannot rest
     assert kept.values["doubling_time"] == free.values["doubling_time"]
+
+
+def test_who_cannot_rest_beside_his_foci_is_soon_drawn_anew(cohort, monkeypatch):
+    """A hypothesis under which foci never rest must not cost thousands of draws of one patient."""
+    asked = []
+    rest = _Rest(cohort, None)
+    monkeypatch.setattr(rest, "apart", lambda changes: True)
+    monkeypatch.setattr(rest, "together", lambda changes: asked.append(changes["doubling_time"]) or len(asked) > 60)
+    monkeypatch.setattr(_Maker, "changes", lambda self, number, attempt, again, values: values)
+    _Maker(cohort, 1, rest).patient(3)
+    assert len(asked) == 61 and [asked.count(v) for v in dict.fromkeys(asked)] == [BESIDE, BESIDE, 61 - 2 * BESIDE]
 
 
 @pytest.mark.parametrize(("change", "words"), [

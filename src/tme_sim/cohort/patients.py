@@ -28,6 +28,7 @@ __all__ = ["ATTEMPTS", "DRAWING", "VirtualPatient", "make_fitted_patients", "mak
 DRAWING = 2  # raised where the same file and seed give other patients, so that a trial does not go on with the old ones
 PATIENCE = 20  # draws of one patient for rest under one member of a calibration
 RESTLESS = "the untreated tumour cannot grow as drawn, since T cells kill more than it loses"
+BESIDE = 25  # draws in which each tumour rests alone and the patient does not, before he is drawn anew; six sufficed
 ATTEMPTS = 300  # draws of one patient until eligible; a cohort that needs more is called infeasible
 # Drawn again where T cells would kill more than the tumour loses, so that growth stays as published.
 REST = (
@@ -198,12 +199,19 @@ class _Maker:
             values = self.values(number, attempt, 0)
             reason = refusal(self.cohort, values)
             if not reason:
+                beside = 0
                 for again in range(self.patience):
                     if again:
                         values = self.values(number, attempt, again)
                     changes = self.changes(number, attempt, again, values)
-                    if self.rest is None or self.rest.possible(changes):
+                    if self.rest is None:
                         return VirtualPatient(number, values, changes)
+                    if self.rest.apart(changes):
+                        if self.rest.together(changes):
+                            return VirtualPatient(number, values, changes)
+                        beside += 1
+                    if beside == BESIDE:
+                        break
                 reason = RESTLESS
             refused[reason] = refused.get(reason, 0) + 1
             if reason == RESTLESS and self.patience < ATTEMPTS:
@@ -336,12 +344,9 @@ class _Rest:
             if full in self.model.parameter_names
         }
 
-    def possible(self, changes: Mapping[str, Any]) -> bool:
-        """Whether a patient (keys of `Scenario.changed`) has an untreated baseline."""
-        return self.apart(changes) and self.together(changes)
-
     def together(self, changes: Mapping[str, Any]) -> bool:
-        """Whether the lesions rest beside each other, occult foci among them: they share blood, yet not their growth.
+        """Whether a patient (keys of `Scenario.changed`) has an untreated baseline, that is, whether his lesions rest
+        beside each other, occult foci among them: they share blood, yet not their growth.
 
         What the protocol of the scenario cannot give to the patient is no matter of rest.
         """
