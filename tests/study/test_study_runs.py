@@ -382,7 +382,7 @@ def test_a_disk_that_is_too_small_is_told_with_the_repair(toy, tmp_path, monkeyp
 
     monkeypatch.setattr(expected, "_free", lambda path: 1500)
     done = call("sweep", toy, "--out", tmp_path / "s", "--jobs", 2)
-    assert done.exit_code == 2 and "2 runs, about 1 s on 2 processes and 2 kB, but only 2 kB are free" in done.output
+    assert done.exit_code == 2 and "2 runs, about 4 s on 2 processes and 2 kB, but only 2 kB are free" in done.output
     assert "this is more than the disk holds: free some space" in done.output and not (tmp_path / "s").exists()
 
 

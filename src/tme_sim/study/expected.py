@@ -28,6 +28,7 @@ SECONDS_PER_RUN = 0.008  # of a core, for two years and one lesion; replaced by 
 SECONDS_PER_DAY_OF_CELLS = 0.5  # of a core, for a piece of one square millimetre; replaced in the same way
 COMPILE_MODEL, COMPILE_CELLS = 30.0, 60.0  # s of a core, for the engine with a model, and for laws asked cell by cell
 BYTES_PER_ROW = 1000
+SECONDS_TO_START = 4.0  # of worker processes, before the first run
 SECONDS_TO_PLAN = 4e-5  # of a core, for the key of one point and its place in the table
 UNPLANNED = 200_000  # points from which it takes seconds to plan them, so that a first estimate does without
 MANY, LONG, LARGE = 20_000, 1800.0, 2e9  # runs, seconds and bytes from which --yes is asked for
@@ -189,6 +190,8 @@ def _of_runs(study: Study, out: Path, runs: int, jobs: int | None, first: tuple[
         per_row += 8.0 * columns * (days / every + 2) + 50_000
         per_run += 0.15
     seconds = runs * per_run / max(1, min(jobs or 1, runs or 1))
+    if jobs and runs:
+        seconds += SECONDS_TO_START
     return Estimate(runs, seconds, runs * per_row, jobs, _free(out), *first)
 
 
