@@ -74,9 +74,22 @@ def test_a_map_says_where_no_run_has_a_value():
     status = np.array(["ok", "ok", "ok", "failed"], dtype=object)
     table = {**plan.columns(), "depth": np.array([0.1, 0.2, 0.3, np.nan]), "status": status}
     words = [text.get_text() for text in study_figure(plan, table).texts]
-    assert "3 runs; 1 without a result are left out" in words and "grey: no run with a value" in words
+    assert "3 runs; 1 without a result are left out" in words and "bright: better; grey: no run with a value" in words
     whole = {**table, "depth": np.array([0.1, 0.2, 0.3, 0.4]), "status": np.array(["ok"] * 4, dtype=object)}
     assert not any("grey" in text.get_text() for text in study_figure(plan, whole).texts)
+
+
+@pytest.mark.parametrize(("endpoint", "colours", "said"), [
+    ("burden_d28", "cividis_r", ["bright: better"]), ("survival_d28", "cividis", ["bright: better"]), ("n_tace", "cividis", []),
+])  # fmt: skip
+def test_a_map_is_bright_where_it_is_better_as_timing_surfaces_are(endpoint, colours, said):
+    from tme_sim.plots.study import study_figure
+
+    plan = study(MDSC + START + f'[outputs]\nendpoints = ["{endpoint}"]\n').plan_table
+    table = {**plan.columns(), endpoint: np.arange(4.0), "status": np.array(["ok"] * 4, dtype=object)}
+    figure = study_figure(plan, table)
+    assert figure.axes[0].collections[0].get_cmap().name == colours
+    assert [one.get_text() for one in figure.texts if "bright" in one.get_text()] == said
 
 
 def test_pictures_say_what_marks_mean_where_there_are_several_patients():
@@ -91,7 +104,7 @@ def test_pictures_say_what_marks_mean_where_there_are_several_patients():
         plan = made.plan_table
         table = {**plan.columns(), "depth": np.linspace(0.0, 1.0, len(made)),
                  "status": np.array(["ok"] * len(made), dtype=object)}
-        assert said in [one.get_text() for one in study_figure(plan, table).texts]
+        assert any(said in one.get_text() for one in study_figure(plan, table).texts)
 
 
 def test_days_of_names_are_days_and_nothing_else():

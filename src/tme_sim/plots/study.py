@@ -219,7 +219,8 @@ def _maps(figure, view: _View) -> None:
     from matplotlib.ticker import ScalarFormatter
 
     figure.subplots_adjust(right=1 - 13 / WIDTH_MM)  # room for a scale of six characters and its name
-    names = list(view.numbers)
+    names, sense = list(view.numbers), _sense(view.endpoint)
+    colours = "cividis_r" if sense < 0 else "cividis"  # bright is better, as on timing surfaces
     arms = list(dict.fromkeys(view.arms))[:MOST_MAPS]
     xs, ys = (np.unique(view.numbers[n]) for n in names)
     grids, most = [], 0
@@ -242,7 +243,7 @@ def _maps(figure, view: _View) -> None:
         one.set_visible(False)
     for one, arm, grid in zip(axes, arms, grids, strict=False):
         one.set_facecolor(NOTHING)
-        shade = one.pcolormesh(_edges(xs), _edges(ys), grid, cmap="cividis", vmin=low, vmax=high, rasterized=True)
+        shade = one.pcolormesh(_edges(xs), _edges(ys), grid, cmap=colours, vmin=low, vmax=high, rasterized=True)
         for v, axis in ((xs, "x"), (ys, "y")):
             _scaled(one, axis, v)
             if v.size <= 9 and not _logarithmic(v):
@@ -256,9 +257,21 @@ def _maps(figure, view: _View) -> None:
     bar.ax.tick_params(labelsize=TEXT, length=2, width=0.5)
     bar.outline.set_visible(False)
     several = ["colour: mean over patients"] if most > 1 else []
+    several += ["bright: better"] if sense else []
     empty = [] if all(np.isfinite(grid).all() for grid in grids) else ["grey: no run with a value"]
     if several or empty:
         _aside(figure, "; ".join(several + empty))
+
+
+def _sense(endpoint: str) -> int:
+    """1 where more of an endpoint is better, -1 where less is, 0 where that is not known."""
+    from tme_sim.diagnostics import InputError
+    from tme_sim.findings.table import sense_of
+
+    try:
+        return sense_of(endpoint)
+    except InputError:
+        return 0
 
 
 def _edges(nodes: np.ndarray) -> np.ndarray:
