@@ -25,6 +25,7 @@ def key_table():
         ("[patient.occult]", tables["Occult"]),
         ("[imaging]", tables["ImagingSettings"]),
         ("[biology]", tables["Biology"]),
+        ("[posterior]", tables["FromPosterior"]),
         ("[run]", tables["RunSettings"]),
         ("[outputs]", tables["Outputs"]),
         ("[protocol]", tables["Protocol"]),

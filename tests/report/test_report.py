@@ -354,3 +354,11 @@ def test_a_report_opens_in_a_browser_and_asks_for_nothing(kind, tmp_path):
     assert all(widths)
     assert [u for u in asked if not re.match(r"file:|data:", u)] == []
     assert said == []
+
+
+def test_a_run_that_follows_a_calibration_says_which_member():
+    from tme_sim.report.run import _calibration
+
+    assert _calibration({}) == []
+    told = _calibration({"posterior": {"name": "default", "digest": "0123456789abcdef", "member": 7}})
+    assert told == [("calibration", "default (0123456789ab), member 7")]

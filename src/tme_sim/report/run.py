@@ -228,6 +228,12 @@ def _warnings(manifest: dict) -> list:
     return warnings or [Prose("The run gave no warning.")]
 
 
+def _calibration(manifest: dict) -> list[tuple[str, str]]:
+    """Which member of which calibration the run followed, if any."""
+    found = manifest.get("posterior")
+    return [("calibration", f"{found['name']} ({found['digest'][:12]}), member {found['member']}")] if found else []
+
+
 def _reproduce(run) -> list:
     manifest = run.manifest
     versions = ", ".join(f"{k} {v}" for k, v in sorted(manifest.get("versions", {}).items()))
@@ -241,6 +247,7 @@ def _reproduce(run) -> list:
             ("scenario digest", str(manifest.get("scenario", {}).get("digest", ""))),
             ("model digest", str(manifest.get("model_digest", ""))),
             ("seed", str(manifest.get("seed", ""))),
+            *_calibration(manifest),
             ("versions", versions),
         ], small=True),
         Code(run.scenario_text, "The resolved scenario"),
