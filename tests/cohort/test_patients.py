@@ -11,7 +11,7 @@ from few_lesions import cohort_of_one
 from tme_sim.calibrated import draw_numbers, posterior_at
 from tme_sim.cohort import load_cohort, make_patients
 from tme_sim.cohort.distributions import Draw, quantile
-from tme_sim.cohort.patients import BESIDE, _following, _Maker, _Rest, make_fitted_patients
+from tme_sim.cohort.patients import LIVES, PATIENCE, _following, _member, _Rest, make_fitted_patients
 from tme_sim.diagnostics import InputError
 from tme_sim.plan import plan_of
 from tme_sim.scenario import Scenario
@@ -194,6 +194,18 @@ def test_patients_of_a_calibration_follow_members_by_their_weights_whoever_else_
         plan = plan_of(follows.changed(one.changes))
         assert plan.values["k_T_exh"] == pytest.approx(posterior.values(met[one.number])["k_T_exh"], rel=1e-12)
         set_up(plan)
+
+
+@pytest.mark.parametrize(("refused", "given"), [(PATIENCE - 1, 0), (PATIENCE, 0), (LIVES * PATIENCE, 1)])
+def test_who_cannot_rest_is_drawn_anew_and_then_given_another_member(cohort, monkeypatch, refused, given):
+    asked = []
+    monkeypatch.setattr(_Rest, "possible", lambda self, changes: asked.append(changes) or len(asked) > refused)
+    posterior = posterior_at(POSTERIOR)
+    follows = Scenario.from_text("schema = 1", "s", {"posterior.file": str(POSTERIOR)})
+    (one,) = make_fitted_patients(cohort, posterior, 1, 7, scenario=follows)
+    assert one.values["member"] == _member(posterior, 7, 0, given)
+    sizes = [c["patient.lesion"][0]["diameter"] for c in asked]
+    assert len(set(sizes[:PATIENCE])) == 1 and (len(set(sizes)) > 1) == (refused == LIVES * PATIENCE or refused == PATIENCE)
 
 
 def test_numbers_of_draws_follow_the_member_unless_the_cohort_fixes_them(cohort, tmp_path):

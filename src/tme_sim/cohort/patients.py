@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["ATTEMPTS", "DRAWING", "VirtualPatient", "make_fitted_patients", "make_patients"]
 
 DRAWING = 2  # raised where the same file and seed give other patients, so that a trial does not go on with the old ones
-PATIENCE = 20  # draws of one patient for rest under one member of a calibration
+PATIENCE = 20  # draws for rest of one patient under one member of a calibration
+LIVES = 3  # patients who are drawn one after the other under one member, if none of them can rest
 RESTLESS = "the untreated tumour cannot grow as drawn, since T cells kill more than it loses"
 BESIDE = 25  # draws in which each tumour rests alone and the patient does not, before he is drawn anew; six sufficed
 ATTEMPTS = 300  # draws of one patient until eligible; a cohort that needs more is called infeasible
@@ -106,7 +107,8 @@ def make_fitted_patients(
     """Patients 0 to n - 1 of a seed, each under a member of a calibration of its own, drawn by the members' weights.
 
     A member sets numbers of the cohort's draws and values of the model; `scenario` is one that follows the posterior.
-    Under a member that lets a patient find no rest in `PATIENCE` draws, he is given another one.
+    Under a member that lets a patient find no rest in `PATIENCE` draws, the patient is drawn anew, and after `LIVES` of
+    them is given another member.
 
     Raises:
         InputError: as :func:`make_patients`, or none of `ATTEMPTS` members lets a patient rest.
@@ -214,7 +216,7 @@ class _Maker:
                         break
                 reason = RESTLESS
             refused[reason] = refused.get(reason, 0) + 1
-            if reason == RESTLESS and self.patience < ATTEMPTS:
+            if self.patience < ATTEMPTS and refused.get(RESTLESS, 0) == LIVES:
                 break
         worst = max(refused, key=refused.get)
         raise InputError(
