@@ -11,7 +11,7 @@ from few_lesions import cohort_of_one
 from tme_sim.calibrated import draw_numbers, posterior_at
 from tme_sim.cohort import load_cohort, make_patients
 from tme_sim.cohort.distributions import Draw, quantile
-from tme_sim.cohort.patients import LIVES, PATIENCE, _following, _member, _Rest, make_fitted_patients
+from tme_sim.cohort.patients import BESIDE, LIVES, PATIENCE, _following, _Maker, _member, _Rest, make_fitted_patients
 from tme_sim.diagnostics import InputError
 from tme_sim.plan import plan_of
 from tme_sim.scenario import Scenario
@@ -199,7 +199,8 @@ def test_patients_of_a_calibration_follow_members_by_their_weights_whoever_else_
 @pytest.mark.parametrize(("refused", "given"), [(PATIENCE - 1, 0), (PATIENCE, 0), (LIVES * PATIENCE, 1)])
 def test_who_cannot_rest_is_drawn_anew_and_then_given_another_member(cohort, monkeypatch, refused, given):
     asked = []
-    monkeypatch.setattr(_Rest, "possible", lambda self, changes: asked.append(changes) or len(asked) > refused)
+    monkeypatch.setattr(_Rest, "apart", lambda self, changes: asked.append(changes) or len(asked) > refused)
+    monkeypatch.setattr(_Rest, "together", lambda self, changes: True)
     posterior = posterior_at(POSTERIOR)
     follows = Scenario.from_text("schema = 1", "s", {"posterior.file": str(POSTERIOR)})
     (one,) = make_fitted_patients(cohort, posterior, 1, 7, scenario=follows)
