@@ -73,6 +73,15 @@ def test_every_member_meets_every_arm(posterior, tmp_path):
     assert "Nothing here was fitted" in (tmp_path / "checks.md").read_text()
 
 
+def test_a_folder_of_something_else_is_refused(posterior, tmp_path):
+    problem = load_problem(FILE, posterior=posterior)
+    (tmp_path / "calibration.json").write_text("{}")
+    with pytest.raises(InputError, match="something else than checks"):
+        check(problem, posterior, tmp_path, simulate=lambda *asked: pytest.fail("nothing is to be simulated"))
+    with pytest.raises(InputError, match="no folder"):
+        check(problem, posterior, tmp_path / "calibration.json", simulate=lambda *asked: pytest.fail("nothing"))
+
+
 def edited(tmp_path, change):
     text = FILE.read_text().replace('"cohorts/', f'"{CONFIGS}/calibration/cohorts/').replace('"../', f'"{CONFIGS}/')
     text = text.replace('"lenvatinib_recist', f'"{CONFIGS}/calibration/lenvatinib_recist')

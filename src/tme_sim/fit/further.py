@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tme_sim.diagnostics import InputError, Problem
 from tme_sim.fit.checks import span
 from tme_sim.fit.design import Rows, simulate_pairs
 from tme_sim.fit.report import ORDERS, number
@@ -43,7 +44,12 @@ def check(
 
     Args:
         simulate: in place of the model, for tests: (arm, scores, patients, label) to :class:`Rows`.
+
+    Raises:
+        InputError: a folder that holds something else.
     """
+    if out is not None:
+        _check_folder(Path(out))
     per = problem.settings.patients
     scores = np.repeat(posterior.scores, per, axis=0)
     patients = range(FIRST, FIRST + len(scores))
@@ -74,6 +80,13 @@ def check(
         write_file(Path(out) / "checks.json", json_text(data).encode())
         write_file(Path(out) / "checks.md", checks_text(data).encode())
     return data
+
+
+def _check_folder(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise InputError(Problem(str(out), "", "exists and is no folder; choose another --out"))
+    if out.is_dir() and {path.name for path in out.iterdir()} - {"runs", "checks.json", "checks.md"}:
+        raise InputError(Problem(str(out), "", "holds something else than checks; choose another --out"))
 
 
 def compared(target: Any, y: np.ndarray, weights: np.ndarray, per: int) -> dict[str, Any]:
