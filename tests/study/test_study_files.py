@@ -124,6 +124,7 @@ MISTAKES = {
     "unknown arrow": ('[[factor]]\nname = "g"\nkey = "biology.gains.nothing"\nlow = 0\nhigh = 1', "no arrow"),
     "gain above 1": ('[[factor]]\nname = "g"\nkey = "biology.gains.VEGF_on_sprouting"\nlow = 0\nhigh = 2', "gain"),
     "not felt": ('[[factor]]\nname = "d"\nkey = "parameters.doubling_time"', "patient.lesion.main.doubling_time"),
+    "no result": ('[[factor]]\nname = "t"\nkey = "title"\nvalues = ["a", "b"]', "changes no result"),
     "no parameter": ('[[factor]]\nname = "d"\nkey = "parameters.k_MDSC_dead"', 'did you mean "k_MDSC_death"?'),
     "no hypothesis": ('[[factor]]\nname = "h"\nkey = "biology.hypotheses.vegf.clearence"', 'mean "vegf.clearance"?'),
     "no values": ('[[factor]]\nname = "w"\nkey = "run.rtol"', "has no values"),

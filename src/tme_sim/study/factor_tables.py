@@ -17,6 +17,7 @@ from tme_sim.scenario import Scenario
 from tme_sim.study.definition import Study
 from tme_sim.study.expressions import ExpressionError
 from tme_sim.study.factors import Factor, Value
+from tme_sim.study.keys import IDLE
 from tme_sim.study.links import Link, link_of
 from tme_sim.study.meaning import declared, settable
 from tme_sim.validation import Model, Problems
@@ -261,7 +262,9 @@ def _whole(key: str) -> bool:
 
 
 def _felt(base: Scenario, factor: Factor, key: Key, problems: Problems) -> None:
-    """Refuse a value for all lesions that none of them takes, because each has its own."""
+    """Refuse what cannot change a result (a title, say), and a value for all lesions of which each has its own."""
+    if all(name.partition(".")[0] in IDLE for name in factor.keys):
+        problems.add(key, f"factor {quoted(factor.name)}: {factor.keys[0]} changes no result; vary something else")
     for name in factor.keys:
         section, _, parameter = name.rpartition(".")
         lesions = base.patient.lesion

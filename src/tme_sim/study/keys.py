@@ -15,12 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-__all__ = ["KEY_BYTES", "LeafSum", "code_files", "model_digest", "short_digest"]
+__all__ = ["IDLE", "KEY_BYTES", "LeafSum", "code_files", "model_digest", "short_digest"]
 
 KEY_BYTES = 16
 _MODULUS = 1 << 256
 _as_text = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode
-_IDLE = ("title", "name", "source", "outputs", "schema")  # of a scenario or protocol: cannot change a result
+IDLE = ("title", "name", "source", "outputs", "schema")  # of a scenario or protocol: cannot change a result
 
 # What a run needs, and what of it cannot change a number: it reads names, writes files or draws.
 _SEEDS = ("scenario", "ensemble", "catalogue")
@@ -81,7 +81,7 @@ class LeafSum:
     def __init__(self, data: Mapping[str, Any]):
         self.leaves: dict[str, str] = {}
         for key, value in data.items():
-            if key not in _IDLE:
+            if key not in IDLE:
                 _flatten(value, key, self.leaves)
         self.total = sum(_leaf(k, v) for k, v in self.leaves.items()) % _MODULUS
 
@@ -112,7 +112,7 @@ def _flatten(value: Any, path: str, out: dict[str, str]) -> None:
         if "source" in value and ("kind" in value or "start" in value or "every" in value or "at" in value):
             value = {k: v for k, v in value.items() if k != "source"}
         for key, inner in value.items():
-            if path != "protocol" or key not in _IDLE:
+            if path != "protocol" or key not in IDLE:
                 _flatten(inner, f"{path}\0{key}", out)
     elif isinstance(value, (list, tuple)) and value and isinstance(value[0], Mapping):
         out[f"{path}\0#"] = str(len(value))
