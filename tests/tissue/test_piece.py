@@ -357,3 +357,14 @@ def test_what_the_piece_holds_is_what_it_tells():
 def test_a_run_out_of_steps_names_the_fastest_process_as_every_run_does():
     with pytest.raises(simulation.SimulationError, match=r"step budget used up at day .*; the fastest process there is .+\)"):
         simulation.simulate(Scenario.from_text(TEXT, changes=["run.max_steps=10", "run.rtol=1e-11"]))
+
+
+def test_what_is_never_lost_by_a_hypothesis_adds_up_in_a_piece():
+    """`normalisation.window` = `fixed`: adaptation to a block of VEGF goes one way, as in the equations."""
+    text = TEXT.replace('kind = "tace"\nstart = "day 0.5"\ntechnique = "conventional"',
+                        'kind = "drug"\ndrug = "bevacizumab"\ndose = "15 mg/kg"\nstart = "day 0"')
+    changes = ["biology.hypotheses.normalisation.window=fixed"]
+    piece_, plain = (simulation.simulate(Scenario.from_text(text, changes=[*changes, *more]))
+                     for more in ((), ("tissue=density",)))
+    assert np.isfinite(piece_["adaptation.1"]).all() and piece_["adaptation.1"][-1] > 0.05
+    assert piece_["adaptation.1"][-1] == pytest.approx(plain["adaptation.1"][-1], rel=0.2)  # an hour late

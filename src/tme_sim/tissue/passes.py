@@ -136,9 +136,7 @@ class Passes:
             """Traits, sources and losses of fields, and motility, by name."""
             out = {}
             for name in (*TRAITS, *FIELDS) if laws.mixed else TRAITS:
-                made, lost = rates_of(here, name)
-                kept = exp(-lost * own("dt", True))
-                out[name] = own(name) * kept + made / lost * (1.0 - kept)
+                out[name] = relaxed(own(name), *rates_of(here, name), own("dt", True))
             for name in () if laws.mixed else FIELDS:
                 made, lost = rates_of(here, name)
                 out[f"made {name}"], out[f"lost {name}"] = made * own("alive"), lost * own("taken")
@@ -149,6 +147,14 @@ class Passes:
             return out
 
         return Fused(laws, laws.fields, build)
+
+
+def relaxed(now: Value, made: Value | float, lost: Value | float, dt: Value) -> Value:
+    """What is `now` after `dt`, made and lost at these rates; also where a hypothesis lets nothing be lost."""
+    kept = exp(-lost * dt)
+    if not isinstance(lost, Value):
+        return now * kept + (made / lost * (1.0 - kept) if lost else made * dt)
+    return where(lost, now * kept + made / lost * (1.0 - kept), now + made * dt)
 
 
 def rates_of(here: Here, name: str) -> tuple[Value, Value]:
