@@ -26,6 +26,7 @@ def key_table():
         ("[imaging]", tables["ImagingSettings"]),
         ("[biology]", tables["Biology"]),
         ("[posterior]", tables["FromPosterior"]),
+        ("[piece]", tables["Tissue"]),
         ("[run]", tables["RunSettings"]),
         ("[outputs]", tables["Outputs"]),
         ("[protocol]", tables["Protocol"]),

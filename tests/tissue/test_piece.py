@@ -204,6 +204,18 @@ def test_embolisation_closes_the_share_of_each_class_and_stops_flow():
     assert drug.max() == pytest.approx(2.0, rel=0.4) and np.median(drug) < 0.5  # near depots only
 
 
+def test_a_session_that_finds_all_vessels_closed_still_leaves_its_drug():
+    one = piece("1 mm")
+    y, u = ready()[1].y0.copy(), ready()[1].u0
+    for name in ("occluded_core", "occluded_rim"):
+        y[one.place[name]] = 1.0
+    one.exchange(y, u)
+    assert one.state.occluded[one.state.vessel > 0].all() and not one.state.local["doxorubicin"].any()
+    y[one.place["depot_slow"]] += 2.0
+    one.exchange(y, u)
+    assert one.state.local["doxorubicin"].max() == pytest.approx(2.0, rel=0.4)
+
+
 def test_embolised_core_dies_and_its_cells_count_as_necrotic():
     one = piece("0.6 mm")
     one.state.occluded[:] = one.state.vessel > 0

@@ -165,7 +165,7 @@ class Coupling:
         """At a date: take over an embolisation of this date, and write the piece into the lesion's states."""
         scalars = self.read(y, u)
         rise = {n: y[self.place[n]] - v for n, v in self.before.items()}
-        if any(rise[n] > 1e-6 for n in OCCLUSION):
+        if any(value > 1e-6 for value in rise.values()):  # also of drug alone, where nothing was left to close
             embolise(self.frame, self.state, scalars, self.before, {n: y[self.place[n]] for n in OCCLUSION}, rise)
             if not self.frame.mixed:
                 self.kept = {n: self.state.local[n].copy() for n in BREATHED}
@@ -312,6 +312,8 @@ def embolise(frame: Frame, state: State, scalars: Scalars, before: dict, after: 
     if frame.ends is not None:
         network.flood(frame, state)
     sites = np.concatenate(closed)
+    if not sites.size:  # what closes no vessel more goes where the last went
+        sites = np.flatnonzero(state.occluded & ~state.liver)
     if sites.size and (rise["depot_slow"] > 0.0 or rise["depot_fast"] > 0.0):
         load(frame, state, sites, rise)
 
