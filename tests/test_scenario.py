@@ -112,6 +112,8 @@ def test_numbers_of_an_embolisation_and_of_drugs_are_given_to_the_plan_and_drugs
     ("parameters.reech", 0.2, 'is no parameter of the model, did you mean "reach"?'),
     ("parameters.lenvatinib.ic50", "1 nM", "no number of lenvatinib that can be changed here"),
     ("parameters.lenvatinib.free_fraction", 2, "2 is physically impossible: lenvatinib.free_fraction is at most 1"),
+    ("parameters.present", 0, "parameters.present: is no parameter of the model"),
+    ("patient.lesion", [{"present": 0}], "patient.lesion[1].present: is not known here"),
     ("parameters.bevacizumab.dose", 2, "that can be changed here, which has none"),
     ("parameters", {"lenvatinib.signalling_ic50": "1 nM"}, "stands in a table of its drug: write [parameters.lenvatinib]"),
 ])

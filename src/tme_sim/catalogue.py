@@ -20,6 +20,9 @@ from tme_sim.quantities import Parameter, QuantityError
 __all__ = ["Catalogue", "catalogue_of", "choices_text", "discover_mechanisms", "load_catalogue"]
 
 
+OF_SLOTS = ("present",)  # says which slots of a model hold a lesion: the program's own, and nothing to be set
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """Known names.  `parameters` belong to the body, `lesion_parameters` to each lesion; those in `under` belong to the
@@ -80,7 +83,7 @@ def catalogue_of(mechanisms: Iterable[Any], library: Any = None) -> Catalogue:
     under: dict[tuple[str, str], dict[str, Parameter]] = {}
     for mechanism in mechanisms:
         parameters |= {p.name: p for p in mechanism.parameters}
-        lesion |= {p.name: p for p in mechanism.lesion_parameters}
+        lesion |= {p.name: p for p in mechanism.lesion_parameters if p.name not in OF_SLOTS}
         arrows |= {m.name: m.label for m in mechanism.modulations}
         states |= {s.name: s.unit for s in (*mechanism.species, *mechanism.signals, *mechanism.totals)}
         for h in mechanism.hypotheses:

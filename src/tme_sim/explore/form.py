@@ -14,7 +14,6 @@ from tme_sim.validation import written
 __all__ = ["form_of", "values_of"]
 
 WIDE = 20.0  # a range whose ends differ by more is moved through on a logarithmic slider
-FIXED = ("present",)  # constants of definition
 # Physical bounds of a covariate go to the extremes of what can be; a slider spans what is common.  Typed values may go
 # to the bounds.
 COMMON = {"weight": (40.0, 120.0), "height": (145.0, 200.0), "albumin": (20.0, 50.0), "age": (18.0, 90.0),
@@ -29,8 +28,7 @@ def form_of(catalogue: Catalogue) -> dict[str, Any]:
         c for name, entry in tables["Patient"]["properties"].items() if name not in catalogue.parameters
         if (c := _of_schema(["patient", name], name, entry)) is not None
     ]  # fmt: skip
-    lesion = [_of_parameter(["patient", "lesion", 0, n], p) for n, p in catalogue.lesion_parameters.items()
-              if n not in FIXED]  # fmt: skip
+    lesion = [_of_parameter(["patient", "lesion", 0, n], p) for n, p in catalogue.lesion_parameters.items()]
     seen: set[str] = set()
     groups = []
     for mechanism in catalogue.sources:

@@ -29,7 +29,7 @@ EVERY = 5.0  # seconds between them, where runs are kept
 FEW = 1000  # runs for which worker processes would not pay for their start, again and again
 DRUGS = ("kinetics", "drug_effects")  # mechanisms whose parameters a drug file sets
 NOT_BIOLOGY = (  # numbers of the method: floors and widths that keep laws smooth, units, definitions
-    "*_floor", "*_width", "few_*", "one_cell", "mmHg", "*_unit", "present", "extrahepatic", "fate_*", "albi_reference",
+    "*_floor", "*_width", "few_*", "one_cell", "mmHg", "*_unit", "extrahepatic", "fate_*", "albi_reference",
     "albi_weight_*", "cp_*", "unseen_share",
 )  # fmt: skip
 # The loop O2 - HIF - {VEGF, ENTPD2, PD-L1} - vessels, MDSC, T cells - O2, and the arrows that lead into it.
