@@ -115,6 +115,11 @@ def with_values(plan: Plan, scenario) -> Plan:
                    session=plan.session if session == plan.session else session)  # the same one: calendars are shared
 
 
+def untreated(plan: Plan) -> Plan:
+    """A plan without drugs and dates, for what is asked of a patient before treatment: set up in half the time."""
+    return replace(plan, drugs={}, entries=(), calendar=Calendar())
+
+
 def _imaging(chosen) -> Imaging:
     """How a scenario's scans are read."""
     from tme_sim import criteria

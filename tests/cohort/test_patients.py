@@ -9,13 +9,13 @@ import pytest
 from few_lesions import cohort_of_one
 
 from tme_sim.calibrated import draw_numbers, posterior_at
-from tme_sim.cohort import load_cohort, make_patients
+from tme_sim.cohort import load_cohort, load_trial, make_patients
 from tme_sim.cohort.distributions import Draw, quantile
 from tme_sim.cohort.patients import BESIDE, LIVES, PATIENCE, _following, _Maker, _member, _Rest, make_fitted_patients
 from tme_sim.diagnostics import InputError
-from tme_sim.plan import plan_of
+from tme_sim.plan import plan_of, untreated
 from tme_sim.scenario import Scenario
-from tme_sim.simulation import set_up
+from tme_sim.simulation import set_up, structures
 
 COHORTS = sorted(p for p in (Path(__file__).parents[2] / "configs" / "cohorts").glob("*.toml") if p.stem != "biology")
 ONE = COHORTS[0].parent / "emerald1_like.toml"
@@ -118,6 +118,16 @@ def test_tumours_and_unseen_foci_rest_beside_each_other(cohort):
     assert rest.apart(free.changes) and not rest.together(free.changes)
     set_up(plan_of(scenario.changed(kept.changes)))  # raises BaselineError for who cannot rest
     assert kept.values["doubling_time"] == free.values["doubling_time"]
+
+
+def test_rest_does_not_depend_on_what_will_be_given():
+    """The baseline of a plan without drugs and dates is that of the whole plan, number for number."""
+    trial = load_trial(ONE.parents[1] / "trials" / "emerald1_like.toml", n=1)
+    scenario, made = trial.arms[2].scenario, structures()
+    for patient in make_patients(trial.cohort, 3, 1):
+        plan = plan_of(scenario.changed(patient.changes))
+        whole, bare = made(plan), made(untreated(plan))
+        assert plan.drugs and not bare.events and (whole.y0 == bare.y0).all() and (whole.u0 == bare.u0).all()
 
 
 def test_who_cannot_rest_beside_his_foci_is_soon_drawn_anew(cohort, monkeypatch):

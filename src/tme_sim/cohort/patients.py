@@ -353,10 +353,10 @@ class _Rest:
         What the protocol of the scenario cannot give to the patient is no matter of rest.
         """
         from tme_sim.compiler.model import BaselineError
-        from tme_sim.plan import plan_of
+        from tme_sim.plan import plan_of, untreated
 
         try:
-            self.set_up(plan_of(self.scenario.changed(changes)))
+            self.set_up(untreated(plan_of(self.scenario.changed(changes))))
         except BaselineError:
             return False
         except InputError:

@@ -104,14 +104,14 @@ class TrialResult:
     def at_entry(self) -> dict[str, np.ndarray]:
         """What the model says of each patient before treatment (P each): hypoxic share of the first lesion, MDSC share
         in blood, NLR, AFP in ng/mL; empty if the patients are not known."""
-        from tme_sim.plan import plan_of
+        from tme_sim.plan import plan_of, untreated
         from tme_sim.quantities import to_display
         from tme_sim.simulation import structures
 
         set_up, scenario = structures(), self.trial.arms[0].scenario
         rows = []
         for patient in self.patients:
-            ready = set_up(plan_of(scenario.changed(patient.changes)))
+            ready = set_up(untreated(plan_of(scenario.changed(patient.changes))))
             model = ready.model
             nodes = np.empty(len(model.node_names))
             model.observe(ready.y0, ready.u0, ready.th, nodes)
