@@ -135,6 +135,19 @@ def test_an_arrow_carries_what_is_gone_with_it():
     assert {one.arrow: one.best for one in found.cut} == {"a": "early", "b": "early", "c": "late"}
 
 
+def test_an_arrow_that_carries_many_times_the_gap_leaves_the_others_to_be_seen():
+    from tme_sim.findings.draw import knockouts_figure
+
+    data = arrows()
+    wide = (data["arrow"] == "b") & (data["arm"] == "late")
+    axes = knockouts_figure(knockouts_of(data | {"burden_d365": data["burden_d365"] + 200.0 * wide}, "burden_d365"), {},
+                            title="t", subtitle="s", label="l").axes[0]  # fmt: skip
+    assert axes.get_xlim()[0] == -150.0
+    assert len(axes.texts) == 1 and axes.texts[0].get_text().endswith(" %")
+    whole = knockouts_figure(knockouts_of(arrows(), "burden_d365"), {}, title="t", subtitle="s", label="l").axes[0]
+    assert whole.get_xlim()[0] == 0.0 and not whole.texts
+
+
 def test_an_arrow_that_few_patients_can_be_without_is_told_and_the_others_stay():
     data = arrows()
     lost = (data["arrow"] == "a") & (data["replicate"].astype(int) < 2)

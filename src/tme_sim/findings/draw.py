@@ -441,8 +441,9 @@ def knockouts_figure(found, labels: Mapping[str, str], *, title: str, subtitle: 
     ends = [float(np.clip(100 * v, -MOST_CARRIED, MOST_CARRIED)) for one in shown
             for v in ((one.carried.median, one.carried.low, one.carried.high)
                       if abs(100 * one.carried.median) <= MOST_CARRIED else (one.carried.median,))]  # fmt: skip
-    room = 0.05 * (max([0.0, *ends]) - min([0.0, *ends]))
-    axes.set_xlim(max(min([0.0, *ends]) - room, -MOST_CARRIED), min(max([0.0, *ends]) + room, MOST_CARRIED))
+    low, high = min([0.0, *ends]), max([0.0, *ends])
+    room = 0.05 * (high - low)
+    axes.set_xlim(max(low - room * (low < 0), -MOST_CARRIED), min(high + room * (high > 0), MOST_CARRIED))
     axes.axvline(0, color=INK, linewidth=0.6)
     axes.set_ylim(len(shown) - 0.5, -0.5)
     axes.set_yticks(range(len(shown)), [labels.get(one.arrow, one.arrow) for one in shown])

@@ -286,7 +286,7 @@ def knockouts_told(found: Knockouts, table: Mapping[str, np.ndarray], study: Stu
     about = (f"{study.title or study.name}. Share of the gap between {whole.best} and {whole.worst} ({label}, {gap}) "
              "that is gone with one arrow cut: median and 80 % band over patients. Left of 0 the gap is wider without "
              "the arrow.")  # fmt: skip
-    figure = draw.knockouts_figure(found, arrows, title="Which arrow makes timing matter?", subtitle=about,
+    figure = draw.knockouts_figure(found, arrows, title="Which arrow makes the difference?", subtitle=about,
                                    label="share of the gap that the arrow carries (%)")  # fmt: skip
     files = {"knockouts.csv": csv_bytes(rows), "knockouts.png": draw.png(figure), "runs.csv": table_bytes(table)}
     lines = _missing(found.missing)
