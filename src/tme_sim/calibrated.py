@@ -18,14 +18,16 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from tme_sim.biology import flat_names
 from tme_sim.catalogue import Catalogue
 from tme_sim.diagnostics import InputError, Key
-from tme_sim.posterior import TYPICAL, Posterior, load_posterior
 from tme_sim.quantities import Quantity, to_display
 from tme_sim.validation import Model, Problems, check_table, written
 
 if TYPE_CHECKING:
+    from tme_sim.posterior import Posterior
     from tme_sim.quantities import Parameter
 
 __all__ = ["POSTERIOR_FILE", "Calibrated", "FromPosterior", "draw_numbers", "posterior_at", "with_posterior"]
+
+TYPICAL = "typical"  # as the posterior calls it, which needs numpy to be read and is not for a scenario without one
 
 
 def _member(value: Any) -> Any:
@@ -66,6 +68,8 @@ def posterior_at(path: str | Path, own: Mapping[str, str] | None = None) -> Post
     Raises:
         InputError: as :func:`tme_sim.posterior.load_posterior`.
     """
+    from tme_sim.posterior import load_posterior
+
     try:
         state = Path(path).stat()
     except OSError:
@@ -75,6 +79,8 @@ def posterior_at(path: str | Path, own: Mapping[str, str] | None = None) -> Post
 
 @lru_cache(maxsize=8)
 def _read(path: str, changed: int, size: int, own: tuple[tuple[str, str], ...]) -> Posterior:
+    from tme_sim.posterior import load_posterior
+
     return load_posterior(path, own=dict(own))
 
 

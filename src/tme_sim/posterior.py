@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from tme_sim.calibrated import TYPICAL
 from tme_sim.diagnostics import InputError, Problem, read_text
 from tme_sim.formats import json_text
 from tme_sim.priors import Priors, generator, systematic
@@ -24,7 +25,6 @@ from tme_sim.priors import Priors, generator, systematic
 __all__ = ["FORMAT", "TYPICAL", "Posterior", "load_posterior", "model_digest", "posterior_text"]
 
 FORMAT = 1
-TYPICAL = "typical"
 DRUGS = "therapies/drugs/*.toml"
 
 
