@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Catalogue:
         """All parameters by name, of the body and of lesions."""
         return {**self.parameters, **self.lesion_parameters}
 
-    @property
+    @cached_property
     def session(self) -> dict[str, Parameter]:
         """Numbers of an embolisation by name: what it closes and how far its drug reaches."""
         from tme_sim.therapies.session import FIXED

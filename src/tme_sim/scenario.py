@@ -292,8 +292,9 @@ class Scenario(Header):
     def values(self) -> dict[str, float]:
         """Body parameters that differ from their defaults, in internal units; gains as ``gain_<arrow>``."""
         given = {**self.patient.parameters, **self.parameters}
-        elsewhere = {*self._catalogue.lesion_parameters, *self._catalogue.session}
-        out = {n: float(internal(*q)) for n, q in given.items() if n not in elsewhere and "." not in n}
+        lesion, session = self._catalogue.lesion_parameters, self._catalogue.session
+        own = (n for n in given if n not in lesion and n not in session and "." not in n)
+        out = {n: float(internal(*given[n])) for n in own}
         return out | {f"gain_{arrow}": gain for arrow, gain in self.biology.gains.items()}
 
     def session_values(self) -> dict[str, float]:
