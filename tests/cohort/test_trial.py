@@ -3,13 +3,14 @@
 import json
 import re
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 from few_lesions import cohort_of_one
 
 from tme_sim.cohort import load_trial, run_trial
-from tme_sim.cohort.running import follow_up_days
+from tme_sim.cohort.running import _ahead, _plans, follow_up_days
 from tme_sim.diagnostics import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -82,6 +83,23 @@ def test_a_calibration_under_other_hypotheses_is_refused(tmp_path):
     biology.write_text(text)
     with pytest.raises(InputError, match="follow no hypothesis, the posterior was fitted under liver.repair = weeks"):
         load_trial(path, posterior=CONFIGS / "posteriors/default.json")
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_plans_are_made_in_their_order_and_at_most_one_ahead(apart):
+    made = []
+    making = [lambda i=i: made.append(i) or [str(i)] for i in range(5)]
+    for i, plans in enumerate(_ahead(making, apart)):
+        assert plans == [str(i)] and made[: i + 1] == list(range(i + 1)) and len(made) <= i + 2
+    assert made == [0, 1, 2, 3, 4] and list(_ahead([], apart)) == []
+
+
+def test_plans_that_nobody_waits_for_are_cut_short(result):
+    done, _ = result
+    stop = Event()
+    assert len(_plans(done.trial.arms[0], done.patients[:2], stop)) == 2
+    stop.set()
+    assert _plans(done.trial.arms[0], done.patients[:2], stop) == []
 
 
 def test_arms_differ_by_treatment_alone(result):

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import time as clock
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +24,11 @@ from tme_sim.diagnostics import InputError, Problem
 from tme_sim.disk import write_file
 from tme_sim.formats import json_text
 from tme_sim.quantities import internal
+
+if TYPE_CHECKING:
+    from tme_sim.plan import Plan
+
+    _Plans = list[Plan | str]
 
 __all__ = ["CHUNK", "TrialResult", "follow_up_days", "run_trial"]
 
@@ -185,18 +192,28 @@ def run_trial(
     parts = [order[at : at + chunk] for at in range(0, len(order), chunk)]
     found: dict[str, dict[int, dict]] = {arm.name: {} for arm in trial.arms}
     total, done, simulated = len(chosen) * len(trial.arms), 0, 0
+    missing: list[tuple[int, Arm]] = []
     for number, part in enumerate(parts):
         for arm in trial.arms:
             rows = store.read(arm.name, number, part) if store is not None else None
             if rows is None:
-                rows = _rows(arm, [chosen[i] for i in part], jobs, set_up)
-                simulated += len(part)
-                if store is not None:
-                    store.write(arm.name, number, part, rows)
-            found[arm.name] |= dict(zip(part, rows, strict=True))
-            done += len(part)
+                missing.append((number, arm))
+            else:
+                found[arm.name] |= dict(zip(part, rows, strict=True))
+                done += len(part)
+    stop = Event()
+    making = [partial(_plans, arm, [chosen[i] for i in parts[number]], stop) for number, arm in missing]
+    try:
+        for (number, arm), plans in zip(missing, _ahead(making, jobs != 1), strict=True):
+            rows = _rows(plans, jobs, set_up)
+            if store is not None:
+                store.write(arm.name, number, parts[number], rows)
+            found[arm.name] |= dict(zip(parts[number], rows, strict=True))
+            done, simulated = done + len(rows), simulated + len(rows)
             if announce is not None:
                 announce(f"{done} of {total} runs done")
+    finally:
+        stop.set()
     good, failures = [], []
     for i, patient in enumerate(chosen):
         bad = [(arm.name, found[arm.name][i]) for arm in trial.arms if found[arm.name][i]["status"] != "ok"]
@@ -239,27 +256,47 @@ def _repeat(trial: Trial, place: int) -> int:
     return min(place // trial.n, trial.repeats - 1)
 
 
-def _rows(arm: Arm, patients: Sequence[VirtualPatient], jobs: int | None, set_up=None) -> list[dict]:
-    """Rows of patients in an arm, as they are stored: status, message, summary."""
-    from tme_sim.ensemble import run_rows
-    from tme_sim.plan import plan_of
-    from tme_sim.row import BAD_INPUT
+def _ahead(making: Sequence[Callable[[], _Plans]], apart: bool) -> Iterator[_Plans]:
+    """What each of `making` returns, in their order; `apart`, the next is made while the caller works on one.
 
-    plans, bad = [], {}
-    for i, patient in enumerate(patients):
+    Checking and dating are Python, and integration lets Python go on beside it.
+    """
+    if not apart or len(making) < 2:
+        yield from (one() for one in making)
+        return
+    with ThreadPoolExecutor(1) as thread:
+        coming = thread.submit(making[0])
+        for following in (*making[1:], None):
+            made = coming.result()
+            if following is not None:
+                coming = thread.submit(following)
+            yield made
+
+
+def _plans(arm: Arm, patients: Sequence[VirtualPatient], stop: Event) -> _Plans:
+    """Plans of patients in an arm, or why there is none; cut short once nobody waits for them."""
+    from tme_sim.plan import plan_of
+
+    out: _Plans = []
+    for patient in patients:
+        if stop.is_set():
+            break
         try:
-            plans.append(plan_of(arm.scenario.changed(patient.changes)))
+            out.append(plan_of(arm.scenario.changed(patient.changes)))
         except InputError as error:
-            bad[i] = {"status": BAD_INPUT, "message": str(error), "summary": {}}
-    done = iter(run_rows(plans, threads=jobs, set_up=set_up, until_death=True))
-    out = []
-    for i in range(len(patients)):
-        if i in bad:
-            out.append(bad[i])
-        else:
-            row = next(done)
-            out.append({"status": row.status, "message": row.message, "summary": row.summary})
+            out.append(str(error))
     return out
+
+
+def _rows(plans: _Plans, jobs: int | None, set_up: Any) -> list[dict]:
+    """Rows of plans, as they are stored: status, message, summary."""
+    from tme_sim.ensemble import run_rows
+    from tme_sim.row import BAD_INPUT, Row
+
+    done = iter(run_rows([one for one in plans if not isinstance(one, str)], threads=jobs, set_up=set_up,
+                         until_death=True))  # fmt: skip
+    rows = [Row(BAD_INPUT, one) if isinstance(one, str) else next(done) for one in plans]
+    return [{"status": row.status, "message": row.message, "summary": row.summary} for row in rows]
 
 
 class _Store:
