@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from tme_sim.posterior import Posterior
     from tme_sim.quantities import Parameter
 
-__all__ = ["POSTERIOR_FILE", "Calibrated", "FromPosterior", "draw_numbers", "posterior_at", "with_posterior"]
+__all__ = [
+    "POSTERIOR_FILE", "Calibrated", "FromPosterior", "anchor_posterior", "draw_numbers", "posterior_at",
+    "with_posterior",
+]  # fmt: skip
 
 TYPICAL = "typical"  # as the posterior calls it, which needs numpy to be read and is not for a scenario without one
 
@@ -89,29 +92,38 @@ def draw_numbers(values: Mapping[str, float], catalogue: Catalogue) -> dict[str,
     return {n: v for n, v in values.items() if "." in n and catalogue.of_drug(n) is None}
 
 
-def with_posterior(raw: dict, catalogue: Catalogue, problems: Problems) -> tuple[dict, Calibrated | None]:
-    """The tables of a scenario with what its section `[posterior]` gives, and which member that is."""
+def anchor_posterior(raw: dict, folder: Path) -> None:
+    """Take the posterior of a scenario file from the folder of the scenario, in place."""
+    section = raw.get("posterior")
+    if isinstance(section, dict) and isinstance(section.get("file"), str) and section["file"]:
+        section["file"] = str((folder / section["file"]).resolve())
+
+
+def with_posterior(
+    raw: dict, catalogue: Catalogue, problems: Problems
+) -> tuple[dict, FromPosterior | None, Calibrated | None]:
+    """The tables of a scenario with what its section `[posterior]` gives, that section, and which member it means."""
     if "posterior" not in raw:
-        return raw, None
+        return raw, None, None
     table = check_table(FromPosterior, raw["posterior"], ("posterior",), problems)
     if table is None:
-        return raw, None
+        return raw, None, None
     try:
         posterior = posterior_at(table.file, catalogue.own)
         member = table.member if table.share is None else posterior.at(table.share)
         values = posterior.values(member)
     except InputError as error:
         problems.found += error.problems
-        return raw, None
+        return raw, None, None
     except ValueError as error:
         problems.add(("posterior", "member"), str(error))
-        return raw, None
+        return raw, None, None
     origin = f"{Path(table.file).name}, member {member}"
     out = {**raw, "biology": _following(posterior, raw.get("biology", {}), origin, problems)}
     if isinstance(raw.get("parameters", {}), dict):
-        known = {**catalogue.names(), **catalogue.under_choices(posterior.hypotheses.items()), **catalogue.session}
+        known = catalogue.settable(posterior.hypotheses.items())
         out["parameters"] = _given(values, raw, known, origin, catalogue, problems)
-    return out, Calibrated(name=posterior.name, digest=posterior.digest, member=member)
+    return out, table, Calibrated(name=posterior.name, digest=posterior.digest, member=member)
 
 
 def _following(posterior: Posterior, biology: Any, origin: str, problems: Problems) -> Any:

@@ -63,6 +63,10 @@ class Catalogue:
         """Parameters of the body by name, with those that the `chosen` hypotheses (slot, choice) add."""
         return {**self.parameters, **{n: p for way in chosen for n, p in self.under.get(way, {}).items()}}
 
+    def settable(self, chosen: Iterable[tuple[str, str]]) -> dict[str, Parameter]:
+        """What a scenario may set under its `chosen` hypotheses, by name: parameters, numbers of an embolisation."""
+        return {**self.names(), **self.under_choices(chosen), **self.session}
+
 
 def choices_text(hypotheses: Mapping[str, str]) -> str:
     """Chosen hypotheses as people write them, ``slot = choice, slot = choice``, in order of the slots."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.imaging import Imaging
@@ -84,7 +84,7 @@ def plan_of(scenario) -> Plan:
     return Plan(
         mechanisms=scenario.catalogue.sources,
         lesions=scenario.lesion_values(),
-        values=scenario.values() | dosing.changed_effects((drug for drug, _ in drugs.values()), scenario.drug_values()),
+        values=_values(scenario, drugs),
         off=scenario.biology.off,
         hypotheses=scenario.biology.hypotheses,
         drugs=drugs,
@@ -108,9 +108,8 @@ def plan_of(scenario) -> Plan:
 
 def with_values(plan: Plan, scenario) -> Plan:
     """`plan` with the values of a scenario whose dates are the same."""
-    of_drugs = dosing.changed_effects((drug for drug, _ in plan.drugs.values()), scenario.drug_values())
     session = scenario.session_values()
-    return replace(plan, values=scenario.values() | of_drugs, lesions=scenario.lesion_values(),
+    return replace(plan, values=_values(scenario, plan.drugs), lesions=scenario.lesion_values(),
                    patient=scenario.patient.number,
                    session=plan.session if session == plan.session else session)  # the same one: calendars are shared
 
@@ -118,6 +117,11 @@ def with_values(plan: Plan, scenario) -> Plan:
 def untreated(plan: Plan) -> Plan:
     """A plan without drugs and dates, for what is asked of a patient before treatment: set up in half the time."""
     return replace(plan, drugs={}, entries=(), calendar=Calendar())
+
+
+def _values(scenario, drugs: Mapping[str, tuple[Drug, Any]]) -> dict[str, float]:
+    """Values of the body, with the numbers of drugs that a scenario changes in the places of their slots."""
+    return scenario.values() | dosing.changed_effects((drug for drug, _ in drugs.values()), scenario.drug_values())
 
 
 def _imaging(chosen) -> Imaging:

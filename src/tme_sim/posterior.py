@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim.calibrated import TYPICAL
+from tme_sim.catalogue import choices_text
 from tme_sim.diagnostics import InputError, Problem, read_text
 from tme_sim.formats import json_text
 from tme_sim.priors import Priors, generator, systematic
@@ -102,6 +103,13 @@ class Posterior:
     def hypotheses(self) -> dict[str, str]:
         """The hypotheses under which it was fitted."""
         return dict(self.data.get("hypotheses", {}))
+
+    def apart(self, hypotheses: Mapping[str, str]) -> str:
+        """What to tell after "follow" of patients under other hypotheses than those of the fit; "" of the same."""
+        if dict(hypotheses) == self.hypotheses:
+            return ""
+        theirs, fitted = (choices_text(one) or "no hypothesis" for one in (hypotheses, self.hypotheses))
+        return f"{theirs}, the posterior was fitted under {fitted}"
 
     def __len__(self) -> int:
         return len(self.weights)

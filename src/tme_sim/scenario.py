@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import Field, PrivateAttr
 
 from tme_sim.biology import Biology, read_biology
-from tme_sim.calibrated import Calibrated, FromPosterior, with_posterior
+from tme_sim.calibrated import Calibrated, FromPosterior, anchor_posterior, with_posterior
 from tme_sim.catalogue import Catalogue, load_catalogue
 from tme_sim.diagnostics import (
     InputError,
@@ -30,7 +30,8 @@ from tme_sim.diagnostics import (
 from tme_sim.foci import draw_foci, pool
 from tme_sim.kinds import refuse_another_kind
 from tme_sim.overrides import apply_changes, locate, read_changes
-from tme_sim.patient import MAX_LESIONS, Lesion, Patient, read_parameter, read_patient
+from tme_sim.parameters import read_parameters
+from tme_sim.patient import MAX_LESIONS, Lesion, Patient, read_patient
 from tme_sim.protocol import Protocol, read_protocol, to_ticks
 from tme_sim.protocol.calendar import PROCEDURES
 from tme_sim.protocol.dating import name_unknown_anchors
@@ -171,7 +172,7 @@ class Scenario(Header):
         choose_protocol(raw, wanted, problems)
         inline_protocol(raw, Path(name).parent, problems, catalogue.library)
         anchor(raw, Path(name).parent)
-        _anchor_posterior(raw, Path(name).parent)
+        anchor_posterior(raw, Path(name).parent)
         apply_changes(raw, wanted, problems)
         return cls._built(raw, places, problems, catalogue)
 
@@ -205,9 +206,9 @@ class Scenario(Header):
         warnings: list[str] = []
         head = check_table(Header, {k: v for k, v in raw.items() if k not in SECTIONS}, (), problems, also=SECTIONS)
         patient = read_patient(raw.get("patient", {}), catalogue, problems, warnings)
-        given, calibrated = with_posterior(raw, catalogue, problems)
+        given, section, calibrated = with_posterior(raw, catalogue, problems)
         biology = like.biology if like else read_biology(given.get("biology", {}), catalogue, problems)
-        parameters = _parameters(given.get("parameters", {}), catalogue, patient, biology, problems, warnings)
+        parameters = read_parameters(given.get("parameters", {}), catalogue, patient, biology, problems, warnings)
         if like:
             run, imaging, outputs, protocol = like.run, like.imaging, like.outputs, like.protocol
         else:
@@ -237,7 +238,7 @@ class Scenario(Header):
         scenario = cls(
             **dict(head), patient=patient, biology=biology, parameters=parameters, protocol=protocol, run=run,
             imaging=imaging, outputs=outputs, piece=piece,
-            posterior=FromPosterior(**raw["posterior"]) if calibrated else None,
+            posterior=section,
         )  # fmt: skip
         scenario._calibrated = calibrated
         scenario._raw, scenario._places, scenario._catalogue = raw, places, catalogue
@@ -435,13 +436,6 @@ class Scenario(Header):
 # --- sections --------------------------------------------------------------------------------
 
 
-def _anchor_posterior(raw: dict, folder: Path) -> None:
-    """Take the posterior of a scenario file from the folder of the scenario, in place."""
-    section = raw.get("posterior")
-    if isinstance(section, dict) and isinstance(section.get("file"), str) and section["file"]:
-        section["file"] = str((folder / section["file"]).resolve())
-
-
 def _table(value: Any) -> dict:
     return value if isinstance(value, dict) else {}
 
@@ -486,62 +480,6 @@ def _liver_apart(patient: Patient, parameters: Mapping[str, Quantity], catalogue
         f"patient.{told[0]}: is a covariate of drug clearance only; the simulated liver starts at albumin_base and "
         "bilirubin_base, so give these as well"
     ]
-
-
-def _parameters(
-    raw: Any, catalogue: Catalogue, patient: Patient | None, biology: Biology | None, problems: Problems,
-    warnings: list[str],
-) -> dict[str, Quantity]:  # fmt: skip
-    if not isinstance(raw, dict):
-        problems.add(("parameters",), "must be a table with keys")
-        return {}
-    chosen = set(biology.hypotheses.items()) if biology is not None else set()
-    known = catalogue.names() | catalogue.under_choices(chosen) | catalogue.session
-    absent: dict[str, tuple[str, str]] = {}  # a name that several hypotheses add belongs to the first of them
-    for way, own in catalogue.under.items():
-        absent |= {n: way for n in own if n not in absent}
-    out: dict[str, Quantity] = {}
-    for name, value in raw.items():
-        key: Key = ("parameters", name)
-        drug = name.partition(".")[0]
-        if isinstance(value, dict) and catalogue.library is not None and name in catalogue.library.names():
-            out |= _of_drug(name, value, catalogue, problems, warnings)
-        elif drug != name and catalogue.library is not None and drug in catalogue.library.names():
-            problems.add(key, f"stands in a table of its drug: write [parameters.{drug}]")
-        elif name.startswith("gain_") and name[5:] in catalogue.arrows:
-            problems.add(key, f"a gain stands in [biology.gains]: {name[5:]} = {value}")
-        elif name not in known and name in absent:
-            slot, choice = absent[name]
-            problems.add(key, f'needs the hypothesis "{slot}" = "{choice}"; choose it in [biology.hypotheses]')
-        elif name not in known:
-            problems.add(key, f"is no parameter of the model{nearest(name, known)}; see tme-sim describe")
-        elif patient is not None and name in patient.parameters:
-            problems.add(key, "is given in [patient] too; keep one")
-        else:
-            quantity = read_parameter(value, known[name], key, problems, warnings)
-            if quantity is not None:
-                out[name] = quantity
-    return out
-
-
-def _of_drug(
-    drug: str, raw: dict, catalogue: Catalogue, problems: Problems, warnings: list[str]
-) -> dict[str, Quantity]:
-    """What a table of ``[parameters.DRUG]`` changes of the library's entry, as ``DRUG.NUMBER``."""
-    from tme_sim.therapies.dosing import effect_numbers
-
-    known = effect_numbers(catalogue.library.get(drug))
-    out: dict[str, Quantity] = {}
-    for number, value in raw.items():
-        key: Key = ("parameters", drug, number)
-        if number not in known:
-            there = nearest(number, known) or (f"; there are {', '.join(known)}" if known else ", which has none")
-            problems.add(key, f"is no number of {drug} that can be changed here{there}")
-            continue
-        quantity = read_parameter(value, known[number], key, problems, warnings)
-        if quantity is not None:
-            out[f"{drug}.{number}"] = quantity
-    return out
 
 
 def _outputs(raw: Any, catalogue: Catalogue, problems: Problems) -> Outputs | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from tme_sim.catalogue import Catalogue, choices_text, load_catalogue
+from tme_sim.catalogue import Catalogue, load_catalogue
 from tme_sim.cohort.cohort import Cohort, load_cohort
 from tme_sim.diagnostics import InputError, Problem, parse_toml, quoted, read_text, read_toml
 from tme_sim.kinds import refuse_another_kind
@@ -270,11 +270,9 @@ def _posterior(path: str, cohort: Cohort | None) -> Posterior:
     from tme_sim.calibrated import posterior_at
 
     posterior = posterior_at(path, None if cohort is None else cohort.catalogue.own)
-    if cohort is not None and dict(cohort.hypotheses) != posterior.hypotheses:
-        ways = [choices_text(h) or "no hypothesis" for h in (cohort.hypotheses, posterior.hypotheses)]
+    if cohort is not None and (told := posterior.apart(cohort.hypotheses)):
         raise InputError(Problem(path, "hypotheses", (
-            f"patients of {cohort.name} follow {ways[0]}, the posterior was fitted under {ways[1]}; take others, or "
-            "calibrate under these")))  # fmt: skip
+            f"patients of {cohort.name} follow {told}; take others, or calibrate under these")))  # fmt: skip
     return posterior
 
 

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from tme_sim.catalogue import choices_text
 from tme_sim.definitions import DAYS_PER_MONTH
 from tme_sim.diagnostics import InputError, Problem, nearest, parse_toml, quoted, read_text
 from tme_sim.disk import write_file
@@ -128,11 +127,10 @@ class _Runs:
         from tme_sim.cohort import load_cohort
 
         cohort = load_cohort(self.folder / path, catalogue=self.catalogue)
-        if dict(cohort.hypotheses) != self.posterior.hypotheses:
-            ways = [choices_text(h) or "no hypothesis" for h in (cohort.hypotheses, self.posterior.hypotheses)]
+        if told := self.posterior.apart(cohort.hypotheses):
             raise InputError(Problem(str(path), "biology", (
-                f"its patients follow {ways[0]}, the posterior was fitted under {ways[1]}; calibrate again, or change "
-                "[hypotheses] of the biology file")))  # fmt: skip
+                f"its patients follow {told}; calibrate again, or change [hypotheses] of the biology "
+                "file")))  # fmt: skip
         return cohort
 
     def rows(self, label: str, trial: TrialOf, text: str) -> tuple[list[dict], list[int], str]:

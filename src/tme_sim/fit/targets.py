@@ -20,7 +20,6 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from tme_sim.catalogue import choices_text
 from tme_sim.definitions import DEFINITIONS, definition_of
 from tme_sim.diagnostics import InputError, nearest, parse_toml, quoted, read_text
 from tme_sim.kinds import refuse_another_kind
@@ -251,9 +250,8 @@ def _list(model: type, raw: Mapping[str, Any], key: str, problems: Problems) -> 
 def _check_followed(cohorts, posterior: Posterior, problems: Problems) -> None:
     """Patients follow the hypotheses under which the posterior was fitted."""
     for path, cohort in cohorts.items():
-        if dict(cohort.hypotheses) != posterior.hypotheses:
-            ways = [choices_text(h) or "no hypothesis" for h in (cohort.hypotheses, posterior.hypotheses)]
-            problems.add(("arm",), f"patients of {path} follow {ways[0]}, the posterior was fitted under {ways[1]}")
+        if told := posterior.apart(cohort.hypotheses):
+            problems.add(("arm",), f"patients of {path} follow {told}")
 
 
 def _check_names(arms, targets, candidates, problems: Problems, *, checks: bool) -> None:

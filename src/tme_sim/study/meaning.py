@@ -60,8 +60,7 @@ def meaning_of(base: Scenario, name: str) -> Direct | None:
 
 def settable(base: Scenario) -> dict[str, Parameter]:
     """Parameters that a scenario may set, by name, with those of its hypotheses and the numbers of an embolisation."""
-    catalogue = base.catalogue
-    return {**catalogue.under_choices(base.biology.hypotheses.items()), **catalogue.names(), **catalogue.session}
+    return base.catalogue.settable(base.biology.hypotheses.items())
 
 
 def declared(base: Scenario, key: str) -> Parameter | None:
