@@ -92,7 +92,8 @@ def study() -> dict:
         odds[str(day)] = [bench.course(LOST[j], DOSES[i], seed, day)[-1] == 0 for seed in seeds]
         print(day, np.mean(odds[str(day)]), flush=True)
     return {"lost": LOST, "doses": DOSES, "repeats": REPEATS, "tries": TRIES, "cured": cured.tolist(),
-            "left": left.tolist(), "at": [LOST[j], DOSES[i]], "second": {k: float(np.mean(v)) for k, v in odds.items()}}  # fmt: skip
+            "left": left.tolist(), "at": [LOST[j], DOSES[i]],
+            "second": {k: float(np.mean(v)) for k, v in odds.items()}}  # fmt: skip
 
 
 def figure(found: dict) -> None:
