@@ -20,19 +20,30 @@ def folder(tmp_path_factory):
     return run.save(tmp_path_factory.mktemp("runs") / "small")
 
 
-def test_ome_tiff_names_channels_and_size(folder, tmp_path):
+def test_ome_tiff_names_layers_days_and_size(folder, tmp_path):
     tifffile = pytest.importorskip("tifffile")
     out = tmp_path / "tissue.ome.tif"
     done = CliRunner().invoke(cli, ["export", "ome-tiff", str(folder), "--out", str(out)])
     assert done.exit_code == 0, done.output
     with tifffile.TiffFile(out) as file:
-        assert file.is_ome and file.series[0].axes.replace("Z", "") == "TCYX"
-        about = file.ome_metadata
-        stack = file.asarray()
-    assert 'PhysicalSizeX="20.0"' in about and 'Name="oxygen (mmHg)"' in about and 'Name="CD8"' in about
-    names = [c.get("Name") for c in xml.fromstring(about).iter() if c.tag.endswith("Channel")]
-    oxygen = stack.reshape(2, len(names), 15, 15)[:, names.index("oxygen (mmHg)")]
-    assert np.array_equal(oxygen[1], snapshots_of(folder)[1].arrays["oxygen"][0])
+        assert file.is_ome and {s.axes.replace("Z", "") for s in file.series} == {"TYX"}
+        held = {s.name: s.asarray().reshape(2, 15, 15) for s in file.series}
+        root = xml.fromstring(file.ome_metadata)
+    shots = snapshots_of(folder)
+    for name in ("oxygen (mmHg)", "cell"):
+        wanted = [s.arrays[name.partition(" ")[0]][0] for s in shots]
+        assert np.array_equal(held[name], np.array(wanted, dtype=np.float32)), name
+    assert [held["CD8"][i].sum() for i in (0, 1)] == [(s.immune[:, 3] == 0).sum() for s in shots]
+    images = [e for e in root if e.tag.endswith("Image")]
+    assert [i.get("Name") for i in images] == list(held)
+    for image in images:
+        parts = {tag: [e for e in image.iter() if e.tag.endswith(tag)] for tag in ("Pixels", "Channel", "Plane")}
+        assert parts["Channel"][0].get("Name") == image.get("Name")
+        about = parts["Pixels"][0]
+        assert (about.get("PhysicalSizeX"), about.get("PhysicalSizeXUnit")) == ("20.0", "µm")
+        assert [(float(p.get("DeltaT")), p.get("DeltaTUnit")) for p in parts["Plane"]] == [(s.day, "d") for s in shots]
+    said = {i.get("Name"): "".join(e.text for e in i if e.tag.endswith("Description")) for i in images}
+    assert f"1 {shots[0].cell_names[1]}" in said["cell"] and "0.75 d" in said["oxygen (mmHg)"]
 
 
 def test_vtk_lists_times_and_holds_fields(folder, tmp_path):
@@ -42,7 +53,11 @@ def test_vtk_lists_times_and_holds_fields(folder, tmp_path):
     assert done.exit_code == 0, done.output
     sets = [s.attrib for s in xml.parse(out).iter("DataSet")]
     assert [s["timestep"] for s in sets] == ["0", "0.75"]
-    head = (tmp_path / sets[1]["file"]).read_bytes()[:6000].decode("latin-1")
+    head = (tmp_path / sets[1]["file"]).read_bytes()[:8000].decode("latin-1")
+    texts = xml.fromstring(head[head.index("<FieldData>") : head.index("</FieldData>") + 12])
+    told = {a.get("Name"): bytes(map(int, a.text.split()))[:-1].decode() for a in texts}
+    assert told["units"] == "lengths in um, times in day"
+    assert f"1 {snapshots_of(folder)[0].cell_names[1]}" in told["cell"] and "2 mature" in told["vessel"]
     assert 'WholeExtent="0 15 0 15 0 1"' in head and 'Name="oxygen (mmHg)"' in head and "20.0" in head
     for shot, one in zip(snapshots_of(folder), sets, strict=True):
         held = image_data(tmp_path / one["file"])

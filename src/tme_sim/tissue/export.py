@@ -56,8 +56,25 @@ def to_xarray(folder: str | Path) -> Any:
     return xarray.Dataset(data, coords=coordinates | places)
 
 
+def meanings(shot: Snapshot) -> dict[str, str]:
+    """What the numbers of a layer mean, by name of the layer."""
+    names = ", ".join(f"{i} {name or 'none'}" for i, name in enumerate(shot.cell_names))
+    return {"cell": names, "vessel": "0 none, 1 immature, 2 mature"}
+
+
+def notes(told: dict[str, str]) -> bytes:
+    """Field data of a VTK file that hold a text for every name, as its format writes text: codes, closed by 0."""
+    rows = (f'<DataArray type="String" Name="{name}" NumberOfTuples="1" format="ascii">'
+            f"{' '.join(map(str, text.encode()))} 0</DataArray>\n" for name, text in told.items())  # fmt: skip
+    return ("<FieldData>\n" + "".join(rows) + "</FieldData>\n").encode()
+
+
 def to_ome_tiff(folder: str | Path, out: str | Path) -> Path:
-    """Write all snapshots as one OME-TIFF: axes time, channel, z, y, x; the channels carry names and units.
+    """Write all snapshots as one OME-TIFF, an image a layer over time, z, y, x.
+
+    Images and their channels carry name and unit, the size of a voxel and the day of each snapshot; what numbers of
+    cells and vessels mean stands in the description.  Layers are images of their own since Fiji shows the names of
+    images, not of channels, and one range of grey for more than seven channels, in which oxygen is black.
 
     Raises:
         InputError: no snapshots, or damaged ones.
@@ -68,22 +85,26 @@ def to_ome_tiff(folder: str | Path, out: str | Path) -> Path:
     from tme_sim.disk import whole
 
     shots = snapshots_of(folder)
-    named = [layers(s) for s in shots]
-    stack = np.stack([np.stack([a.astype(np.float32) for a in one.values()]) for one in named])
-    edge = shots[0].edge
-    about = {
-        "axes": "TCZYX", "Channel": {"Name": list(named[0])},
-        "Description": ", ".join(f"{s.label} ({s.day:g} d)" for s in shots),
-        **{f"PhysicalSize{a}": edge for a in "XYZ"}, **{f"PhysicalSize{a}Unit": "µm" for a in "XYZ"},
-    }  # fmt: skip
-
-    with whole(out) as half:
-        tifffile.imwrite(half, stack, ome=True, metadata=about, photometric="minisblack")
+    named, edge, meaning = [layers(s) for s in shots], shots[0].edge, meanings(shots[0])
+    days = ", ".join(f"{s.label} ({s.day:g} d)" for s in shots)
+    times = [float(s.day) for s in shots for _ in range(s.shape[0])]  # of every plane
+    size = {f"PhysicalSize{a}": edge for a in "XYZ"} | {f"PhysicalSize{a}Unit": "µm" for a in "XYZ"}
+    with whole(out) as half, tifffile.TiffWriter(half, ome=True) as file:
+        for name in named[0]:
+            about = {
+                "axes": "TZYX", "Name": name, "Channel": {"Name": [name]},
+                "Description": f"{name}: {meaning[name]}; {days}" if name in meaning else days,
+                "Plane": {"DeltaT": times, "DeltaTUnit": ["d"] * len(times)}, **size,
+            }  # fmt: skip
+            stack = np.stack([one[name].astype(np.float32) for one in named])  # of bytes napari shows 0 to 255
+            file.write(stack, metadata=about, photometric="minisblack")
     return Path(out)
 
 
 def to_vtk(folder: str | Path, out: str | Path) -> Path:
     """Write snapshots as image data for ParaView: ``NAME.pvd`` lists the times, ``NAME_00.vti`` and so on hold them.
+
+    Texts among the field data say what numbers of cells and vessels mean, and in which unit lengths and times are.
 
     Raises:
         InputError: no snapshots, or damaged ones.
@@ -97,7 +118,9 @@ def to_vtk(folder: str | Path, out: str | Path) -> Path:
     for i, shot in enumerate(snapshots_of(folder)):
         stem = out.with_name(f"{out.stem}_{i:02d}")
         data = {n: np.ascontiguousarray(a.transpose(2, 1, 0)) for n, a in layers(shot).items()}  # x runs fastest in VTK
-        imageToVTK(str(stem), spacing=(shot.edge,) * 3, cellData=data)
+        made = Path(imageToVTK(str(stem), spacing=(shot.edge,) * 3, cellData=data))
+        told = notes(meanings(shot) | {"units": "lengths in um, times in day"})
+        made.write_bytes(made.read_bytes().replace(b"<Piece", told + b"<Piece", 1))  # arrays count from their own start
         about = f'timestep="{shot.day:g}" group="" part="0" name="{shot.label}"'
         rows.append(f'    <DataSet {about} file="{stem.name}.vti"/>\n')
     head = '<?xml version="1.0"?>\n<VTKFile type="Collection" version="0.1" byte_order="LittleEndian">\n'
