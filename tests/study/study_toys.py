@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from click.testing import CliRunner
 
+from tme_sim.cli import cli
 from tme_sim.study.reading import study_from_text
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +32,20 @@ low = "-14 day"
 high = "28 day"
 levels = 2
 """
+SIX = MDSC.replace('"0.05 1/day"', '"0.05 1/day", "0.06 1/day"') + START
+LONG = '[[factor]]\nname = "k"\nkey = "parameters.k_MDSC_death"\nlow = "0.02 1/day"\nhigh = "0.06 1/day"\nlevels = 1500\n'
+AGENTS = """schema = 1
+name = "cells"
+base = "{root}/configs/agents_emerald1.toml"
+[set]
+"run.duration" = "3 day"
+"piece.size" = "0.2 mm"
+"piece.snapshots" = []
+[[factor]]
+name = "mdsc_death"
+key = "parameters.k_MDSC_death"
+values = ["0.02 1/day", "0.2 1/day"]
+"""
 
 
 def study(text: str = MDSC + START, head: str = HEAD, folder: Path | str = "."):
@@ -48,3 +64,8 @@ def same(a: dict, b: dict) -> bool:
         elif not np.array_equal(np.asarray(a[name]), np.asarray(b[name]), equal_nan=True):
             return False
     return True
+
+
+def call(*arguments):
+    """What a command, given as words, ends with."""
+    return CliRunner().invoke(cli, [str(a) for a in arguments])

@@ -12,8 +12,8 @@ import time
 from contextlib import suppress
 
 import pytest
-from study_toys import HEAD, ROOT, same, study
 
+from tests.study.study_toys import HEAD, ROOT, same, study
 from tme_sim.diagnostics import InputError
 from tme_sim.study import StoreError, run_study, run_table
 from tme_sim.study.cluster import check_address, dask_engine, run_points

@@ -8,8 +8,8 @@ import time
 
 import numpy as np
 import pytest
-from study_toys import MDSC, study
 
+from tests.study.study_toys import MDSC, study
 from tme_sim.diagnostics import InputError
 from tme_sim.study import run_study, run_table
 from tme_sim.study.expressions import ExpressionError, parse_expression

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from study_toys import HEAD, MDSC, START, study
 
+from tests.study.study_toys import AGENTS, HEAD, MDSC, ROOT, START, study
 from tme_sim.diagnostics import InputError
 from tme_sim.study.meaning import Standing
+from tme_sim.study.reading import study_from_text
 from tme_sim.study.runner import Runner
 
 
@@ -258,3 +259,24 @@ def test_a_default_counts_beside_what_may_move_it():
     shared = '[[factor]]\nname = "all"\nkey = "parameters.cell_loss_factor"\nvalues = [0.5]\n'
     own = '[[factor]]\nname = "own"\nkey = "patient.lesion.main.cell_loss_factor"\nvalues = [0.7]\n'
     assert study(shared + own).keys != study(shared).keys
+
+
+def test_durations_of_a_calendar_are_written_in_whole_minutes():
+    made = study('[[factor]]\nname = "every"\nkey = "protocol.treatment.bevacizumab.every"\nlow = "2 week"\n'
+                 'high = "6 week"\n[design]\nkind = "latin_hypercube"\nn = 5\n')  # fmt: skip
+    for point in made.points():
+        assert made.scenario(point).calendar.entries
+    assert made.factor("every").written(3.0) == "3 week"
+
+
+def test_a_study_of_runs_cell_by_cell_has_a_longer_timeout_and_keeps_no_trajectories(tmp_path):
+    text = AGENTS.format(root=ROOT)
+    assert study_from_text(text, "study.toml").timeout == 6 * 3600
+    assert study_from_text(text.replace("[set]", 'timeout = "1 h"\n[set]'), "study.toml").timeout == 3600
+    with pytest.raises(InputError, match="runs = true"):
+        study_from_text(text + '[outputs]\ntrajectories = ["MDSC"]\ndays = [1]\n', "study.toml")
+
+
+def test_patients_of_runs_cell_by_cell_differ_by_their_cells_alone():
+    text = AGENTS.format(root=ROOT) + "[replicates]\ncount = 3\n"
+    assert len(set(study_from_text(text, "study.toml").keys)) == 6

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from study_toys import HEAD, MDSC, START, study
 
+from tests.study.study_toys import HEAD, MDSC, START, study
 from tme_sim.diagnostics import InputError
 from tme_sim.study import run_study
 from tme_sim.study.expressions import ExpressionError, parse_expression

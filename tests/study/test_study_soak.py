@@ -12,7 +12,7 @@ import pytest
 RUNS = """
 import os, sys
 sys.path[:0] = {path!r}
-from study_toys import study
+from tests.study.study_toys import study
 from tme_sim.study.execute import _tasks
 from tme_sim.study.runner import Runner
 
@@ -72,7 +72,7 @@ STORED = """
 import sys
 sys.path[:0] = {path!r}
 import resource
-from study_toys import study
+from tests.study.study_toys import study
 from tme_sim.ensemble import Row
 from tme_sim.study import run_study
 from tme_sim.study.mend import verify_store
@@ -121,13 +121,13 @@ def _printed(code: str) -> list[float]:
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_runs():
-    grown, failed = _printed(RUNS.format(n=1280, path=[str(Path(__file__).parent)]))
+    grown, failed = _printed(RUNS.format(n=1280, path=[str(Path(__file__).parents[2])]))
     assert grown < 20.0 and failed == 0
 
 
 @pytest.mark.soak
 def test_a_hundred_thousand_runs_in_one_process_grow_by_at_most_20_mb():
-    grown, failed = _printed(RUNS.format(n=100_000, path=[str(Path(__file__).parent)]))
+    grown, failed = _printed(RUNS.format(n=100_000, path=[str(Path(__file__).parents[2])]))
     assert grown < 20.0 and failed == 0
 
 
@@ -139,13 +139,13 @@ def test_a_table_of_a_million_rows_fits_into_2_gb(tmp_path):
 
 @pytest.mark.slow
 def test_plan_and_store_of_a_study_hold_every_point_once(tmp_path):
-    (peak,) = _printed(STORED.format(n=2048, folder=str(tmp_path / "s"), path=[str(Path(__file__).parent)]))
+    (peak,) = _printed(STORED.format(n=2048, folder=str(tmp_path / "s"), path=[str(Path(__file__).parents[2])]))
     assert peak < 1000.0
 
 
 @pytest.mark.soak
 def test_plan_and_store_of_a_hundred_thousand_points(tmp_path):
-    (peak,) = _printed(STORED.format(n=100_000, folder=str(tmp_path / "s"), path=[str(Path(__file__).parent)]))
+    (peak,) = _printed(STORED.format(n=100_000, folder=str(tmp_path / "s"), path=[str(Path(__file__).parents[2])]))
     assert peak < 1000.0
 
 

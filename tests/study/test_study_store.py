@@ -17,8 +17,10 @@ import time
 import numpy as np
 import pytest
 
+from tests.study.study_toys import same
 from tme_sim.diagnostics import InputError
 from tme_sim.ensemble import Row
+from tme_sim.study import run_study
 from tme_sim.study import store as store_module
 from tme_sim.study.mend import merge_stores, repair_store, verify_store
 from tme_sim.study.plan_table import PlanTable
@@ -255,6 +257,15 @@ def test_shards_join_in_any_order_to_the_same_rows(tmp_path):
     assert content_of(tmp_path / "a") == content_of(tmp_path / "b") == content_of(tmp_path / "whole")
     with open_store(tmp_path / "b", digest="") as store:
         assert [p["digest"] for p in store.plans()] == [plan(30).digest]
+
+
+def test_shards_together_are_the_whole(whole, tmp_path):
+    made, _, table = whole
+    for i in (1, 2):
+        run_study(made, tmp_path / str(i), jobs=0, shard=(i, 2)).close()
+    merge_stores(tmp_path / "both", [tmp_path / "2", tmp_path / "1"])
+    with open_store(tmp_path / "both") as store:
+        assert store.missing(made) == [] and same(store.table(), table)
 
 
 def test_shards_that_contradict_each_other_are_not_joined(tmp_path):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from study_toys import HEAD, MDSC, START, study
 
+from tests.study.study_toys import HEAD, MDSC, START, study
 from tme_sim.diagnostics import InputError
 from tme_sim.plots.study import _by_median
 from tme_sim.study.tables import columns_text, unit_of
