@@ -570,3 +570,14 @@ def test_imaging_is_read_and_checked():
     assert imaging.settings[[criteria.GATE, criteria.DETECT_FLOOR, criteria.PER_ORGAN]].tolist() == [1.0, 8.0, 5.0]
     with pytest.raises(InputError, match="imaging.criterion"):
         Scenario.from_text(text.replace("mrecist", "recist2"))
+
+
+def test_places_of_many_keys_are_set_as_one_by_one():
+    text = "a = 1\n[b]\nc = 2 #@ default\n[b.d]\ne = 3\n[[f]]\ng = 4\n"
+    one_by_one, together = Places.of(text, "t"), Places.of(text, "t")
+    keys = [("b", "c"), ("b", "d"), ("f", 0, "g"), ("b", "d", "new")]
+    for key in keys:
+        one_by_one.set(key, "--set")
+    together.set_all(keys, "--set")
+    assert together.lines == one_by_one.lines and together.origins == one_by_one.origins == {}
+    assert together.place(("b", "d", "e")) == "--set" and together.place(("a",)) == "t:1"

@@ -303,10 +303,17 @@ class Places:
 
     def set(self, key: Key, name: str) -> None:
         """Say that `key` came from elsewhere, such as the command line."""
-        for known in [k for k in self.lines if k[: len(key)] == key]:
+        self.set_all([key], name)
+
+    def set_all(self, keys: Iterable[Key], name: str) -> None:
+        """Say so of many keys, in one walk through all that are known."""
+        wanted = dict.fromkeys(keys)
+        lengths = {len(key) for key in wanted}
+        for known in [k for k in self.lines if any(k[:n] in wanted for n in lengths)]:
             del self.lines[known]
-        self.lines[key] = (name, 0)
-        self.origins.pop(key, None)
+        for key in wanted:
+            self.lines[key] = (name, 0)
+            self.origins.pop(key, None)
 
 
 def _parts(text: str) -> Key:

@@ -34,6 +34,7 @@ from tme_sim.quantities import to_display
 from tme_sim.row import BAD_INPUT, FAILED, OK, Row
 from tme_sim.simulation import SetUp, run_plan, structures, with_sessions
 
+REFUSED = (InputError, NetworkError, BaselineError, ValueError, KeyError)  # of a plan that cannot be set up
 BATCH = 256  # patients integrated before they are read; bounds memory
 
 
@@ -77,7 +78,7 @@ def run_rows(
             continue
         try:
             one = set_up(plan)
-        except (InputError, NetworkError, BaselineError, ValueError, KeyError) as error:
+        except REFUSED as error:
             rows[i] = Row(BAD_INPUT, str(error))
             continue
         calendar = (id(plan.entries), id(plan.calendar), plan.start, plan.stop)
@@ -100,7 +101,7 @@ def _alone(plan: Plan) -> Row:
     """A plan with agent tissue, which no batch holds."""
     try:
         return Row(OK, "", run_plan(plan).endpoints)
-    except (InputError, NetworkError, BaselineError, ValueError, KeyError) as error:
+    except REFUSED as error:
         return Row(BAD_INPUT, str(error))
     except SimulationError as error:
         return Row(FAILED, str(error))

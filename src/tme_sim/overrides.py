@@ -52,6 +52,7 @@ def apply_changes(raw: dict, changes: Sequence[tuple[str, Any]], problems: Probl
 
     Notes keys that lead nowhere in `problems`; unknown keys are found by the check that follows.
     """
+    reached: list[Key] = []
     for name, value in changes:
         path = _path_of(str(name))
         if not path or len(path) > 8:
@@ -95,7 +96,8 @@ def apply_changes(raw: dict, changes: Sequence[tuple[str, Any]], problems: Probl
                 problems.found.append(Problem("--set", name, f"{dotted(key)} is a value and has no keys"))
                 break
         else:
-            problems.places.set(key, "--set")
+            reached.append(key)
+    problems.places.set_all(reached, "--set")
 
 
 def locate(raw: dict, name: str, problems: Problems) -> Key:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +144,9 @@ def _days(quantity) -> float:
 
 
 def _numbered_targets(entries, lesions):
-    """Entries whose targets are lesion numbers (from 1) instead of names."""
+    """Entries whose targets are lesion numbers (from 1) instead of names; the same object where none has any."""
+    if not any(e.kind in PROCEDURES and e.data.get("targets") for e in entries):
+        return entries
     number = {one.name: i for i, one in enumerate(lesions, 1)}
     out = []
     for e in entries:
@@ -154,7 +157,9 @@ def _numbered_targets(entries, lesions):
 
 
 def _numbered_calendar(calendar: Calendar, lesions) -> Calendar:
-    """A calendar whose ruled sessions name lesions by number."""
+    """A calendar whose ruled sessions name lesions by number; the same object where none does."""
+    if not any(e.kind in PROCEDURES and e.data.get("targets") for t in calendar.tracks for e in t.given):
+        return calendar
     tracks = [replace(t, given=tuple(_numbered_targets(t.given, lesions))) for t in calendar.tracks]
     return replace(calendar, tracks=tuple(tracks))
 
@@ -165,12 +170,18 @@ def declared_parameters(plan: Plan, network: Network) -> dict[str, Parameter]:
     return declared | drug_parameters(plan, declared)
 
 
-def drug_parameters(plan: Plan, declared: Mapping[str, Parameter]) -> dict[str, Parameter]:
-    """Declarations by the plan's drugs, which take the places of those `declared` without drugs."""
+def drug_parameters(
+    plan: Plan, declared: Mapping[str, Parameter], typical: Callable[[Drug], Mapping[str, Parameter]] | None = None
+) -> dict[str, Parameter]:
+    """Declarations by the plan's drugs, which take the places of those `declared` without drugs.
+
+    `typical` gives :func:`tme_sim.therapies.dosing.slot_parameters` of a drug alone, where they are at hand.
+    """
     out: dict[str, Parameter] = {}
     for drug, covariates in plan.drugs.values():
-        out |= {n: p for n, p in dosing.slot_parameters(drug, covariates).items() if n in declared}
-        out |= dosing.block_parameters(drug, {**declared, **out})
+        own = dosing.slot_parameters(drug, covariates, typical=typical(drug) if typical is not None else None)
+        out |= {n: p for n, p in own.items() if n in declared}
+        out |= dosing.block_parameters(drug, ChainMap(out, declared))
     return out
 
 

@@ -38,7 +38,7 @@ from tme_sim.protocol.dating import name_unknown_anchors
 from tme_sim.protocol.files import choose_protocol, inline_protocol
 from tme_sim.protocol.giving import name_unknown_drugs
 from tme_sim.quantities import Quantity, QuantityError, internal
-from tme_sim.schedule import Calendar, resolve
+from tme_sim.schedule import Calendar, Dated
 from tme_sim.switches import check_switched_off, idle_values
 from tme_sim.therapies.drug_file import DrugFileError
 from tme_sim.thresholds import DETECT
@@ -124,6 +124,7 @@ class Scenario(Header):
     _places: Places = PrivateAttr(default_factory=lambda: Places("scenario"))
     _catalogue: Catalogue = PrivateAttr(default_factory=Catalogue)
     _calendar: Calendar = PrivateAttr(default_factory=Calendar)
+    _dated: Dated | None = PrivateAttr(default=None)  # shared by all patients of one scenario
     _warnings: tuple[str, ...] = PrivateAttr(default=())
     _calibrated: Calibrated | None = PrivateAttr(default=None)
 
@@ -223,10 +224,11 @@ class Scenario(Header):
                 problems,
             )
         piece = check_piece(raw.get("piece"), raw.get("tissue"), biology, patient, problems, warnings)
-        calendar = Calendar()
+        calendar, dated = Calendar(), like._dated if like else None
         if protocol is not None and run is not None and patient is not None:
             _targets(protocol, patient, problems)
-            calendar = _calendar(protocol, run, patient, catalogue, problems)
+            dated = dated or _dated(protocol, run, catalogue, problems)
+            calendar = _calendar(dated, patient, problems)
         elif not like:
             section = _table(raw.get("protocol"))
             name_unknown_drugs(section.get("treatment"), catalogue.library, ("protocol", "treatment"), problems)
@@ -246,7 +248,7 @@ class Scenario(Header):
             warnings += catalogue.library.get(drug).outside(scenario.covariates())
         warnings += _liver_apart(patient, parameters, catalogue)
         pooled = scenario.foci()[1]
-        scenario._calendar = calendar
+        scenario._calendar, scenario._dated = calendar, dated
         warnings += _treats_nothing(scenario, calendar)
         warnings += idle_values(biology.off, scenario, catalogue)
         warnings += _pictured_late(scenario, calendar)
@@ -506,24 +508,27 @@ def _targets(protocol: Protocol, patient: Patient, problems: Problems) -> None:
                 )
 
 
-def _calendar(
-    protocol: Protocol, run: RunSettings, patient: Patient, catalogue: Catalogue, problems: Problems
-) -> Calendar:
+def _dated(protocol: Protocol, run: RunSettings, catalogue: Catalogue, problems: Problems) -> Dated | None:
+    """The protocol within the length of the run; None after noting what is wrong with that."""
     ticks = {}
     for name in ("duration", "output_every"):
         try:
             ticks[name] = to_ticks(getattr(run, name), name)
         except QuantityError as error:
             problems.add(("run", name), str(error).removeprefix(f"{name} "))
-            return Calendar()
+            return None
     end, every = ticks["duration"], ticks["output_every"]
     if every < 1 or end / every > 2_000_000:
         problems.add(("run", "output_every"), "would keep more than two million rows; keep values less often")
+        return None
+    return Dated(protocol, end=end, library=catalogue.library, key=("protocol",))
+
+
+def _calendar(dated: Dated | None, patient: Patient, problems: Problems) -> Calendar:
+    if dated is None:
         return Calendar()
     try:
-        return resolve(
-            protocol, end=end, body=patient.body, library=catalogue.library, problems=problems, key=("protocol",)
-        )
+        return dated.calendar(patient.body, problems)
     except DrugFileError as error:
         problems.found += [Problem(one.place, one.key, f"{one.problem}; {one.repair}") for one in error.all]
         return Calendar()

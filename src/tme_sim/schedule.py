@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tme_sim.diagnostics import InputError, Key, Places, quoted
 from tme_sim.protocol import TICKS_PER_DAY, DrugTreatment, Protocol, to_ticks
 from tme_sim.protocol.calendar import LOOKS, PROCEDURES, Body, Calendar, Entry, HeldAround, Stretch, Track
 from tme_sim.protocol.checks import check_rules
 from tme_sim.protocol.dating import MAX_ENTRIES, Dates, Dating, Refused
-from tme_sim.protocol.giving import Giving, procedure_data
+from tme_sim.protocol.giving import Amounts, Giving, procedure_data
 from tme_sim.protocol.phases import stretches
 from tme_sim.therapies.drug_file import PLACES
 from tme_sim.therapies.library import Library
 from tme_sim.therapies.procedures import fraction_days
 from tme_sim.validation import Problems
 
-__all__ = ["Body", "Calendar", "Entry", "resolve"]
+__all__ = ["Body", "Calendar", "Dated", "Entry", "resolve"]
+
+BODIES = 16  # sets of doses whose calendars are kept: patients in the same bands of weight share theirs
 
 
 TYPICAL = Body()
@@ -219,3 +222,72 @@ def resolve(
         tuple(e for e in entries if e.tick <= end), tuple(dict.fromkeys(warnings)),
         tuple(e for e in planned if e.tick <= end), tuple(tracks), tuple(phases),
     )  # fmt: skip
+
+
+class Dated:
+    """A protocol resolved for one body after another: dates are found once, and what a body changes are doses.
+
+    A body whose doses come at other intervals, at another number of levels, or with something to tell is resolved by
+    itself.
+    """
+
+    def __init__(self, protocol: Protocol, *, end: int, library: Library, key: Key = ()):
+        self.protocol, self.end, self.library, self.key = protocol, end, library, key
+        self.dating: Dating | None = None  # once a body was resolved without a mistake
+        self.known: dict[tuple, Calendar] = {}
+        self.models: dict[tuple, tuple[tuple, Calendar]] = {}  # by what must be equal: doses, and their calendar
+
+    def calendar(self, body: Body, problems: Problems) -> Calendar:
+        """What :func:`resolve` gives for a body; bodies of the same doses are given the same object."""
+        doses = self._doses(body) if self.dating is not None else None
+        if doses is not None and doses in self.known:
+            return self.known[doses]
+        shape = None if doses is None else tuple(one and one.shape for one in doses)
+        if shape in self.models:
+            found = _with_doses(self.protocol, *self.models[shape], doses)
+        else:
+            before = len(problems.found)
+            found = resolve(self.protocol, end=self.end, body=body, library=self.library, problems=problems,
+                            key=self.key)  # fmt: skip
+            if len(problems.found) > before:
+                return found
+            if self.dating is None:
+                self.dating = Dating(self.protocol, body.weight, self.library, self.end, self.key, problems)
+                doses = self._doses(body)
+            if doses is None:
+                return found
+            self.models[tuple(one and one.shape for one in doses)] = doses, found
+        while len(self.known) >= BODIES:
+            self.known.pop(next(iter(self.known)))
+        self.known[doses] = found
+        return found
+
+    def _doses(self, body: Body) -> tuple[Amounts | None, ...] | None:
+        """Doses of each treatment (None of those that are no drug), or None where one has something to tell."""
+        giving, out = Giving(self.dating, body), []
+        for item in self.protocol.treatment:
+            out.append(giving.amounts(item) if isinstance(item, DrugTreatment) else None)
+            if isinstance(item, DrugTreatment) and out[-1] is None:
+                return None
+        return tuple(out)
+
+
+def _with_doses(protocol: Protocol, before: tuple, calendar: Calendar, after: tuple) -> Calendar:
+    """A calendar with the doses `after` in place of those `before`, by treatment."""
+    items = zip(protocol.treatment, before, after, strict=True)
+    changed = {item.name: new for item, old, new in items if old != new}
+
+    def dated(entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        return tuple(
+            replace(e, data={**e.data, "dose": changed[e.treatment].dated(e.number)}) if e.treatment in changed else e
+            for e in entries
+        )
+
+    def levels(track: Track) -> Track:
+        if track.name not in changed:
+            return track
+        given = zip(track.given, changed[track.name].levels, strict=True)
+        return replace(track, given=tuple(replace(e, data={**e.data, "dose": dose}) for e, dose in given))
+
+    return replace(calendar, entries=dated(calendar.entries), planned=dated(calendar.planned),
+                   tracks=tuple(map(levels, calendar.tracks)))  # fmt: skip

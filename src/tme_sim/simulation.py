@@ -27,6 +27,7 @@ from tme_sim.protocol.rules import Visits, happened
 from tme_sim.protocol.view import label
 from tme_sim.quantities import Parameter
 from tme_sim.therapies import dosing, reach
+from tme_sim.therapies.drug import Drug
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,6 +163,7 @@ class _Structure:
         self.places: dict[str, list[int]] = {}  # of a name on its own: for the body, or for all lesions alike
         self.of_lesion: dict[tuple[str, int], int] = {}
         self.present: list[int] = []  # where `present` of each lesion stands
+        self.drugs: dict[tuple[str, str], tuple[Drug, dict[str, Parameter]]] = {}
         self._decide = None
         for i, name in enumerate(model.parameter_names):
             base, _, lesion = name.partition(".")
@@ -173,11 +175,18 @@ class _Structure:
 
     def declared(self, plan: Plan) -> tuple[dict[str, Parameter], np.ndarray]:
         """Declarations of all parameters with the plan's drugs, and their values in the order of the model."""
-        more = drug_parameters(plan, self.bare)
+        more = drug_parameters(plan, self.bare, self.typical)
         usual = self.usual.copy()
         for name, parameter in more.items():
             usual[self.places.get(name, [])] = parameter.internal
         return self.bare | more, usual
+
+    def typical(self, drug: Drug) -> dict[str, Parameter]:
+        """Parameters of the slot of a drug for the typical patient."""
+        known = self.drugs.get((drug.name, drug.slot))
+        if known is None or known[0] != drug:
+            known = self.drugs[drug.name, drug.slot] = drug, dosing.slot_parameters(drug)
+        return known[1]
 
     def patient(self, plan: Plan, usual: np.ndarray):
         """Parameter vector of a plan, from the `usual` one, and its untreated baseline."""

@@ -10,7 +10,7 @@ import pytest
 from few_lesions import cohort_of_one
 
 from tme_sim.cohort import load_trial, run_trial
-from tme_sim.cohort.running import _ahead, _plans, follow_up_days
+from tme_sim.cohort.running import _ahead, _ready, follow_up_days
 from tme_sim.diagnostics import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -96,10 +96,23 @@ def test_plans_are_made_in_their_order_and_at_most_one_ahead(apart):
 
 def test_plans_that_nobody_waits_for_are_cut_short(result):
     done, _ = result
-    stop = Event()
-    assert len(_plans(done.trial.arms[0], done.patients[:2], stop)) == 2
+    stop, seen = Event(), []
+    made = _ready(done.trial.arms[0], done.patients[:2], lambda plan: seen.append(plan) or "set up", stop)
+    assert [plan for plan, _ in made] == seen and [one for _, one in made] == ["set up"] * 2
     stop.set()
-    assert _plans(done.trial.arms[0], done.patients[:2], stop) == []
+    assert _ready(done.trial.arms[0], done.patients[:2], lambda plan: None, stop) == []
+
+
+def test_a_patient_who_cannot_be_set_up_costs_his_own_row_alone(result):
+    done, _ = result
+
+    def refuse_the_first(plan):
+        if plan.patient == done.patients[0].number:
+            raise KeyError("no such place")
+        return "set up"
+
+    made = _ready(done.trial.arms[0], done.patients[:2], refuse_the_first, Event())
+    assert made[0] == "'no such place'" and made[1][1] == "set up"
 
 
 def test_arms_differ_by_treatment_alone(result):

@@ -40,7 +40,7 @@ class Course:
         start, stop = self.calendar.first_tick, days * DAY
         self.memory = memory_of(self.calendar, signals, self._parts, start=start, stop=stop, oral=oral,
                                 visits=Visits(default_settings()))  # fmt: skip
-        self.queue = q.new_queue(queue_size(self.calendar, self.memory, start, stop) + 64)
+        self.queue = q.new_queue(queue_size(self.calendar, self.memory, start, stop, oral))
         scans = [e.tick for e in self.calendar.entries if e.kind == "scan" and e.tick <= stop]
         open_queue(self.calendar, self.memory, self.queue, scans, start, stop)
         self.jumps, self.sessions, self.oral, self.stop = [], [], oral, stop

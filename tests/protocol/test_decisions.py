@@ -351,3 +351,14 @@ def test_memory_of_a_batch_points_into_joined_groups():
     assert np.array_equal(moved[parts].reshape(-1, 4)[:, p.G_GROUP], memory[parts].reshape(-1, 4)[:, p.G_GROUP] + 7)
     moved[parts] = memory[parts]
     assert np.array_equal(moved, memory, equal_nan=True)
+
+
+@pytest.mark.parametrize("hold", ["", HOLD])
+def test_an_intake_that_every_look_stops_or_starts_finds_room_in_queue_and_log(hold):
+    visits = '[[protocol.visit]]\nstart = "day 3"\nevery = "7 day"\n'
+    rule = '[{ when = "child-pugh at least 7", then = "interrupt" }]'
+    tace = TACE + 'name = "tace"\nstart = "day 0"\n' + DEMAND + 'minimum_interval = "28 day"\n'
+    text = SCAN + visits + tace + drug("t", "lenvatinib", "8 mg", start="day 0", every="1 day", rule=rule,
+                                       until="progression", **({"hold": hold} if hold else {}))  # fmt: skip
+    course = Course(text, points=lambda day: 7.0 if int(day) // 7 % 2 else 5.0, days=1000)
+    assert len(course.decided("interrupted")) > 60  # and nothing overflows, which the course itself looks at

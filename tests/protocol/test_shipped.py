@@ -254,3 +254,29 @@ def test_all_shipped_protocols_share_few_structures():
     structures = {(tuple(p.off), tuple(p.hypotheses), slots_for(len(p.lesions))) for p in plans}
     assert len(structures) <= 4
     assert max(len(p.drugs) for p in plans) == 4  # LTHAIC: lenvatinib, toripalimab and both drugs of FOLFOX
+
+
+BODIES = ("70 kg", "71 kg", "38 kg", "59.9 kg", "60 kg", "140 kg", "70 kg", "25 kg", "300 kg")
+
+
+@pytest.mark.parametrize("file", sorted(p.relative_to(FOLDER).as_posix() for p in FOLDER.rglob("*.toml")))
+def test_a_calendar_made_of_that_of_another_body_is_the_one_of_a_body_alone(file):
+    text = f'[protocol]\nfile = "{"untreated.toml" if "/" in file else file}"\n'
+    text += f'after_progression = ["{file}"]\n' if "/" in file else ""
+    name, catalogue = str(FOLDER / "scenario"), toy_catalogue()
+    shared = Scenario.from_text(text, name, catalogue=catalogue)
+    for weight in BODIES:
+        alone = Scenario.from_text(f'patient.weight = "{weight}"\n{text}', name, catalogue=catalogue)
+        one = shared.changed({"patient.weight": weight})
+        assert one.calendar == alone.calendar
+        for parts in zip(one.calendar.entries, alone.calendar.entries, strict=True):
+            assert list(parts[0].data.items()) == list(parts[1].data.items())
+
+
+def test_bodies_of_the_same_doses_share_one_calendar():
+    flat, by_weight = load("reflect"), load("imbrave150")
+    heavy = [flat.changed({"patient.weight": f"{w} kg"}).calendar for w in (61, 75, 90)]
+    assert heavy[0] is heavy[1] is heavy[2] is flat.calendar
+    light = flat.changed({"patient.weight": "50 kg"}).calendar
+    assert light is not flat.calendar and light is flat.changed({"patient.weight": "51 kg"}).calendar
+    assert by_weight.changed({"patient.weight": "60 kg"}).calendar is not by_weight.calendar

@@ -54,6 +54,15 @@ def test_covariates_reach_the_slot_and_widen_nothing_else():
     assert heavy["trap_CL"].low <= heavy["trap_CL"].value <= heavy["trap_CL"].high
 
 
+@pytest.mark.parametrize("name", LIBRARY.names())
+def test_a_patient_s_slot_is_the_same_from_that_of_the_typical_patient(name):
+    drug = LIBRARY.get(name)
+    typical = dosing.slot_parameters(drug)
+    for given in ({}, {"weight": "48 kg", "albumin": "31 g/L", "sex": "female", "child_pugh": "B"}):
+        one = dosing.slot_parameters(drug, given)
+        assert dosing.slot_parameters(drug, given, typical=typical) == one and list(one) == list(typical)
+
+
 def test_liver_effects_come_from_the_covariates_of_clearance():
     assert dosing.slot_parameters(LIBRARY.get("pembrolizumab"))["pd1_CL_albumin"].value == pytest.approx(-0.907)
     lenvatinib = dosing.slot_parameters(LIBRARY.get("lenvatinib"))

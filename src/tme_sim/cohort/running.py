@@ -27,8 +27,9 @@ from tme_sim.quantities import internal
 
 if TYPE_CHECKING:
     from tme_sim.plan import Plan
+    from tme_sim.simulation import SetUp
 
-    _Plans = list[Plan | str]
+    _Ready = list[tuple[Plan, SetUp | None] | str]
 
 __all__ = ["CHUNK", "TrialResult", "follow_up_days", "run_trial"]
 
@@ -202,10 +203,10 @@ def run_trial(
                 found[arm.name] |= dict(zip(part, rows, strict=True))
                 done += len(part)
     stop = Event()
-    making = [partial(_plans, arm, [chosen[i] for i in parts[number]], stop) for number, arm in missing]
+    making = [partial(_ready, arm, [chosen[i] for i in parts[number]], set_up, stop) for number, arm in missing]
     try:
-        for (number, arm), plans in zip(missing, _ahead(making, jobs != 1), strict=True):
-            rows = _rows(plans, jobs, set_up)
+        for (number, arm), ready in zip(missing, _ahead(making, jobs != 1), strict=True):
+            rows = _rows(ready, jobs)
             if store is not None:
                 store.write(arm.name, number, parts[number], rows)
             found[arm.name] |= dict(zip(parts[number], rows, strict=True))
@@ -256,10 +257,10 @@ def _repeat(trial: Trial, place: int) -> int:
     return min(place // trial.n, trial.repeats - 1)
 
 
-def _ahead(making: Sequence[Callable[[], _Plans]], apart: bool) -> Iterator[_Plans]:
+def _ahead(making: Sequence[Callable[[], _Ready]], apart: bool) -> Iterator[_Ready]:
     """What each of `making` returns, in their order; `apart`, the next is made while the caller works on one.
 
-    Checking and dating are Python, and integration lets Python go on beside it.
+    Checking, dating and setting up are Python, and integration lets Python go on beside it.
     """
     if not apart or len(making) < 2:
         yield from (one() for one in making)
@@ -273,29 +274,40 @@ def _ahead(making: Sequence[Callable[[], _Plans]], apart: bool) -> Iterator[_Pla
             yield made
 
 
-def _plans(arm: Arm, patients: Sequence[VirtualPatient], stop: Event) -> _Plans:
-    """Plans of patients in an arm, or why there is none; cut short once nobody waits for them."""
+def _ready(
+    arm: Arm, patients: Sequence[VirtualPatient], set_up: Callable[[Plan], SetUp], stop: Event
+) -> _Ready:  # fmt: skip
+    """Plans of patients in an arm and their set-ups (None with agent tissue), or why there is none; cut short once
+    nobody waits for them."""
+    from tme_sim.ensemble import REFUSED
     from tme_sim.plan import plan_of
 
-    out: _Plans = []
+    out: _Ready = []
     for patient in patients:
         if stop.is_set():
             break
         try:
-            out.append(plan_of(arm.scenario.changed(patient.changes)))
+            plan = plan_of(arm.scenario.changed(patient.changes))
         except InputError as error:
+            out.append(str(error))
+            continue
+        try:
+            out.append((plan, set_up(plan) if plan.piece is None else None))
+        except REFUSED as error:
             out.append(str(error))
     return out
 
 
-def _rows(plans: _Plans, jobs: int | None, set_up: Any) -> list[dict]:
-    """Rows of plans, as they are stored: status, message, summary."""
+def _rows(ready: _Ready, jobs: int | None) -> list[dict]:
+    """Rows of what is ready, as they are stored: status, message, summary."""
     from tme_sim.ensemble import run_rows
     from tme_sim.row import BAD_INPUT, Row
 
-    done = iter(run_rows([one for one in plans if not isinstance(one, str)], threads=jobs, set_up=set_up,
+    made = [one for one in ready if not isinstance(one, str)]
+    known = {id(plan): one for plan, one in made}
+    done = iter(run_rows([plan for plan, _ in made], threads=jobs, set_up=lambda plan: known[id(plan)],
                          until_death=True))  # fmt: skip
-    rows = [Row(BAD_INPUT, one) if isinstance(one, str) else next(done) for one in plans]
+    rows = [Row(BAD_INPUT, one) if isinstance(one, str) else next(done) for one in ready]
     return [{"status": row.status, "message": row.message, "summary": row.summary} for row in rows]
 
 

@@ -162,18 +162,18 @@ class Calendar:
         """Names of the treatments that are therapy after progression."""
         return frozenset(track.name for track in self.tracks if self.follows_all(track.phase))
 
-    @property
+    @cached_property
     def all(self) -> tuple[Entry, ...]:
         """Entries and planned entries by date."""
         return tuple(sorted((*self.entries, *self.planned), key=lambda e: (e.tick, e.order)))
 
-    @property
+    @cached_property
     def drugs(self) -> tuple[str, ...]:
         """Library names of all drugs, in the order of their first dose; those that only a rule brings come last."""
         given = [e for t in self.tracks for e in t.given]
         return tuple(dict.fromkeys(e.data["drug"] for e in (*self.all, *given) if e.kind == "drug"))
 
-    @property
+    @cached_property
     def first_tick(self) -> int:
         """Start of the run: day 0, or the first entry if that is earlier."""
         return min([0, *(e.tick for e in (*self.entries, *self.planned))])

@@ -48,22 +48,27 @@ def decide_for(model: CompiledModel):
 def signals_of(model: CompiledModel, th: np.ndarray) -> Signals:
     """Places of what visits look at; -1 where the model (with mechanisms switched off) does not have it."""
 
-    def place(names: list[str], name: str) -> float:
-        return float(names.index(name)) if name in names else -1.0
+    layout = model.layout
+    tables = {"nodes": layout.nodes, "held": layout.held, "states": layout.states, "theta": layout.theta}
 
-    nodes, held, states, theta = model.node_names, model.held_names, model.state_names, model.theta_names
-    body = [place(nodes, name) for name in BODY]
-    body += [place(states, "AFP"), place(theta, "volume_floor"), place(theta, "rho_cell")]
-    body += [place(states, "invasion_hazard"), place(theta, "liver_volume")]
-    lesions = []
-    for k in range(1, model.layout.n_lesions + 1):
+    def places(vector: str, name: str, of: str = "body") -> list[float]:
+        """Where a name stands: one place, or of "lesion" one for each."""
+        number = layout.n_lesions if of == "lesion" else 1
+        if name not in tables[vector][of]:
+            return [-1.0] * number
+        return [float(model.index(vector, name, k)) for k in range(number)]
 
-        def of(name: str, default: float, k: int = k) -> float:
-            return float(th[theta.index(f"{name}.{k}")]) if f"{name}.{k}" in theta else default
+    def values(name: str, default: float) -> list[float]:
+        """A parameter of each lesion."""
+        return [float(th[int(at)]) if at >= 0 else default for at in places("theta", name, "lesion")]
 
-        seen = [place(nodes, f"lesion_volume.{k}"), place(nodes, f"viable_cells.{k}"), place(held, f"active.{k}")]
-        arterial = 1.0 if of("arterial_share", 1.0) >= 0.5 else 0.0
-        lesions.append([*seen, of("extrahepatic", 0.0), arterial, of("infiltrative", 0.0)])
+    body = [places("nodes", name)[0] for name in BODY]
+    body += [places("states", "AFP")[0], places("theta", "volume_floor")[0], places("theta", "rho_cell")[0]]
+    body += [places("states", "invasion_hazard")[0], places("theta", "liver_volume")[0]]
+    seen = [places("nodes", "lesion_volume", "lesion"), places("nodes", "viable_cells", "lesion")]
+    seen += [places("held", "active", "lesion"), values("extrahepatic", 0.0)]
+    seen += [[1.0 if share >= 0.5 else 0.0 for share in values("arterial_share", 1.0)], values("infiltrative", 0.0)]
+    lesions = [list(row) for row in zip(*seen, strict=True)]
     return Signals(body, lesions)
 
 
@@ -94,7 +99,7 @@ def prepare(
 ) -> tuple[np.ndarray, int]:
     """Memory of a ruled calendar, and how many places its decisions need in the queue."""
     memory = memory_of(calendar, signals_of(model, th), parts_of, start=start, stop=stop, oral=oral, visits=visits)
-    return memory, queue_size(calendar, memory, start, stop)
+    return memory, queue_size(calendar, memory, start, stop, oral)
 
 
 def open_queue(

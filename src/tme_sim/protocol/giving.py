@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tme_sim.diagnostics import Key, nearest, quoted
@@ -39,6 +40,31 @@ def not_by(drug: Drug, route: str) -> str:
     known = " or ".join(f'"{r}"' for r in drug.routes)
     reason = "its library entry has no absorption" if route == "oral" else "only cytotoxic drugs are infused there"
     return f"{drug.name} is not given by the route {quoted(route)}: {reason}; write route = {known}, or leave it out"
+
+
+@dataclass(frozen=True)
+class Amounts:
+    """What the doses of a drug are for one body: days between two by the library (None where the file says it), and
+    amounts in mg: `loading` doses in order, the `usual` one, and levels `reduced` from it."""
+
+    interval: float | None
+    loading: tuple[float, ...]
+    usual: float
+    reduced: tuple[float, ...]
+
+    @property
+    def shape(self) -> tuple[float | None, int]:
+        """What bodies must share to be given the same dates and levels."""
+        return self.interval, len(self.reduced)
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Loading doses, the usual one, reduced ones (mg), as :meth:`Giving.levels_of` orders them."""
+        return (*self.loading, self.usual, *self.reduced)
+
+    def dated(self, number: int) -> float:
+        """The dose of a number, from 1 (mg)."""
+        return self.loading[number - 1] if number <= len(self.loading) else self.usual
 
 
 class Giving:
@@ -150,6 +176,18 @@ class Giving:
             Entry(0, ORDER["drug"], "drug", item.name, n, {"dose": dose, **same})
             for n, dose in enumerate([*loading, amount, *reduced], 1)
         ], len(loading)
+
+    def amounts(self, item: DrugTreatment) -> Amounts | None:
+        """The doses of a treatment that was found right for another body; None where this one has a dose far from the
+        library's, or a level that is no reduction, to be told of."""
+        told = len(self.warnings)
+        amount, loading, _ = self._doses(item, self.dating.drug(item.drug))
+        reduced = self._below(amount, item)
+        if len(self.warnings) > told or any(b >= a for a, b in zip([amount, *reduced], reduced, strict=False)):
+            return None
+        regimen = self.dating.regimen(item)
+        interval = regimen.band(internal(self.body.weight, "kg")).start.interval if regimen else None
+        return Amounts(interval, tuple(loading), amount, tuple(reduced))
 
     def _below(self, amount: float, item: DrugTreatment) -> list[float]:
         """Reduced levels (mg) of a body that starts with `amount`.

@@ -135,7 +135,7 @@ def memory_of(
     for phase in calendar.phases:
         phases.add(*_phase(phase))
     settings = default_settings() if visits.settings is None else visits.settings
-    log_rows = 64 + 8 * sum(_dues(t, start, stop) for t in calendar.tracks) + 4 * len(calendar.phases)
+    log_rows = 64 + 8 * sum(_all_dues(calendar, start, stop, oral)) + 4 * len(calendar.phases)
     tables = {
         p.AT_SIGNALS: np.array([*signals.body, *(x for row in signals.lesions for x in row)], dtype=np.float64),
         p.AT_SETTINGS: settings, p.AT_CRITERIA: np.zeros(memory_size(n)), p.AT_LESIONS: np.zeros(n * LESION_COLUMNS),
@@ -235,12 +235,24 @@ def _dues(track: Track, start: int, stop: int) -> int:
     return 2 + min(span // track.every, 10**6 if track.open else len(track.offsets))
 
 
-def queue_size(calendar: Calendar, memory: np.ndarray, start: int, stop: int) -> int:
+def _all_dues(calendar: Calendar, start: int, stop: int, oral: str) -> list[int]:
+    """Bounds for each treatment; a steady intake is switched when something is looked at, not day by day.
+
+    Rules are asked at each look, before each dose, and before and after each session.
+    """
+    dues = [_dues(track, start, stop) for track in calendar.tracks]
+    is_steady = [steady(track, oral) for track in calendar.tracks]
+    looks = sum(e.kind in LOOKS for e in calendar.entries)
+    asked = looks + 2 * sum(due for due, apart in zip(dues, is_steady, strict=True) if not apart)
+    return [min(due, 4 + asked) if apart else due for due, apart in zip(dues, is_steady, strict=True)]
+
+
+def queue_size(calendar: Calendar, memory: np.ndarray, start: int, stop: int, oral: str) -> int:
     """A bound on the entries that the decisions of a run append to the calendar queue."""
     given, parts = int(memory[p.AT_GIVEN]), int(memory[p.AT_PARTS])
     widest = max((int(memory[i + 1] - memory[i]) for i in range(given, parts, 2)), default=0)
     sessions = sum(_dues(t, start, stop) for t in calendar.tracks if t.given[0].kind != "drug")
-    total = sum(_dues(t, start, stop) for t in calendar.tracks) * (2 + widest)
+    total = sum(_all_dues(calendar, start, stop, oral)) * (2 + widest)
     held = sum(len(t.holds) for t in calendar.tracks)
     looks = 2 * sum(e.kind in LOOKS for e in calendar.entries)
     return (

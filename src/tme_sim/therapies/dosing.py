@@ -73,6 +73,7 @@ def slot_parameters(
     drug: Drug,
     patient: Mapping[str, float | str] | None = None,
     deviations: Mapping[str, float] | None = None,
+    typical: Mapping[str, Parameter] | None = None,
 ) -> dict[str, Parameter]:
     """Parameters of the kinetic slot that `drug` takes, for one patient.
 
@@ -80,6 +81,7 @@ def slot_parameters(
         drug: an entry of the library.
         patient: covariates as :meth:`Drug.patient` takes them; albumin and Child-Pugh class are those at entry.
         deviations: drawn deviations from the typical patient, as :meth:`Drug.kinetics` takes them.
+        typical: what this returns for the drug alone, where a caller asks for many patients.
 
     Returns:
         Parameters by name (``tki_CL``, ...), each with the source and grade of its library value; slot parameters that
@@ -90,6 +92,11 @@ def slot_parameters(
     """
     slot = drug.slot
     values = drug.kinetics(patient, deviations)
+    if typical is not None:
+        own = {f"{slot}_{name}": (drug.disposition[field], getattr(values, field)) for field, name in FLOWS.items()
+               if field in drug.disposition and getattr(values, field) != drug.disposition[field].internal}  # fmt: skip
+        empty = {p.name: p for p in kinetics.MECHANISM.parameters if p.name in own}
+        return {**typical, **{name: _taken(empty[name], found, drug, value) for name, (found, value) in own.items()}}
     out = {p.name: p for p in kinetics.MECHANISM.parameters if p.name.startswith(f"{slot}_")}
     for field, name in FLOWS.items():
         if field in drug.disposition:
