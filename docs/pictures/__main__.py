@@ -130,6 +130,9 @@ STEPS = {
         (["trial", HAIC, "--n", "80", "--out", "trial"],),
         {"trial_benefit": "trial/figures/benefit.png", "trial_choice": "trial/figures/choice.png"},
     ),
+    "choice": Step(
+        (["trial", TRIAL, "--n", "80", "--out", "trial"],), {"trial_choice_arms": "trial/figures/choice.png"}
+    ),
     "experiments": Step(
         (),
         {

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tme_sim.cohort.choice import choice_of, chosen
+from tme_sim.cohort.choice import best_arms, choice_of, chosen, chosen_among
 
 
 def patients(effect, n=200, seed=3):
@@ -39,6 +39,19 @@ def test_noise_is_worth_nothing_and_the_rule_is_no_better_than_chance():
     assert np.mean(worth) < 0.1 and 0.4 < np.mean(right) < 0.6
 
 
+def test_of_three_arms_each_group_is_given_its_own_and_two_arms_are_chosen_as_by_the_rule_for_two():
+    one, two, burden, invasion, folds = patients(lambda b, i: 4.0 if i else -4.0)
+    three = one + np.where(burden == 2, 9.0, -9.0)
+    found = chosen_among(("a", "b", "c"), np.array([one, two, three]), burden, invasion, folds)
+    assert all(g.best == (2 if g.burden == 2 else int(g.invasion)) for g in found.groups)
+    assert found.right > 0.99 and found.worth == pytest.approx(found.ruled - max(found.months))
+    assert found.known >= found.ruled > max(found.months) and sum(found.given) == pytest.approx(1.0)
+    pair = chosen("a", "b", one, two, burden, invasion, folds)
+    same = chosen_among(("a", "b"), np.array([one, two]), burden, invasion, folds)
+    assert (same.worth, same.right, same.clear) == pytest.approx((pair.worth, pair.right, pair.clear))
+    assert [g.gains[1] for g in same.groups] == pytest.approx([s.gain for s in pair.strata])
+
+
 def result_of(n=60):
     one, two, _, invasion, _ = patients(lambda b, i: 3.0 if i else -3.0, n)
     burden = np.random.default_rng(1).uniform(3, 15, n)
@@ -61,6 +74,22 @@ def test_the_figure_tells_strata_and_what_the_choice_is_worth(tmp_path):
     figure.savefig(tmp_path / "choice.png")
     assert choice_figure(result_of(20)) is None  # too few to say anything
     assert choice_of(result_of(20), "tace", "haic") is None
+
+
+def test_the_figure_of_three_arms_has_a_row_for_each_group_and_a_bar_for_each_arm():
+    from tme_sim.plots.choice import choice_figure
+
+    result = result_of()
+    assert best_arms(result) is None  # two arms
+    result.arms.append("third")
+    result.trial.arms.append(SimpleNamespace(name="third", title="third arm"))
+    two_arms = result.column
+    result.column = lambda arm, name: two_arms("tace", name) + 30.0 if arm == "third" else two_arms(arm, name)
+    left, right = choice_figure(result).axes
+    groups = best_arms(result).groups
+    assert [t.get_text() for t in left.get_yticklabels()][0] == f"below 7  n = {groups[0].n}"
+    assert len(left.containers) == 2 * len(groups) and len(right.patches) == 5
+    assert best_arms(result_of(20)) is None
 
 
 def test_a_group_of_few_patients_is_hollow_and_has_no_error():

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim.cohort.benefit import benefit_of
-from tme_sim.cohort.choice import choice_of
+from tme_sim.cohort.choice import best_arms, choice_of
 from tme_sim.cohort.conversion import conversion_of
 from tme_sim.cohort.running import TrialResult
 from tme_sim.cohort.survival import curve_of, hazard_ratio, proportional
@@ -49,6 +49,9 @@ def summarise(result: TrialResult) -> dict[str, Any]:
     out["benefit"] = {name: one.as_dict() for name, one in found.items() if one is not None}
     ruled = {f"{b} vs {a}": choice_of(result, a, b) for a, b in pairs(names)}
     out["choice"] = {name: one.as_dict() for name, one in ruled.items() if one is not None}
+    among = best_arms(result)
+    if among is not None:
+        out["best_arms"] = among.as_dict()
     if result.trial.repeats > 1:
         out["over_repeats"] = _over_repeats(result)
     return out
