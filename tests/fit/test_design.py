@@ -10,7 +10,7 @@ import pytest
 from tme_sim.diagnostics import InputError
 from tme_sim.fit.design import plan_with, simulate_pairs, values_of
 from tme_sim.fit.runs import RunStore
-from tme_sim.fit.targets import load_problem, patient_value, shown
+from tme_sim.fit.targets import Target, load_problem, patient_value, shown
 from tme_sim.posterior import model_digest
 from tme_sim.therapies.session import REACH, Session, lesion_changes
 
@@ -94,6 +94,10 @@ def read(tmp_path, text):
         ("value = 0.439", 'value = 0.439\nrole = "check"', "a fit needs data"),
         ("schema = 1", "schema = 1\nnonsense = 2", "is not known here"),
         ('of = "', 'of = "x', "is no endpoint"),
+        ("viable_fraction_d28", "VEGF_serom_d1", 'no value of the model on a day, did you mean "VEGF_serum_d1"'),
+        ("viable_fraction_d28", "vegf_ratio_d1", "no value of the model on a day"),  # a ratio is read on landmarks alone
+        ("viable_fraction_d28", "VEGF_serum_d61", "is simulated for 60 day only"),
+        ("above = 0.1", 'above = 0.1\nover = "VEGF_d900"', "is simulated for 60 day only"),
         ("value = 0.439", "value = 0.439\nwhere = { largest_diametr = [30.0, 50.0] }", 'did you mean "largest_diameter"'),
         ("value = 0.439", "value = 0.439\nwhere = { largest_diameter = [900.0, 950.0] }", "nobody of .* a target needs data"),
     ],
@@ -160,6 +164,32 @@ def test_a_share_below_a_mark_is_counted(shipped):
     assert [patient_value(target, {"depth": d}, one) for d in (-1.0, -0.9, 0.1)] == [1.0, 0.0, 0.0]
     assert math.isnan(patient_value(target, {"depth": -1.0}, one | {"tumour_number": 2}))
     assert math.isnan(patient_value(target, {"depth": float("nan")}, one))
+
+
+def test_a_value_of_the_model_is_divided_by_another(shipped):
+    table = {"arm": "one", "statistic": "mean_log", "of": "VEGF_serum_d1", "over": "VEGF_serum_d0", "value": 0.5, "sd": 0.1}
+    target = Target(**table, name="surge", order=5, source="toy", grade="assumed")
+    assert target.values == (("VEGF_serum", 1), ("VEGF_serum", 0))
+    assert patient_value(target, {"VEGF_serum_d1": 164.0, "VEGF_serum_d0": 100.0}, {}) == pytest.approx(math.log(1.64))
+    for first in (0.0, float("nan")):
+        assert math.isnan(patient_value(target, {"VEGF_serum_d1": 164.0, "VEGF_serum_d0": first}, {}))
+    assert not any(t.values for t in shipped.targets)
+
+
+def test_values_of_the_model_are_kept_with_the_endpoints(tmp_path, monkeypatch):
+    """A day after the session more VEGF is in blood; the endpoints of the run are those of a file without it."""
+    surge = ONE.replace("viable_fraction_d28", 'VEGF_serum_d1"\nover = "VEGF_serum_d0')
+    scores = np.zeros((1, 2))
+    plain, problem = simulate_pairs(read(tmp_path, ONE), "one", scores, [5]), read(tmp_path, surge.replace("0.1", "1.0"))
+    with RunStore(tmp_path / "runs") as store:
+        rows = simulate_pairs(problem, "one", scores, [5], store=store)
+        (summary,) = rows.summaries
+        assert summary["VEGF_serum_d1"] > summary["VEGF_serum_d0"] > 0 and rows.y[0, 0] == 1.0
+        assert {name: summary[name] for name in plain.summaries[0]} == pytest.approx(plain.summaries[0], nan_ok=True)
+        monkeypatch.setattr("tme_sim.fit.design.run_redrawn", None)
+        assert (simulate_pairs(problem, "one", scores, [5], store=store).y == rows.y).all()
+        with pytest.raises(TypeError):  # a row without these values does not serve, and the other way round
+            simulate_pairs(read(tmp_path, ONE), "one", scores, [5], store=store)
 
 
 def test_pairs_feel_their_parameters_and_are_kept(tmp_path, monkeypatch):

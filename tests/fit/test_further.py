@@ -85,7 +85,8 @@ def test_a_folder_of_something_else_is_refused(posterior, tmp_path):
 def edited(tmp_path, change):
     text = FILE.read_text().replace('"cohorts/', f'"{CONFIGS}/calibration/cohorts/').replace('"../', f'"{CONFIGS}/')
     text = text.replace('"lenvatinib_recist', f'"{CONFIGS}/calibration/lenvatinib_recist')
-    text = text.replace('"one_tace_followed', f'"{CONFIGS}/calibration/one_tace_followed')
+    for name in ("one_tace_followed", "single_tace"):
+        text = text.replace(f'protocol = "{name}', f'protocol = "{CONFIGS}/calibration/{name}')
     path = tmp_path / "mine.toml"
     path.write_text(change(text))
     return path

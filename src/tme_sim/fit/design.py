@@ -84,13 +84,14 @@ def simulate_pairs(
     table = next(a for a in problem.arms if a.name == arm)
     cohort, scenario = problem.cohorts[table.cohort], problem.scenarios[arm]
     vectors = values_of(problem.priors, np.asarray(scores).round(12))
-    keys = run_keys(cohort.digest, scenario.digest, problem.settings.model_dump(), patients, vectors)
+    series = problem.series_of(arm)
+    keys = run_keys(cohort.digest, scenario.digest, problem.settings.model_dump(), patients, vectors, series)
     rows = [None] * len(keys) if store is None else store.get(keys)
     missing = [i for i, row in enumerate(rows) if row is None]
     for begin in range(0, len(missing), CHUNK):
         part = missing[begin : begin + CHUNK]
         found = run_redrawn(cohort, scenario, [vectors[i] for i in part], [patients[i] for i in part],
-                            problem.settings, threads=threads)  # fmt: skip
+                            problem.settings, threads=threads, series=series)  # fmt: skip
         if store is not None:
             store.put([keys[i] for i in part], found)
         for i, row in zip(part, found, strict=True):
@@ -115,15 +116,18 @@ def _structures():
     return structures()
 
 
-def run_redrawn(cohort, scenario, vectors, patients, settings, *, threads: int | None = 1) -> list[dict]:
+def run_redrawn(cohort, scenario, vectors, patients, settings, *, threads: int | None = 1,
+                series: tuple[Sequence[str], Sequence[int]] = ((), ())) -> list[dict]:  # fmt: skip
     """Rows (message, summary, values, number) of runs with parameter vectors on patients by number.
+
+    `series`: names and days of values of the model that the summaries hold besides endpoints.
 
     A patient who cannot rest before treatment under a vector, or to whom the protocol cannot be given, is drawn again,
     up to `REDRAWN` times: cohorts hold patients who can exist.
     """
     from tme_sim.cohort import make_patients
     from tme_sim.diagnostics import InputError
-    from tme_sim.ensemble import run_rows
+    from tme_sim.ensemble import Series, run_rows
     from tme_sim.row import BAD_INPUT
 
     out: list[dict | None] = [None] * len(vectors)
@@ -142,7 +146,8 @@ def run_redrawn(cohort, scenario, vectors, patients, settings, *, threads: int |
             plans.append(plan)
             drawn.append((i, patient))
         failed = {i for i in open_ if out[i]["message"]}
-        rows = run_rows(plans, threads=threads, set_up=_structures(), until_death=True)
+        rows = run_rows(plans, threads=threads, set_up=_structures(), until_death=True,
+                        series=Series(*map(tuple, series)) if series[0] else None)  # fmt: skip
         for (i, patient), row in zip(drawn, rows, strict=True):
             out[i] |= {"message": row.message, "summary": dict(row.summary), "values": dict(patient.values)}
             if row.status == BAD_INPUT:

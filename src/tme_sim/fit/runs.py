@@ -21,9 +21,12 @@ NUMBER = "draw:number"  # which patient it was in the end: one who cannot exist 
 
 
 def run_keys(cohort: str, scenario: str, settings: Mapping[str, Any], patients: Sequence[int],
-             vectors: Sequence[Mapping[str, float]]) -> list[bytes]:  # fmt: skip
-    """Keys of runs: digests of cohort and scenario, what of the settings changes a run, patient and parameters."""
+             vectors: Sequence[Mapping[str, float]], series: tuple[Sequence[str], Sequence[int]] = ((), ()),
+             ) -> list[bytes]:  # fmt: skip
+    """Keys of runs: digests of cohort and scenario, what of the settings changes a run, patient and parameters, and the
+    `series` kept besides endpoints, where there are any."""
     same = [cohort, scenario, {n: settings[n] for n in ("seed", "rtol", "max_steps")}]
+    same += [list(map(list, series))] if series[0] else []
     return [short_digest(*same, int(p), dict(v)) for p, v in zip(patients, vectors, strict=True)]
 
 

@@ -2,6 +2,8 @@
 
 A target is the mean over patients of something each simulated patient has: an indicator (`share`), being free of an
 event after some time (`after`; a published median is the time after which half are), or a logarithm (`mean_log`).
+Besides endpoints, a value of the model on a day can be aimed at (``VEGF_serum_d1``), alone or over another, or over a
+draw of the patient (`over`).  Values of day 0 are those after a session of that minute.
 `value` is what was observed, with the uncertainty of `n` patients or a given `sd`, and a `discrepancy` for what the
 model and the cohort file cannot be expected to match.  Outcomes of arms that give a drug with embolisation are
 withheld: a file that aims at one is refused.
@@ -12,6 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,6 +36,7 @@ __all__ = ["ArmTable", "Candidate", "FitProblem", "Settings", "Target", "load_pr
 
 Grade = Literal["high", "medium", "low", "assumed"]
 TRUE = ("cr_", "pr_", "sd_", "pd_", "orr_", "dcr_")  # endpoints that are true or not, as they begin
+DAY_OF = re.compile(r"(\w+)_d(\d{1,4})")  # a value of the model on a day
 FOLLOWED = frozenset({"child_pugh_points", "albi", "albi_grade", "burden", "bclc"})  # of patients, beside their draws
 
 
@@ -75,7 +79,8 @@ class Target(Model):
                        "6 liver")  # fmt: skip
     arm: str
     statistic: Literal["share", "after", "mean_log"]
-    of: str = Field(description="endpoint of a row")
+    of: str = Field(description="endpoint of a row, or a value of the model on a day, like VEGF_serum_d1")
+    over: str = Field("", max_length=80, description="what it is divided by: a draw, an endpoint or a value")
     equals: str | None = None
     above: float | None = None
     below: float | None = None
@@ -100,6 +105,12 @@ class Target(Model):
         """Standard deviation of the observation: sampling of its own patients, and the discrepancy."""
         own = self.sd if self.sd is not None else math.sqrt(self.value * (1.0 - self.value) / self.n)
         return math.hypot(own, self.discrepancy)
+
+    @property
+    def values(self) -> tuple[tuple[str, int], ...]:
+        """What it takes that is no endpoint: values of the model, by name and day."""
+        found = [DAY_OF.fullmatch(name) for name in (self.of, self.over) if not of_a_row(name)]
+        return tuple((match[1], int(match[2])) for match in found if match is not None)
 
 
 class Candidate(Model):
@@ -156,7 +167,8 @@ class FitProblem:
             "arms": [a.model_dump(mode="json", exclude=None if follows(a.after_progression) else {"after_progression"})
                      for a in self.arms],
             "targets": [t.model_dump(mode="json", exclude={"source", "note", "grade", "board"}
-                                     | ({"among"} if not t.among else set())) for t in self.targets],
+                                     | {name for name in ("among", "over") if not getattr(t, name)})
+                        for t in self.targets],
             "priors": [self.priors.names, self.priors.centre.tolist(), self.priors.low.tolist(),
                        self.priors.high.tolist(), self.priors.log.tolist()],
             "cohorts": {n: c.digest for n, c in sorted(self.cohorts.items())},
@@ -167,6 +179,19 @@ class FitProblem:
     def of_arm(self, arm: str) -> list[int]:
         """Places of the targets of an arm."""
         return [i for i, t in enumerate(self.targets) if t.arm == arm]
+
+    def series_of(self, arm: str) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        """Names and days of the values of the model that the targets of an arm take besides endpoints."""
+        wanted = {value for t in self.targets if t.arm == arm for value in t.values}
+        return tuple(sorted({name for name, _ in wanted})), tuple(sorted({day for _, day in wanted}))
+
+
+def of_a_row(name: str) -> bool:
+    """Whether a name is that of an endpoint that rows hold: landmarks on landmark days only."""
+    from tme_sim.observe.endpoints import LANDMARKS
+
+    day = DAY_OF.fullmatch(name)
+    return definition_of(name) is not None and (day is None or int(day[2]) in LANDMARKS)
 
 
 def patient_value(target: Target, row: Mapping[str, Any], values: Mapping[str, Any]) -> float:
@@ -184,6 +209,9 @@ def patient_value(target: Target, row: Mapping[str, Any], values: Mapping[str, A
         return float(value > at) if window == 0 else min(max((value - at) / window + 0.5, 0.0), 1.0)
     if target.equals is not None:
         return float(value == target.equals)
+    if value is not None and target.over:
+        below = float(values[target.over]) if target.over in values else row[target.over]
+        value = value / below if below else math.nan
     if value is None or not math.isfinite(value):
         return math.nan
     if target.statistic == "mean_log":
@@ -223,7 +251,7 @@ def load_problem(path: str | Path, *, catalogue: Any = None, posterior: Posterio
         problems.add(("parameter",), "the parameters are those of the posterior; a file of checks names none")
     folder = Path(path).parent
     cohorts, scenarios = _read_arms(arms, folder, catalogue, problems)
-    _check_data(arms, targets, cohorts, problems)
+    _check_data(arms, targets, cohorts, catalogue, problems)
     if posterior is not None:
         _check_followed(cohorts, posterior, problems)
         priors, units, sources = posterior.priors, tuple(p["unit"] for p in posterior.data["parameters"]), {}
@@ -279,7 +307,7 @@ def _check_names(arms, targets, candidates, problems: Problems, *, checks: bool)
                      "a finished fit with --check POSTERIOR")  # fmt: skip
 
 
-def _check_data(arms, targets, cohorts, problems: Problems) -> None:
+def _check_data(arms, targets, cohorts, catalogue, problems: Problems) -> None:
     """Targets that no simulated patient could contribute to: of no endpoint, after the end, or of nobody."""
     of_arm = {arm.name: arm for arm in arms}
     names = [name for definition in DEFINITIONS for name in definition.names]
@@ -287,10 +315,22 @@ def _check_data(arms, targets, cohorts, problems: Problems) -> None:
         arm = of_arm.get(target.arm)
         cohort = cohorts.get(arm.cohort) if arm is not None else None
         key = ("target", i)
-        if definition_of(target.of) is None:
-            problems.add((*key, "of"), f"{target.name}: {quoted(target.of)} is no endpoint{nearest(target.of, names)}; "
-                         "docs/endpoints.md lists them")  # fmt: skip
-        elif target.among and (target.among not in names or not target.among.startswith(TRUE)):
+        drawn = {*cohort.draws, *FOLLOWED} if cohort is not None else set()
+        for part, name in (("of", target.of), ("over", target.over)):
+            day = DAY_OF.fullmatch(name)
+            if not name or of_a_row(name) or (part == "over" and name in drawn):
+                continue
+            if day is None or day[1] not in catalogue.states:
+                known = [*names, *(f"{state}_d{day[2]}" for state in catalogue.states)] if day else names
+                problems.add((*key, part), f"{target.name}: {quoted(name)} is no endpoint and no value of the model on "
+                             f"a day{nearest(name, known)}; docs/endpoints.md lists endpoints, and VEGF_serum_d1 is "
+                             "such a value")  # fmt: skip
+            elif arm is not None and int(day[2]) > internal(*arm.duration):
+                problems.add((*key, part), f"{target.name}: {arm.name} is simulated for {written(arm.duration)} only; "
+                             "simulate it for longer")  # fmt: skip
+        if target.over and target.statistic == "after":
+            problems.add((*key, "over"), f"{target.name}: a time to an event is divided by nothing")
+        if target.among and (target.among not in names or not target.among.startswith(TRUE)):
             problems.add((*key, "among"), f"{target.name}: {quoted(target.among)} is nothing that is true or not of a "
                          f"patient; such are {', '.join(n for n in names if n.startswith(TRUE))}")  # fmt: skip
         elif target.statistic == "after" and f"{target.of}_event" not in names:
