@@ -7,7 +7,9 @@ from typing import Any
 
 from tme_sim.diagnostics import InputError, Problem
 
-__all__ = ["kind_of", "refuse_another_kind"]
+__all__ = ["SCHEMA", "kind_of", "refuse_another_kind"]
+
+SCHEMA = 1  # version of the format of scenarios, protocols and what follows progression
 
 # Keys that only one kind of file has at its top; and the command that takes such a file.
 KINDS: dict[str, tuple[tuple[str, ...], str]] = {

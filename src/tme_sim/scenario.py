@@ -28,7 +28,7 @@ from tme_sim.diagnostics import (
     read_text,
 )
 from tme_sim.foci import draw_foci, pool
-from tme_sim.kinds import refuse_another_kind
+from tme_sim.kinds import SCHEMA, refuse_another_kind
 from tme_sim.overrides import apply_changes, locate, read_changes
 from tme_sim.parameters import read_parameters
 from tme_sim.patient import MAX_LESIONS, Lesion, Patient, read_patient
@@ -47,7 +47,6 @@ from tme_sim.validation import Model, Problems, check_table, measured, tuple_of,
 
 __all__ = ["Biology", "Lesion", "Outputs", "Patient", "RunSettings", "Scenario"]
 
-SCHEMA = 1
 OF_PATIENTS = ("patient", "parameters", "seed")  # sections that change no date
 MEMBER = ("posterior.member", "posterior.share")  # nor do these
 TOLD = ("title", "source", "name", "followed_by")  # of a protocol; they change no result

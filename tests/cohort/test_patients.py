@@ -11,7 +11,7 @@ from few_lesions import cohort_of_one
 from tme_sim.calibrated import draw_numbers, posterior_at
 from tme_sim.cohort import load_cohort, load_trial, make_patients
 from tme_sim.cohort.distributions import Draw, quantile
-from tme_sim.cohort.patients import BESIDE, LIVES, PATIENCE, _following, _Maker, _member, _Rest, make_fitted_patients
+from tme_sim.cohort.patients import BESIDE, LIVES, PATIENCE, _Maker, _member, _Rest, make_fitted_patients
 from tme_sim.diagnostics import InputError
 from tme_sim.plan import plan_of, untreated
 from tme_sim.scenario import Scenario
@@ -222,9 +222,12 @@ def test_who_cannot_rest_is_drawn_anew_and_then_given_another_member(cohort, mon
 def test_numbers_of_draws_follow_the_member_unless_the_cohort_fixes_them(cohort, tmp_path):
     posterior = posterior_at(POSTERIOR)
     numbers = draw_numbers(posterior.values(1), cohort.catalogue)
-    assert _following(cohort, numbers).draws["occult_liver"].median == numbers["occult_liver.median"]
+    follows = cohort.following(numbers | {"k_T_exh": 0.1, "lenvatinib.signalling_ic50": 2.0})
+    assert follows.draws["occult_liver"].median == numbers["occult_liver.median"]
     fixed = load_cohort(cohort_of_one(tmp_path))
-    assert _following(fixed, numbers).draws["occult_liver"].value == 0.0
+    assert fixed.following(numbers, fixed="pass over").draws["occult_liver"].value == 0.0
+    with pytest.raises(InputError, match=r"occult_liver\.median: has no number"):
+        fixed.following(numbers)
 
 
 def test_virtual_patients_follow_the_hypotheses_of_their_biology(cohort, tmp_path):

@@ -197,6 +197,25 @@ class Cohort:
             raise InputError(found)
         return replace(self, draws=draws)
 
+    def following(self, values: Mapping[str, float], *, fixed: Literal["refuse", "pass over"] = "refuse") -> Cohort:
+        """A copy with those of `values` that are numbers of its draws, as :meth:`changed`; values of the model and
+        numbers of draws that are not here are left out.
+
+        Args:
+            fixed: what to do with a number that a draw of this name does not have, since this cohort fixes what others
+                draw: refuse it, or keep the cohort's own.
+
+        Raises:
+            InputError: as :meth:`changed`.
+        """
+        own = {}
+        for key, value in values.items():
+            name, dot, number = key.partition(".")
+            has = dot and name in self.draws
+            if has and (fixed == "refuse" or getattr(self.draws[name], number, None) is not None):
+                own[key] = value
+        return self.changed(own) if own else self
+
 
 def load_cohort(path: str | Path, *, catalogue: Catalogue | None = None) -> Cohort:
     """Read and check a cohort file and the biology it names.

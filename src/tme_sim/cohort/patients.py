@@ -124,7 +124,7 @@ def make_fitted_patients(
             if number not in found:
                 waiting.setdefault(_member(posterior, seed, number, attempt), []).append(number)
         for member, numbers in sorted(waiting.items()):
-            own = _following(cohort, draw_numbers(posterior.values(member), cohort.catalogue))
+            own = cohort.following(draw_numbers(posterior.values(member), cohort.catalogue), fixed="pass over")
             rest = _Rest(own, scenario.changed({"posterior.member": member}), set_up=set_up)
             maker = _Maker(own, seed, rest, patience=PATIENCE)
             for number in numbers:
@@ -139,12 +139,6 @@ def make_fitted_patients(
         if len(found) == n:
             break
     return [found[number] for number in range(n)]
-
-
-def _following(cohort: Cohort, numbers: Mapping[str, float]) -> Cohort:
-    """A cohort with those of `numbers` that its draws have; one that fixes what others draw says so itself."""
-    has = {f"{name}.{number}" for name, draw in cohort.draws.items() for number in draw.model_dump(exclude_none=True)}
-    return cohort.changed({name: value for name, value in numbers.items() if name in has})
 
 
 def _member(posterior: Posterior, seed: int, patient: int, attempt: int) -> int:

@@ -19,7 +19,7 @@ from tme_sim.fit.runs import RunStore, run_keys
 from tme_sim.fit.targets import FitProblem, patient_value
 from tme_sim.priors import Priors
 
-__all__ = ["CHUNK", "Rows", "changed_cohort", "plan_with", "run_redrawn", "simulate_pairs", "values_of"]  # fmt: skip
+__all__ = ["CHUNK", "Rows", "plan_with", "run_redrawn", "simulate_pairs", "values_of"]
 
 CHUNK = 256  # runs between commits; many on one structure run side by side
 REDRAWN = 4  # times that a patient who cannot exist is drawn again
@@ -44,12 +44,6 @@ class Rows:
 def values_of(priors: Priors, scores: np.ndarray) -> list[dict[str, float]]:
     """Parameter vectors by name, from scores [n, k]."""
     return [dict(zip(priors.names, map(float, row), strict=True)) for row in priors.values(scores)]
-
-
-def changed_cohort(cohort: Any, values: Mapping[str, float]) -> Any:
-    """A cohort with those numbers of its draws changed that are fitted (their names hold a dot)."""
-    changes = {n: v for n, v in values.items() if "." in n and n.partition(".")[0] in cohort.draws}
-    return cohort.changed(changes) if changes else cohort
 
 
 def plan_with(scenario: Any, patient: Any, values: Mapping[str, float], settings: Any) -> Any:
@@ -131,7 +125,7 @@ def run_redrawn(cohort, scenario, vectors, patients, settings, *, threads: int |
     from tme_sim.row import BAD_INPUT
 
     out: list[dict | None] = [None] * len(vectors)
-    open_, cohorts = list(range(len(vectors))), [changed_cohort(cohort, v) for v in vectors]
+    open_, cohorts = list(range(len(vectors))), [cohort.following(v) for v in vectors]
     for attempt in range(REDRAWN + 1):
         plans, drawn = [], []
         for i in open_:

@@ -11,6 +11,10 @@ Simplified.  By default ascites, encephalopathy and INR count one point each, fo
 has slight ascites, a second point, where ALBI lies above a value of their own, which stands for portal pressure; INR
 rises exponentially with the shift of ALBI since entry, without lag.  All steps are smooth.
 
+Where prothrombin is told as activity, as in Japan, 70 % and 40 % make the points: an INR of 1.14 and 1.49
+(https://www.medicalalgorithms.com/estimating-the-percent-prothrombin-complex-activity-from-the-inr), not of 1.7 and
+2.3.  `cp_inr_low` and `cp_inr_high` can be set to them.
+
 Not included.  Encephalopathy; moderate ascites, a third point; what cohorts count at entry, which is albumin and
 bilirubin alone; diuretics, shunts, bleeding, vitamin K, anticoagulants.
 
@@ -82,8 +86,10 @@ SIGNS = Hypothesis(
                       "assumed", 0.9, 1.6, "INR at entry, by patient"),
             Parameter("inr_per_albi", 0.3, "1", f"no size found; {LIVERT}", "assumed", 0.1, 0.8,
                       "log-rise of INR per shift of ALBI"),
-            Parameter("cp_inr_low", 1.7, "1", TRICHOTOMY, "high", 1.7, 1.7, "above: second point"),
-            Parameter("cp_inr_high", 2.3, "1", TRICHOTOMY, "high", 2.2, 2.3, "above: third point"),
+            Parameter("cp_inr_low", 1.7, "1", TRICHOTOMY, "high", 1.13, 1.7,
+                      "above: second point; 1.14 where 70 % of prothrombin activity is counted"),
+            Parameter("cp_inr_high", 2.3, "1", TRICHOTOMY, "high", 1.48, 2.3,
+                      "above: third point; 1.49 where 40 % of prothrombin activity is counted"),
             Parameter("cp_inr_width", 0.03, "1", "smoothing of the cuts, by construction", "assumed", 0.005, 0.1,
                       "10 to 90 % of a point within 2.2 times this of a cut"),
             Parameter("ascites_albi", -1.2, "1", "no source found; half of patients of the third grade decompensate in "

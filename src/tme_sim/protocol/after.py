@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from tme_sim.diagnostics import InputError, Key, Problem, dotted, nearest, parse_toml, quoted, read_text
+from tme_sim.kinds import SCHEMA
 from tme_sim.protocol.conditions import Condition
 from tme_sim.protocol.dates import TICKS_PER_DAY, When, parse_when
 from tme_sim.protocol.tables import read_until
@@ -126,8 +127,8 @@ def _read(path: Path, at: Key, problems: Problems) -> tuple[dict, Any] | None:
             add((name,), "has no place after progression: the visits of the protocol go on; remove it")
         elif name not in ALLOWED:
             add((name,), f"is not known here{nearest(name, ALLOWED)}; there are {', '.join(ALLOWED)}")
-    if data.get("schema", 1) != 1:
-        add(("schema",), "must be 1")
+    if data.get("schema", SCHEMA) != SCHEMA:
+        add(("schema",), f"must be {SCHEMA}")
     for name in ("phase", "treatment"):
         if not isinstance(data.get(name, []), list):
             add((name,), f"must be a list of tables: write [[{name}]] with double brackets")

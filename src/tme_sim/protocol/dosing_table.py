@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import Any
 
 from tme_sim.diagnostics import InputError, Places, Problem, known_key, nearest, quoted
+from tme_sim.kinds import SCHEMA
 from tme_sim.protocol.calendar import LOOKS, ORDER, Calendar, Entry
 from tme_sim.protocol.dates import TICKS_PER_DAY
 from tme_sim.protocol.giving import not_by, procedure_data
@@ -305,7 +306,7 @@ def protocol_text(calendar: Calendar, name: str) -> str:
             else:
                 treatments.append({"kind": first.kind, **table, **_content(first)})
     lists = {"treatment": treatments, **looks}
-    return write_toml({"schema": 1, "name": name} | {k: v for k, v in lists.items() if v})
+    return write_toml({"schema": SCHEMA, "name": name} | {k: v for k, v in lists.items() if v})
 
 
 def _date(tick: int) -> str:

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from tme_sim.diagnostics import InputError, Key, Problem, dotted, parse_toml, read_text
+from tme_sim.kinds import SCHEMA
 from tme_sim.protocol.after import KEY, follow
 from tme_sim.therapies.library import Library
 from tme_sim.validation import Problems
 
 __all__ = ["PROTOCOL_FILE", "choose_protocol", "inline_protocol"]
 
-SCHEMA = 1
 PROTOCOL_FILE = "protocol.file"
 FOLLOWING = f"protocol.{KEY}"
 
