@@ -105,6 +105,29 @@ def test_untreated_flow_has_the_share_of_the_laws_and_stays_near_it():
     assert there[one.state.segments].all()
 
 
+def test_holes_that_lost_vessels_leave_are_mended_and_the_least_flow_follows_the_bed():
+    one = piece(1.6)
+    state, frame, before = one.state, one.frame, one.state.told[network.LEAST]
+    state.told[network.REMODELLED], flowing = float(state.step), np.count_nonzero(state.flowing)
+    network.remodel(frame, state)  # to know what vessels carry before
+    gone = np.flatnonzero(state.vessel)[::4]
+    state.vessel[gone] = state.vessel_id[gone] = 0
+    network.grow(frame, state, gone, gone[:0], gone[:0])
+    network.flood(frame, state)
+    assert np.count_nonzero(state.flowing) < 0.6 * flowing  # of 75 % that are left
+    off = len(network.joined(state.vessel, frame.shape)) - len(state.segments)
+    state.step += round(7.0 / frame.dt)  # the mean time of remodelling
+    network.grow(frame, state, gone[:0], gone[:0], gone[:0])
+    left = len(network.joined(state.vessel, frame.shape)) - len(state.segments)
+    assert left == pytest.approx(np.exp(-1.0) * off, rel=0.25) and off > 100
+    state.vessel[state.vessel > 0] = MATURE  # all ripen: wider, and the arteries give way
+    state.step += round(20.0 / frame.dt)
+    network.grow(frame, state, gone[:0], gone[:0], gone[:0])
+    network.flood(frame, state)
+    assert state.told[network.LEAST] > 1.1 * before
+    assert state.flowing[state.vessel > 0].mean() == pytest.approx(one.scalars["perfused_share"], abs=0.12)
+
+
 def test_closing_takes_the_blood_of_more_than_it_closes_and_opening_gives_it_back():
     one = piece(1.6)
     state, before = one.state, one.state.flowing.copy()

@@ -3,13 +3,15 @@
 Biology: an arteriole feeds a capillary bed that veins drain; what a vessel carries depends on all the others.  Two
 vessels are joined by a segment where no third one lies between them (the Gabriel graph: no other vessel within the
 circle, or ball, whose diameter the segment is), up to `segment_reach`; a sprout is joined to its parent and, by the
-same rule, to the vessels that its tip meets.  A sprout so brings as many segments as a lost vessel takes along, and an
-untreated network rests.  Nothing mends by itself: what pruning took only sprouts bring back.
+same rule, to the vessels that its tip meets.  A lost vessel takes its segments along at once.  What the rule then asks
+for comes, and what it no longer asks for goes, over `remodelling`: neighbours of a lost vessel meet, and a segment that
+a sprout has come to lie in is given up.  Without that a network frays as its vessels are renewed, and stops flowing.
 
 Blood follows Poiseuille's law, with the pressure of arteries and veins held at their ends.  An artery opens into the
 vessel nearest to it, closed or not; a vein, which no embolus reaches, drains the nearest open one.  A vessel flows
 where it carries at least as much as the weakest of those that do untreated, so that the perfused share is that of the
-laws.
+laws.  That least flow follows, day by day, what the vessels would carry on average if none were closed and all were
+joined by the rule: arteries adapt to their bed, so vessels that ripen or thin out carry no more and no less by it.
 
 Simplified: a section is a sheet of tissue of its own, so blood neither leaves nor enters it but by arteries and veins;
 viscosity is one number (no haematocrit, no shedding of cells at forks); radii are of the two stages of vessels and do
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from tme_sim.tissue.piece import Frame, State
 
 LEAST = "least_flow"  # of a vessel that flows, nL/min: kept with the state
+TYPICAL = "typical_flow"  # of a vessel, all open and joined by the rule, nL/min: when the least flow was last adapted
+REMODELLED = "remodelled_step"  # when segments last came and went by themselves
 NONE = np.empty((0, 2), dtype=np.int64)
 SMALLEST = 1e-9  # of the largest flow: what is below is rounding, and no flow
 NL_PER_MIN = 60e-6  # of um^3/s
@@ -145,6 +149,25 @@ def grow(frame: Frame, state: State, lost: np.ndarray, new: np.ndarray, parents:
     of_parents = np.sort(np.stack([new, parents], axis=1), axis=1)
     of_parents = of_parents[(state.vessel[of_parents] > 0).all(axis=1)]
     state.segments = np.unique(np.concatenate([kept, of_parents, joined(state.vessel, frame.shape, new)]), axis=0)
+    if (state.step - state.told.get(REMODELLED, -np.inf)) * frame.dt >= 1.0:
+        remodel(frame, state)
+
+
+def remodel(frame: Frame, state: State) -> None:
+    """Segments come nearer to those of the rule, and the least flow to what vessels carry, since this was last done."""
+    days = (state.step - state.told.get(REMODELLED, state.step)) * frame.dt
+    state.told[REMODELLED] = float(state.step)
+    wanted, n = joined(state.vessel, frame.shape), frame.voxels
+    there = state.segments @ [n, 1]  # a number of its own for every pair, in the order of pairs
+    off = np.setxor1d(there, wanted @ [n, 1])
+    luck = frame.draws(off.astype(np.uint64), state.step, "placement", 9)
+    there = np.setxor1d(there, off[luck < -np.expm1(-days / NETWORK_VALUE["remodelling"])])
+    state.segments = np.stack([there // n, there % n], axis=1)
+    flow = flow_through(state.vessel, np.zeros(n, dtype=bool), wanted, frame.shape, frame.ends)
+    typical = float(flow.through.mean()) if flow.at.size else 0.0
+    if typical > 0.0:
+        state.told[LEAST] = state.told.get(LEAST, 0.0) * typical / state.told.get(TYPICAL, typical)
+        state.told[TYPICAL] = typical
 
 
 # --- flow ------------------------------------------------------------------------------------------------------------

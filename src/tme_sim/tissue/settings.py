@@ -89,6 +89,9 @@ NETWORK = (
     Parameter("vein_pressure", 10.0, "mmHg", f"venules of 15 to 45 um 13.3, larger ones 9.7 in "
               f"{WIIG}", "low", 2.0, 20.0,
               "blood pressure where a vein drains the network"),
+    Parameter("remodelling", 7.0, "day", f"{NO_SOURCE}; a network is remade within a week or two where vessels grow",
+              "assumed", 1.0, 30.0, "mean time in which neighbours of a lost vessel join, and a segment that a new one "
+              "has come to lie in goes"),
 )  # fmt: skip
 """Numbers of the network of vessels, where `piece.flow` is "network"; arteries are `feeder_spacing` apart."""
 NETWORK_VALUE = {p.name: p.value for p in NETWORK}
