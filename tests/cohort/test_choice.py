@@ -61,7 +61,7 @@ def result_of(n=60):
         trial=SimpleNamespace(arms=arms, title="TACE or HAIC", name="toy", repeats=1), arms=["tace", "haic"],
         follow_up=np.full(n, np.inf), failures=[], rows={"tace": [{"patient": i} for i in range(n)]},
         values=[{"burden": b, "portal_invasion": i} for b, i in zip(burden, invasion, strict=True)],
-        column=lambda arm, name: months[arm] * 30.4375)  # fmt: skip
+        since_entry=lambda arm, name: months[arm] * 30.4375)  # fmt: skip
 
 
 def test_the_figure_tells_strata_and_what_the_choice_is_worth(tmp_path):

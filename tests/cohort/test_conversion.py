@@ -25,7 +25,8 @@ def result_of(patients=PATIENTS, arms=("a", "b"), closed=np.inf):
     titles = [SimpleNamespace(name=arm, title=f"arm {arm}") for arm in arms]
     return SimpleNamespace(
         trial=SimpleNamespace(arms=titles, title="toy", name="toy", repeats=1), arms=list(arms), follow_up=follow,
-        failures=[], visits=dict.fromkeys(arms, VISITS), closed=closed, column=lambda arm, name: columns[name])  # fmt: skip
+        failures=[], visits=dict.fromkeys(arms, VISITS), closed=closed, begin=lambda arm: 0.0,
+        since_entry=lambda arm, name: columns[name])  # fmt: skip
 
 
 def test_patients_are_counted_from_the_first_to_the_last_visit_that_found_them_resectable():

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -11,6 +12,7 @@ from few_lesions import cohort_of_one
 
 from tme_sim.cohort import load_trial, run_trial
 from tme_sim.cohort.running import _ahead, _ready, follow_up_days
+from tme_sim.cohort.summary import summarise
 from tme_sim.diagnostics import InputError
 
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -172,15 +174,90 @@ def test_stopped_trial_goes_on_with_its_chunks(result):
     assert len(chunks) == 6
     chunks[0].unlink()
     chunks[3].write_text(chunks[3].read_text()[:50])  # cut by a full disk of another program
-    again = run_trial(load_trial(written(folder)), out=folder / "out", jobs=1, chunk=3)
+    told = []
+    again = run_trial(load_trial(written(folder)), out=folder / "out", jobs=1, chunk=3, announce=told.append)
     assert again.simulated == 6
-    assert json.dumps(again.rows, sort_keys=True) == json.dumps(done.rows, sort_keys=True)
+    assert json.dumps(again.rows) == json.dumps(done.rows)  # columns of the tables stand in the order of before
+    assert any("simulated again: 1 of 6 chunks" in line for line in told)
+
+
+@pytest.mark.parametrize("damage", [
+    lambda text: text[:50],
+    lambda text: re.sub(r'"pfs": [0-9.]+', '"pfs": -5.0', text),
+    lambda text: text.replace('"summary"', '"sumary"'),
+    lambda text: "[]",
+    lambda text: "",
+])  # fmt: skip
+def test_a_chunk_that_is_not_as_it_was_written_is_simulated_again(result, damage):
+    done, folder = result
+    first = min((folder / "out" / "chunks").glob("*.json"))
+    first.write_text(damage(first.read_text()))
+    again = run_trial(load_trial(written(folder)), out=folder / "out", jobs=1, chunk=3)
+    assert again.simulated == 3
+    assert json.dumps(again.rows) == json.dumps(done.rows)
+
+
+def test_trials_count_from_entry_where_drugs_lead_in(result):
+    done, _ = result
+    first, second = done.arms
+    times = ("os", "pfs", "ttp", "tace_pfs", "untaceable", "resectable_day", "resectable_until")
+    early = [{**row, **{name: row[name] - 21.0 for name in times}} for row in done.rows[second]]
+    lead_in = replace(
+        done, rows={**done.rows, second: early}, visits={**done.visits, second: done.visits[second] - 21.0}
+    )
+    assert (lead_in.begin(first), lead_in.begin(second)) == (0.0, -21.0)
+    for endpoint in ("os", "pfs", "ttp"):
+        for one, other in zip(lead_in.seen(second, endpoint), done.seen(second, endpoint), strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-9)
+        np.testing.assert_allclose(
+            lead_in.gains(first, second, endpoint), done.gains(first, second, endpoint), atol=1e-9
+        )
+    of = f"{second} vs {first}"
+    told, before = (summarise(one)["contrasts"][of]["pfs_hr"] for one in (lead_in, done))
+    assert told == pytest.approx(before)
+
+
+def test_who_lives_to_the_end_gains_nothing_by_a_lead_in(result):
+    done, _ = result
+    first, second = done.arms
+    alive = [{**row, "os": 240.0, "os_event": 0} for row in done.rows[first]]
+    visits = {first: done.visits[first], second: done.visits[second] - 21.0}
+    assert not replace(done, rows={first: alive, second: alive}, visits=visits).gains(first, second, "os").any()
+
+
+def test_arms_are_looked_at_alike_from_their_own_beginning(tmp_path):
+    from tme_sim.observe import visit_ticks
+    from tme_sim.plan import plan_of
+
+    trial = load_trial(written(tmp_path, **{"tace_only.toml": "tactics.toml"}))
+    days = [visit_ticks(plan_of(arm.scenario)) / 1440 for arm in trial.arms]
+    assert days[0][0] == 0.0 and days[1][0] == -21.0
+    np.testing.assert_array_equal(days[1][:4] + 21.0, days[0][:4])
+
+
+def test_death_in_a_lead_in_is_told_and_stops_no_trial(tmp_path):
+    trial = load_trial(written(tmp_path, **{"tace_only.toml": "tactics.toml"}))
+    done = run_trial(trial, jobs=1)
+    arm = done.arms[1]
+    early = {"os": -5.5, "os_event": 1, "pfs": -5.5, "pfs_event": 1, "first_pd": "death", "ttp": -21.0, "ttp_event": 0}
+    who = int(np.argmax(done.follow_up))
+    rows = list(done.rows[arm])
+    rows[who] = {**rows[who], **early}
+    dead = replace(done, rows={**done.rows, arm: rows})
+    for endpoint, told in (("os", (15.5, True)), ("pfs", (15.5, True)), ("ttp", (0.0, False))):
+        assert tuple(a[who] for a in dead.seen(arm, endpoint)) == told
+    assert summarise(dead)["arms"][arm]["os_events"] >= 1
 
 
 def test_folder_of_another_trial_is_refused(result, tmp_path):
     _, folder = result
-    with pytest.raises(InputError, match="another trial"):
-        run_trial(load_trial(written(tmp_path, seed__3="seed = 4")), out=folder / "out", jobs=1)
+    other = load_trial(written(tmp_path, seed__3="seed = 4"))
+    for path in (folder / "out" / "chunks").glob("*.json"):
+        (tmp_path / "chunks").mkdir(exist_ok=True)
+        (tmp_path / "chunks" / path.name).write_text(path.read_text()[:1500])  # damaged, and of the other trial still
+    for out in (folder / "out", tmp_path):
+        with pytest.raises(InputError, match="another trial"):
+            run_trial(other, out=out, jobs=1)
 
 
 @pytest.mark.parametrize(("changes", "words"), [

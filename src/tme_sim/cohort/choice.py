@@ -123,7 +123,7 @@ def best_arms(result: TrialResult) -> Among | None:
     of = _strata(result)
     if of is None or len(result.arms) < 3:
         return None
-    months = [result.column(arm, "pfs").astype(np.float64) / DAYS_PER_MONTH for arm in result.arms]
+    months = [result.since_entry(arm, "pfs") / DAYS_PER_MONTH for arm in result.arms]
     return chosen_among(tuple(result.arms), np.array(months), *of)
 
 
@@ -161,7 +161,7 @@ def choice_of(result: TrialResult, first: str, second: str) -> Choice | None:
     of = _strata(result)
     if of is None:
         return None
-    months = [result.column(arm, "pfs").astype(np.float64) / DAYS_PER_MONTH for arm in (first, second)]
+    months = [result.since_entry(arm, "pfs") / DAYS_PER_MONTH for arm in (first, second)]
     return chosen(first, second, *months, *of)
 
 

@@ -50,11 +50,11 @@ class Conversion:
 
 def conversion_of(result: TrialResult, arm: str, who: np.ndarray | None = None) -> Conversion:
     """Conversion of an arm, of the patients `who` (P, bool) or of all, within what follow-up saw."""
-    first, last = (result.column(arm, name).astype(np.float64) for name in ("resectable_day", "resectable_until"))
+    first, last = (result.since_entry(arm, name) for name in ("resectable_day", "resectable_until"))
     those = ~(first <= 0.0)  # NaN: never
     if who is not None:
         those &= who
-    visits = np.asarray(result.visits[arm], dtype=np.float64)
+    visits = np.asarray(result.visits[arm], dtype=np.float64) - result.begin(arm)
     days = visits[(visits > 0.0) & (visits <= result.closed)]
     seen = days[None, :] <= result.follow_up[those, None]
     reached = first[those, None] <= days[None, :]

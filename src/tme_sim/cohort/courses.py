@@ -15,8 +15,8 @@ def courses_of(
 ) -> dict[str, list[dict[str, Any]]]:
     """For each arm, the first `count` patients: number, days of scans, relative change of the sum of target diameters.
 
-    The sums are those of the trial's criterion (RECICL has none: RECIST 1.1 then).  These patients are simulated again,
-    since the rows hold no scans; who cannot be run to the end is left out.
+    Days are from entry.  The sums are those of the trial's criterion (RECICL has none: RECIST 1.1 then).  These
+    patients are simulated again, since the rows hold no scans; who cannot be run to the end is left out.
     """
     from tme_sim.outcome import SimulationError
     from tme_sim.plan import plan_of
@@ -35,7 +35,8 @@ def courses_of(
             read = [(e["day"], e[key]) for e in outcome.events if e["kind"] == "scan" and key in e]
             if len(read) > 1 and read[0][1] > 0:
                 change = [size / read[0][1] - 1.0 for _, size in read]
-                found.append({"patient": patient.number, "days": [d for d, _ in read], "change": change})
+                days = [day - result.begin(arm.name) for day, _ in read]
+                found.append({"patient": patient.number, "days": days, "change": change})
         if announce is not None:
             announce(f"{arm.name}: scans of {len(found)} patients read")
         out[arm.name] = found

@@ -6,7 +6,9 @@ stopped goes on with the chunks it finds, if they are of the same trial.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import time as clock
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +24,7 @@ from tme_sim.cohort.patients import VirtualPatient, make_fitted_patients, make_p
 from tme_sim.cohort.trial import Arm, Trial
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.disk import write_file
+from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.formats import json_text
 from tme_sim.quantities import internal
 
@@ -35,6 +38,7 @@ __all__ = ["CHUNK", "TrialResult", "follow_up_days", "run_trial"]
 
 CHUNK = 1024  # patients between commits: enough of each number of tumours to fill the lanes of all cores
 BYTES_PER_ROW = 4800  # in a chunk, in rows.csv and in rows.npz
+DIGEST = re.compile(rb'"digest": "([0-9a-f]{64})"')  # of the trial, near the start of a chunk
 AT_VISITS = ("ttp", "pfs", "tace_pfs", "untaceable")  # endpoints dated by visits, but for death
 
 
@@ -44,8 +48,8 @@ class TrialResult:
 
     `rows[arm]` holds one dictionary of endpoints per patient, in the same order in every arm (with `patient` and
     `repeat`), without patients that could not be simulated in some arm (`failures` says which and why).  `follow_up`
-    are days until each patient of the rows is censored by dropout or the end of the trial, `visits[arm]` days of the
-    arm's scans, `values` what was drawn for each patient of the rows.
+    are days from entry until each patient of the rows is censored by dropout or the end of the trial, `visits[arm]` the
+    days of the arm's scans, `values` what was drawn for each patient of the rows.
     """
 
     trial: Trial
@@ -71,22 +75,35 @@ class TrialResult:
         """
         return np.array([row[endpoint] for row in self.rows[arm]])
 
+    def begin(self, arm: str) -> float:
+        """Day of entry to an arm: that of its baseline visit where drugs lead in, day 0 otherwise.
+
+        Trials count from there.  Counted from the first session, the same patient would seem to lose by a lead-in the
+        weeks that it lasts.
+        """
+        return min(0.0, float(self.visits[arm][0]))
+
+    def since_entry(self, arm: str, endpoint: str) -> np.ndarray:
+        """Days from entry to an event or day of every patient of an arm (P), as simulated."""
+        return self.column(arm, endpoint).astype(np.float64) - self.begin(arm)
+
     def gains(self, first: str, second: str, endpoint: str = "pfs") -> np.ndarray:
-        """Days that each patient gains by `second` over `first` (P), without dropout, within what was simulated."""
-        return self.column(second, endpoint).astype(np.float64) - self.column(first, endpoint).astype(np.float64)
+        """Days that each patient gains by `second` over `first` (P), without dropout, in what was simulated of both."""
+        end = self.trial.arms[0].scenario.stop_tick / TICKS_PER_DAY - max(self.begin(first), self.begin(second))
+        return np.minimum(self.since_entry(second, endpoint), end) - np.minimum(self.since_entry(first, endpoint), end)
 
     def seen(self, arm: str, endpoint: str) -> tuple[np.ndarray, np.ndarray]:
-        """Days and events (P, P) of a time to event as the trial would record it.
+        """Days from entry and events (P, P) of a time to event as the trial would record it.
 
         What happens after a patient's follow-up is not recorded: survival is then censored there, the others at the
         last visit before.
         """
-        time = self.column(arm, endpoint).astype(np.float64)
+        time = np.maximum(self.since_entry(arm, endpoint), 0.0)
         event = self.column(arm, f"{endpoint}_event").astype(bool)
         kept = event & (time <= self.follow_up)
         if endpoint == "os":
             return np.where(kept, time, np.minimum(time, self.follow_up)), kept
-        visits = self.visits[arm]
+        visits = self.visits[arm] - self.begin(arm)
         last = visits[np.maximum(np.searchsorted(visits, self.follow_up, side="right") - 1, 0)]
         return np.where(kept, time, np.minimum(time, np.maximum(last, 0.0))), kept
 
@@ -105,7 +122,7 @@ class TrialResult:
         criterion = self.trial.arms[0].scenario.imaging.criterion
         if endpoint not in (f"orr_{criterion}", f"cr_{criterion}", f"pr_{criterion}"):
             return value
-        day = self.column(arm, "pfs") - self.column(arm, "dor")
+        day = self.since_entry(arm, "pfs") - self.column(arm, "dor")
         return value & (day <= self.follow_up)
 
     @cached_property
@@ -175,7 +192,6 @@ def run_trial(
         InputError: a folder that holds another trial.
     """
     from tme_sim import observe
-    from tme_sim.engine.queue import TICKS_PER_DAY
     from tme_sim.plan import plan_of
     from tme_sim.simulation import structures
 
@@ -202,6 +218,9 @@ def run_trial(
             else:
                 found[arm.name] |= dict(zip(part, rows, strict=True))
                 done += len(part)
+    if store is not None and store.damaged and announce is not None:
+        chunks = len(parts) * len(trial.arms)
+        announce(f"damaged in {store.folder}, simulated again: {store.damaged} of {chunks} chunks")
     stop = Event()
     making = [partial(_ready, arm, [chosen[i] for i in parts[number]], set_up, stop) for number, arm in missing]
     try:
@@ -318,17 +337,16 @@ class _Store:
         self.folder = Path(out) / "chunks"
         self.numbers = [p.number for p in patients]
         self.digest = trial.digest
+        self.damaged = 0  # chunks that are there and cannot be used
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in sorted(self.folder.glob("*.json")):
-            if self._load(path).get("digest") != self.digest:
-                raise InputError(
-                    Problem(
-                        str(out),
-                        "",
-                        ("holds rows of another trial, or of another version of this one; choose another --out"),
-                    )
+        found = (DIGEST.search(path.read_bytes()[:1000]) for path in sorted(self.folder.glob("*.json")))
+        known = next((one[1].decode() for one in found if one), self.digest)  # a damaged chunk may tell nothing
+        if known != self.digest:
+            raise InputError(
+                Problem(
+                    str(out), "", "holds rows of another trial, or of another version of this one; choose another --out"
                 )
-            break
+            )
 
     def tell_space(self, rows: int, announce: Callable[[str], None]) -> None:
         """Say so if the disk does not hold so many rows, less the chunks that stand there."""
@@ -343,26 +361,36 @@ class _Store:
         return self.folder / f"{arm}-{number:05d}.json"
 
     def _load(self, path: Path) -> dict:
+        """A chunk; empty if there is none or it is not as it was written."""
         try:
-            data = json.loads(path.read_bytes())
+            head, _, rest = path.read_text(encoding="utf-8").partition(",")
+            data = json.loads(f"{head},{rest}")
         except (OSError, ValueError):
             return {}
-        return data if isinstance(data, dict) else {}
+        return data if head == _head("{" + rest) else {}
 
     def read(self, arm: str, number: int, part: Sequence[int]) -> list[dict] | None:
-        data = self._load(self._path(arm, number))
-        wanted = [self.numbers[i] for i in part]
-        if data.get("digest") != self.digest or data.get("patients") != wanted:
+        """Rows of a part as they were simulated; None if they are not there, damaged, or of other patients."""
+        path = self._path(arm, number)
+        data = self._load(path)
+        self.damaged += not data and path.exists()
+        if data.get("digest") != self.digest or data["patients"] != [self.numbers[i] for i in part]:
             return None
-        rows = data.get("rows")
-        return [_restored(r) for r in rows] if isinstance(rows, list) and len(rows) == len(part) else None
+        return [_restored(row, data["names"]) for row in data["rows"]]
 
     def write(self, arm: str, number: int, part: Sequence[int], rows: Sequence[dict]) -> None:
-        data = {"digest": self.digest, "arm": arm, "patients": [self.numbers[i] for i in part], "rows": rows}
-        write_file(self._path(arm, number), json_text(data).encode())
+        names = next((list(row["summary"]) for row in rows if row["summary"]), [])
+        data = {"digest": self.digest, "arm": arm, "patients": [self.numbers[i] for i in part], "names": names}
+        text = json_text({**data, "rows": rows})
+        write_file(self._path(arm, number), f"{_head(text)},{text[1:]}".encode())
 
 
-def _restored(row: dict) -> dict:
-    """A stored row as the simulation gives it: nothing stands for a number that is none."""
-    summary = {k: float("nan") if v is None else v for k, v in row["summary"].items()}
-    return row | {"summary": summary}
+def _head(text: str) -> str:
+    """How the file of a chunk begins: with the digest of what follows."""
+    return f'{{"check": "{hashlib.sha256(text.encode()).hexdigest()}"'
+
+
+def _restored(row: dict, names: Sequence[str]) -> dict:
+    """A stored row as the simulation gives it: in the order of `names`; nothing stands for a number that is none."""
+    summary = row["summary"]
+    return row | {"summary": {k: float("nan") if summary[k] is None else summary[k] for k in names if k in summary}}

@@ -90,7 +90,7 @@ def arm_summary(result: TrialResult, arm: str, who: np.ndarray) -> dict[str, Any
     pattern = _pattern(result, arm)[who]
     out |= {f"first_pd_{name}": float(np.mean(pattern == name)) for name in PATTERNS}
     fit = result.column(arm, "resectable").astype(bool)[who]
-    day = result.column(arm, "resectable_day").astype(np.float64)[who]
+    day = result.since_entry(arm, "resectable_day")[who]
     out |= {"resectable": float(fit.mean()), "resectable_at_entry": float((day <= 0).mean())}
     later = day[fit & (day > 0) & (day <= result.follow_up[who])]
     out |= {"converted": float(len(later) / len(day)), "converted_day_median": _middle(later)}
@@ -130,7 +130,7 @@ def _duration(result: TrialResult, arm: str, who: np.ndarray) -> float:
     if not who.any():
         return math.nan
     time, event = result.seen(arm, "pfs")
-    start = result.column(arm, "pfs") - result.column(arm, "dor")
+    start = result.since_entry(arm, "pfs") - result.column(arm, "dor")
     return curve_of(np.maximum(time - start, 0.0)[who], event[who]).median()[0] / DAYS_PER_MONTH
 
 

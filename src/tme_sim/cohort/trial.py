@@ -18,8 +18,10 @@ from pydantic import Field
 from tme_sim.catalogue import Catalogue, load_catalogue
 from tme_sim.cohort.cohort import Cohort, load_cohort
 from tme_sim.diagnostics import InputError, Problem, parse_toml, quoted, read_text, read_toml
+from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.kinds import refuse_another_kind
 from tme_sim.protocol.after import After, follows, scenario_text
+from tme_sim.protocol.calendar import LOOKS
 from tme_sim.quantities import Quantity, internal
 from tme_sim.scenario import ImagingSettings, Scenario
 from tme_sim.validation import Model, Problems, check_table, measured, shortest, written
@@ -46,7 +48,7 @@ class ArmTable(Model):
 class Visit(Model):
     """Scans of the trial, for all arms."""
 
-    start: str = "day 0"
+    start: str | None = Field(None, description="by default when an arm begins: day 0, or its first dose before that")
     every: measured("day", "interval", above=0, most=400, example="8 weeks")
     until: str | None = None
 
@@ -305,8 +307,14 @@ def _arm(
     if biology:
         changes["biology"] = biology
     if table.visit:
-        changes["protocol.scan"] = _visits(table, folder / arm.protocol)
+        changes["protocol.scan"] = _visits(table, folder / arm.protocol, 0.0)
     scenario = Scenario.from_text(text, str(folder / f"{Path(path).stem}.toml"), changes | arm.set, catalogue=catalogue)
+    begin = _begin(scenario)
+    if table.visit and begin < 0.0:
+        visits = {"protocol.scan": _visits(table, folder / arm.protocol, begin)}
+        scenario = Scenario.from_text(
+            text, str(folder / f"{Path(path).stem}.toml"), changes | visits | arm.set, catalogue=catalogue
+        )
     return Arm(name, arm.title or scenario.protocol.title or name, scenario)
 
 
@@ -319,13 +327,20 @@ def _told(table: Table, arms: Sequence[Arm]) -> str:
     return "; ".join(f"{arm.name}: {arm.after or 'none'}" for arm in arms)
 
 
-def _visits(table: Table, protocol: Path) -> list[dict[str, Any]]:
-    """Scans of an arm: the planning scans of its protocol, and the visits of the trial."""
+def _begin(scenario: Scenario) -> float:
+    """The day on which an arm begins: day 0, or that of its first treatment if drugs lead in."""
+    given = (*scenario.calendar.entries, *scenario.calendar.planned)
+    return min([0, *(entry.tick for entry in given if entry.kind not in LOOKS)]) / TICKS_PER_DAY
+
+
+def _visits(table: Table, protocol: Path, begin: float) -> list[dict[str, Any]]:
+    """Scans of an arm that begins on day `begin`: the planning scans of its protocol, and the visits of the trial."""
     data, _ = read_toml(protocol)
     kept = [s for s in data.get("scan", []) if isinstance(s, dict) and s.get("planning")]
     new = []
     for visit in table.visit:
         days = float(internal(*visit.every))
-        item = {"start": visit.start, "every": f"{shortest(days)} day", "source": "visits of the trial"}
+        start = visit.start or f"day {shortest(begin)}"
+        item = {"start": start, "every": f"{shortest(days)} day", "source": "visits of the trial"}
         new.append(item if visit.until is None else item | {"until": visit.until})
     return kept + new
