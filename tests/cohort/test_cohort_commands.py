@@ -163,13 +163,32 @@ def test_table_of_identifiable_patients_is_refused(tmp_path, header, cell):
     assert list(read_table(table, allow_identifiers=True)) == ["age", header]
 
 
-@pytest.mark.parametrize("cell", ["call 555-123-4567", "ask ann@example.org again", "seen by Dr Miller", "came on 03.04.2021"])
+@pytest.mark.parametrize("cell", [
+    "Müller Hans", '"MÜLLER, H."', '"Weiß, Renate"', "\"O'Brien, Mary-Ann\"", "J. Smith", "Smith J.", "J.R. Łoś", "12 Mar 2021",
+    '"April 3, 2021"', "3. März 2021",
+])  # fmt: skip
+def test_names_and_dates_are_known_however_they_are_written(tmp_path, cell):
+    table = tmp_path / "people.csv"
+    table.write_text("age,entry\n" + f"61,{cell}\n" * 4)
+    with pytest.raises(InputError, match='"entry" looks like (names of people|dates)'):
+        read_table(table)
+
+
+@pytest.mark.parametrize("cell", ["male", "HBV", "BCLC B", "Child-Pugh A", "Vp3", "HBV + HCV", "Barcelona B", "I-II", "HCC-0001"])
+def test_words_of_a_baseline_are_no_names(tmp_path, cell):
+    table = tmp_path / "baseline.csv"
+    table.write_text("age,entry\n" + f"61,{cell}\n" * 4)
+    assert list(read_table(table)) == ["age", "entry"]
+
+
+@pytest.mark.parametrize("cell", ["call 555-123-4567", "ask ann@example.org again", "seen by Dr Miller", "came on 03.04.2021",
+                                  "seen by Prof. Łoś", "came on 3 April 2021", "back Mar 12 2021"])
 def test_one_remark_that_tells_of_a_person_is_enough(tmp_path, cell):
     table = tmp_path / "people.csv"
     table.write_text("age,remark\n" + "61,no change of 2.5 mm since 2020\n" * 9 + f"61,{cell}\n")
     with pytest.raises(InputError, match='"remark" holds'):
         read_table(table)
-    table.write_text("age,remark\n" + "61,VEGF 500 - 12000 pg/mL at 12/2020 stage B/C of 2\n" * 9)
+    table.write_text("age,remark\n" + "61,VEGF 500 - 12000 pg/mL at 12/2020 stage B/C of 2; may rise; Child-Pugh A. No TACE\n" * 9)
     assert list(read_table(table)) == ["age", "remark"]
 
 

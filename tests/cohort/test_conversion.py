@@ -63,5 +63,5 @@ def test_the_figure_marks_the_best_visit():
     now, ever = conversion_figure(result_of()).axes
     points = [line for line in now.lines if line.get_marker() == "o"]
     assert [p.get_xydata()[0].tolist() for p in points] == [[pytest.approx(84 / 30.4375), 50.0]] * 2
-    assert ever.lines[0].get_ydata().tolist() == [0, 25, 50, 50]
+    assert ever.lines[0].get_ydata().tolist() == [0, 25, 50, 50, 50]  # the last visit is a step of its own
     assert "of 4 patients not resectable at entry" in [t.get_text() for t in now.texts]

@@ -54,18 +54,26 @@ NAMING = (
     "geburtstag",
 )
 EXACT = frozenset({"name", "mail", "zip", "dob", "mrn", "ssn", "mobile", "insurance", "phone", "birth"})
+UPPER, LOWER = "A-ZÀ-ÖØ-ÞČĐĞİŁŃŐŚŠŞŰŹŻŽ", "a-zß-öø-ÿčđęğıłńőśšşűźżž"
+WORD = f"[{UPPER}](?:['’][{UPPER}])?[{LOWER}]+(?:[-'’]?[{UPPER}][{LOWER}]+)*"  # of a name: Müller, O'Brien, Anne-Marie
+FIRST = f"[{UPPER}]\\.(?: ?[{UPPER}]\\.)*"  # initials
+GIVEN = f"{WORD}|[{UPPER}]+|{FIRST}"
+NAMES = f"{WORD}(?:[ ,]+{WORD})+|{WORD},? {FIRST}|{FIRST} ?{WORD}|[{UPPER}][{UPPER}'’-]+, ?(?:{GIVEN})"
+MONTH = r"(?:jan|feb|mar|mär|apr|may|mai|jun|jul|aug|sep|oct|okt|nov|dec|dez)[a-zä]*\.?"
+WRITTEN = rf"\d{{1,2}}\.? ?{MONTH},? ?\d{{2,4}}|{MONTH} \d{{1,2}},? \d{{4}}"
+NUMERIC = r"\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4}"
 CONTENT = (
-    (re.compile(r"^\d{4}-\d{1,2}-\d{1,2}([T ].*)?$|^\d{1,2}[./]\d{1,2}[./]\d{2,4}$"), "dates"),
+    (re.compile(rf"^(?:{NUMERIC}|{WRITTEN})(?:[T ].*)?$", re.IGNORECASE), "dates"),
     (re.compile(r"^[^@\s]+@[^@\s]+\.[A-Za-z]{2,}$"), "mail addresses"),
     (re.compile(r"^[A-Z]{0,4}[- ]?\d{6,12}[A-Z]?$"), "record numbers"),
     (re.compile(r"^\+?\d[\d ()/-]{8,}\d$"), "telephone numbers"),
-    (re.compile(r"^(?!(?:male|female)$)[A-Z][a-z]+(?:[ ,]+[A-Z][a-z]+)+$"), "names of people"),
+    (re.compile(f"^(?:{NAMES})$"), "names of people"),
 )
 INSIDE = (  # of a remark; one is enough
     (re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"), "mail addresses"),
     (re.compile(r"(?<![\w.])\+?\(?\d{2,5}\)?[ /-]+\d{2,4}[ -]\d{3,}(?![\w.])"), "telephone numbers"),
-    (re.compile(r"\b(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{2,4})\b"), "dates"),
-    (re.compile(r"\b(Mr|Mrs|Ms|Dr|Prof|Herr|Frau)\.? [A-Z][a-z]+"), "names of people"),
+    (re.compile(rf"\b(?:{NUMERIC}|{WRITTEN})\b", re.IGNORECASE), "dates"),
+    (re.compile(rf"\b(?:Mr|Mrs|Ms|Dr|Prof|Herr|Frau)\.? {WORD}"), "names of people"),
 )
 
 

@@ -288,9 +288,10 @@ ROWS = (
     ("TTP, median (months)", "ttp_median", "number"),
     ("objective response", "orr", "share"),
     ("complete response", "cr", "share"),
+    ("OS, median (months)", "os_median", "number"),
     ("OS at 24 months", "os_rate_24", "share"),
     ("TACE sessions, mean (before therapy after progression)", "n_tace_mean", "number"),
-    ("converted to resectable", "converted", "share"),
+    ("converted to resectable, of all", "converted", "share"),
 )
 
 

@@ -88,7 +88,7 @@ def _markers(axes: Any, one: Any, names: list[str], reach: float) -> None:
         axes.barh(lane, area - 0.5, left=0.5, height=0.66, color=colour, linewidth=0)
         axes.plot([area - 2 * error, area + 2 * error], [lane, lane], color=INK, linewidth=0.7)
     if math.isnan(one.auc["all"][0]):
-        words = "all of them, or nobody"
+        words = "all of them,\nor nobody"
         axes.text(0.5, len(names) / 2, words, ha="center", va="bottom", fontsize=TEXT, color=MUTED)
     axes.axvline(0.5, color=INK, linewidth=0.6)
     axes.set_xlim(0.5 - reach, 0.5 + reach)

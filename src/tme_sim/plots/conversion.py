@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tme_sim.plots.style import INK, MUTED, TEXT
-from tme_sim.plots.trial_sheet import ARM_COLOURS, MONTH, TrialSheet, arm_words, months_axis, shortened
+from tme_sim.plots.trial_sheet import MONTH, TrialSheet, arm_colour, arm_key, months_axis
 
 __all__ = ["conversion_figure"]
 
@@ -23,21 +23,21 @@ def conversion_figure(result: Any):
     found = {arm: conversion_of(result, arm) for arm in result.arms}
     if not any(c.patients and c.ever.any() for c in found.values()):
         return None
-    sheet = TrialSheet(result, "conversion", 58.0, columns=2)
+    sheet = TrialSheet(result, "conversion", 58.0, columns=2, items=arm_key(result))
     now, ever = sheet.axes
-    longest, highest = 1.0, 0.0
-    for one, colour in zip(found.values(), ARM_COLOURS, strict=False):
+    longest, highest = max([1.0, *(one.days[-1] / MONTH for one in found.values() if len(one.days))]), 0.0
+    for arm, one in found.items():
+        colour = arm_colour(result, arm)
         if not one.patients or not len(one.days):
             continue
-        months = np.concatenate([[0.0], one.days]) / MONTH
-        longest = max(longest, float(months[-1]))
+        months = np.concatenate([[0.0], one.days / MONTH, [1.02 * longest]])  # the last visit is seen as a step, too
         for axes, counts in ((now, one.operable), (ever, one.ever)):
-            share = 100 * np.concatenate([[0.0], counts]) / one.patients
+            share = 100 * np.concatenate([[0.0], counts, counts[-1:]]) / one.patients
             axes.step(months, share, where="post", color=colour, linewidth=1.2)
             highest = max(highest, float(share.max()))
         if len(result.arms) <= 3:  # more bands would hide each other
             low, high = 100 * np.array([wilson(count / one.patients, one.patients) for count in one.ever]).T
-            ever.fill_between(months[1:], low, high, step="post", color=colour, alpha=0.13, linewidth=0)
+            ever.fill_between(months[1:-1], low, high, step="post", color=colour, alpha=0.13, linewidth=0)
             highest = max(highest, float(high.max()))
         if one.best is not None:
             most = 100 * one.operable[one.best] / one.patients
@@ -53,6 +53,5 @@ def conversion_figure(result: Any):
     of = f"of {least}" if least == most else f"of {least} to {most}"
     words = f"{of} patients not resectable at entry"
     now.text(0.98, 0.97, words, transform=now.transAxes, ha="right", va="top", fontsize=TEXT, color=MUTED)
-    length = 84 if len(found) <= 3 else 38
-    sheet.key([(shortened(arm_words(result, arm), length), c) for arm, c in zip(found, ARM_COLOURS, strict=False)])
+    sheet.key(arm_key(result))
     return sheet.figure

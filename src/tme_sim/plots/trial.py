@@ -12,7 +12,7 @@ from tme_sim.plots.benefit import benefit_figure
 from tme_sim.plots.choice import choice_figure
 from tme_sim.plots.conversion import conversion_figure
 from tme_sim.plots.style import COLOURS, FAINT, INK, MUTED, TEXT, WIDTH_MM, ink
-from tme_sim.plots.trial_sheet import ARM_COLOURS, MONTH, TrialSheet, arm_words, months_axis, shortened
+from tme_sim.plots.trial_sheet import MONTH, TrialSheet, arm_colour, arm_key, arm_words, months_axis, shortened
 
 __all__ = [
     "paired_figure",
@@ -72,16 +72,17 @@ def survival_figure(result: Any):
     from tme_sim.cohort.survival import curve_of
 
     arms, table = result.arms, 4.2 * len(result.arms)
-    sheet = TrialSheet(result, "survival", 72.0 + table, columns=2, bottom=13.0 + table)
+    sheet = TrialSheet(result, "survival", 72.0 + table, columns=2, bottom=13.0 + table, items=arm_key(result))
+    seen = {(arm, endpoint): result.seen(arm, endpoint) for arm in arms for endpoint in ("pfs", "os")}
+    longest = max([1.0, *(float(time.max()) / MONTH for time, _ in seen.values())])
     for axes, endpoint, words in zip(
         sheet.axes, ("pfs", "os"), ("Progression-free survival", "Overall survival"), strict=True
     ):
-        longest = 1.0
-        for arm, colour in zip(arms, ARM_COLOURS, strict=False):
-            time, event = result.seen(arm, endpoint)
+        for arm in arms:
+            colour = arm_colour(result, arm)
+            time, event = seen[arm, endpoint]
             curve = curve_of(time, event)
             end = float(time.max())
-            longest = max(longest, end / MONTH)
             x = np.concatenate([[0.0], curve.time, [end]]) / MONTH
             y, low, high = (
                 np.concatenate([[1.0], values, [values[-1] if len(values) else 1.0]]) * 100
@@ -99,7 +100,7 @@ def survival_figure(result: Any):
         sheet.dress(axes, "months", "patients (%)")
         axes.set_title(words, fontsize=TEXT + 0.5, color=INK, loc="left", pad=3)
         _at_risk(sheet, axes, result, endpoint, ticks)
-    sheet.key([(arm_words(result, arm), colour) for arm, colour in zip(arms, ARM_COLOURS, strict=False)])
+    sheet.key(arm_key(result))
     return sheet.figure
 
 
@@ -108,7 +109,8 @@ def _at_risk(sheet: TrialSheet, axes: Any, result: Any, endpoint: str, ticks: np
 
     box = axes.get_position()
     sheet.text(box.x0 * WIDTH_MM, box.y0 * sheet.height - 9.5, "at risk", color=MUTED)
-    for row, (arm, colour) in enumerate(zip(result.arms, ARM_COLOURS, strict=False)):
+    for row, arm in enumerate(result.arms):
+        colour = arm_colour(result, arm)
         counts = curve_of(*result.seen(arm, endpoint)).at_risk(ticks * MONTH)
         y = box.y0 * sheet.height - 13.0 - 4.0 * row
         span = axes.get_xlim()
@@ -139,45 +141,51 @@ def waterfall_figure(result: Any):
             axes.axhline(level, color=MUTED, linewidth=0.5, linestyle=(0, (3, 2)))
         axes.axhline(0, color=INK, linewidth=0.5)
         axes.set_ylim(-103, 63)
-        axes.set_yticks([-100, -60, -30, 0, 20, 60])
+        axes.set_yticks(*_cut([-100, -60, -30, 0, 20, 60]))
         axes.set_xticks([])
         sheet.dress(axes, "", "best change (%)")
-        sheet.panel(axes, arm_words(result, arm), ARM_COLOURS[result.arms.index(arm) % 6])
+        sheet.panel(axes, arm_words(result, arm), arm_colour(result, arm))
     sheet.hide(len(result.arms))
     sheet.key([(name, COLOURS[name]) for name in ("CR", "PR", "SD", "PD")])
     return sheet.figure
 
 
 def swimmer_figure(result: Any):
-    """Courses of the same patients in every arm: time to death or the end, with response, progression and death."""
-    count = min(MOST_LANES, len(result.follow_up))
+    """Courses of the same patients in every arm, as the trial saw them: time to death or until each was last followed,
+    with response, progression and death."""
+    count, everybody = min(MOST_LANES, len(result.follow_up)), len(result.follow_up)
     rows = -(-len(result.arms) // 3)
-    sheet = TrialSheet(result, "swimmer", 12.0 + 2.6 * count, columns=min(3, len(result.arms)), rows=rows, left=6.0)
-    reference = result.column(result.arms[0], "os")[:count].astype(float)
-    order = np.argsort(-reference, kind="stable")
+    told = f"; the first {count} are drawn" if count < everybody else ""
+    sheet = TrialSheet(
+        result, "swimmer", (12.0 + 2.6 * count) * rows, columns=min(3, len(result.arms)), rows=rows, left=6.0, told=told
+    )
+    order = np.argsort(-result.seen(result.arms[0], "os")[0][:count], kind="stable")
+    longest = max(float(result.seen(arm, "os")[0][:count].max()) for arm in result.arms)
+    own = result.trial.arms[0].scenario.imaging.criterion
     for axes, arm in zip(sheet.axes, result.arms, strict=False):
-        alive = np.where(result.column(arm, "os_event").astype(bool), result.column(arm, "os"), np.inf)
-        end = result.column(arm, "os").astype(float)
-        pfs, dor = result.column(arm, "pfs").astype(float), result.column(arm, "dor").astype(float)
-        progressed = result.column(arm, "ttp_event").astype(bool)
+        end, died = result.seen(arm, "os")
+        until, progressed = result.seen(arm, "ttp")
+        until = np.where(progressed, until, end)
+        response = result.since_entry(arm, "pfs") - result.column(arm, "dor").astype(float)
+        responded = result.responded(arm, f"orr_{own}")
         for lane, i in enumerate(order):
-            until = pfs[i] if progressed[i] else end[i]
-            axes.barh(lane, until / MONTH, height=0.72, color=FREE, linewidth=0)
+            axes.barh(lane, until[i] / MONTH, height=0.72, color=FREE, linewidth=0)
             if progressed[i]:
-                axes.barh(lane, (end[i] - until) / MONTH, left=until / MONTH, height=0.72, color=FAINT_BAR, linewidth=0)
-            if dor[i] > 0:
-                axes.plot((pfs[i] - dor[i]) / MONTH, lane, "o", color=ink(COLOURS["CR"], 3), markersize=2.6)
-            if progressed[i]:
-                axes.plot(pfs[i] / MONTH, lane, "D", color=COLOURS["viable"], markersize=2.4)
-            if np.isfinite(alive[i]):
+                left, width = until[i] / MONTH, (end[i] - until[i]) / MONTH
+                axes.barh(lane, width, left=left, height=0.72, color=FAINT_BAR, linewidth=0)
+                axes.plot(left, lane, "D", color=COLOURS["viable"], markersize=2.4)
+            if responded[i]:
+                axes.plot(response[i] / MONTH, lane, "o", color=ink(COLOURS["CR"], 3), markersize=2.6)
+            if died[i]:
                 axes.plot(end[i] / MONTH, lane, "x", color=INK, markersize=3.2, markeredgewidth=0.9)
             else:
                 axes.plot(end[i] / MONTH, lane, ">", color=MUTED, markersize=2.6)
         axes.set_ylim(count - 0.3, -0.7)
         axes.set_yticks([])
-        months_axis(axes, float(end.max()) / MONTH)
+        months_axis(axes, longest / MONTH)
+        axes.set_xlim(0, 1.04 * longest / MONTH)
         sheet.dress(axes, "months", "")
-        sheet.panel(axes, arm_words(result, arm), ARM_COLOURS[result.arms.index(arm) % 6])
+        sheet.panel(axes, arm_words(result, arm), arm_colour(result, arm))
     sheet.hide(len(result.arms))
     marks = [
         ("no progression yet", FREE, "s"),
@@ -185,7 +193,7 @@ def swimmer_figure(result: Any):
         ("first response", ink(COLOURS["CR"], 3), "o"),
         ("progression", COLOURS["viable"], "D"),
         ("death", INK, "x"),
-        ("alive at the end", MUTED, ">"),
+        ("alive when last followed", MUTED, ">"),
     ]
     sheet.key([(w, c) for w, c, _ in marks], [m for _, _, m in marks])
     return sheet.figure
@@ -194,32 +202,32 @@ def swimmer_figure(result: Any):
 def spider_figure(result: Any, courses: Mapping[str, Sequence[Mapping[str, Any]]]):
     """Change of the sum of target diameters over time, one line per patient."""
     arms = [arm for arm in result.arms if courses.get(arm)]
-    sheet = TrialSheet(result, "spider", 44.0 * _rows(len(arms)), columns=min(2, len(arms)), rows=_rows(len(arms)))
+    follows = any(one.after for one in result.trial.arms)
+    told = "; lines go on after progression" if follows else ""
+    sheet = TrialSheet(
+        result, "spider", 44.0 * _rows(len(arms)), columns=min(2, len(arms)), rows=_rows(len(arms)), told=told
+    )
     for axes, arm in zip(sheet.axes, arms, strict=False):
         for course in courses[arm]:
             days, change = np.array(course["days"]), 100 * np.array(course["change"])
             lowest = change.min()
             colour = COLOURS["CR"] if lowest <= -99.5 else "#5FAF95" if lowest <= -30 else "#9A9A9A"
             colour = COLOURS["viable"] if change[1:].min() >= 0 else colour
-            axes.plot(days / MONTH, np.clip(change, -100, 105), color=colour, linewidth=0.7, alpha=0.85)
+            axes.plot(days / MONTH, np.clip(change, -100, 100), color=colour, linewidth=0.7, alpha=0.85)
         for level in (20, -30):
             axes.axhline(level, color=MUTED, linewidth=0.5, linestyle=(0, (3, 2)))
         axes.axhline(0, color=INK, linewidth=0.5)
         axes.set_ylim(-104, 104)
-        axes.set_yticks([-100, -30, 0, 20, 100])
+        axes.set_yticks(*_cut([-100, -30, 0, 20, 100]))
         months_axis(axes, max(c["days"][-1] for c in courses[arm]) / MONTH)
         sheet.dress(axes, "months", "change (%)")
-        sheet.panel(
-            axes,
-            f"{arm_words(result, arm)} (first {len(courses[arm])} patients)",
-            ARM_COLOURS[result.arms.index(arm) % 6],
-        )
+        sheet.panel(axes, f"{arm_words(result, arm)} ({len(courses[arm])} patients)", arm_colour(result, arm))
     sheet.hide(len(arms))
     sheet.key(
         [
             ("no longer seen", COLOURS["CR"]),
             ("shrinks by 30 %", "#5FAF95"),
-            ("less", "#9A9A9A"),
+            ("shrinks less", "#9A9A9A"),
             ("never below baseline", COLOURS["viable"]),
         ]
     )
@@ -273,6 +281,8 @@ def paired_figure(result: Any):
         axes.axhline(mean, color=MUTED, linewidth=0.6, linestyle=(0, (3, 2)))
         axes.set_xlim(0, 100)
         axes.margins(y=0.12)
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, max(high, 0.22 * (high - low)))  # the words stand above bars that all go down
         words = f"gain {100 * better.mean():.0f} %, lose {100 * worse.mean():.0f} %; mean {mean:+.1f} months"
         axes.text(
             0.98,
@@ -285,10 +295,16 @@ def paired_figure(result: Any):
             color=INK,
         )
         sheet.dress(axes, "patients, in order (%)", "months gained")
-        sheet.panel(axes, shortened(f"{arm_words(result, second)} over {arm_words(result, first)}", 58), INK)
+        sheet.panel(axes, f"{arm_words(result, second)}\nover {arm_words(result, first)}", INK)
     sheet.hide(len(found))
     sheet.key([("longer without progression", COLOURS["CR"]), ("shorter", COLOURS["viable"])])
     return sheet.figure
+
+
+def _cut(levels: Sequence[int]) -> tuple[Sequence[int], list[str]]:
+    """Ticks of an axis that draws everything above its last tick at that tick."""
+    words = [f"{level}".replace("-", "\N{MINUS SIGN}") for level in levels]
+    return levels, [*words[:-1], f"≥ {words[-1]}"]
 
 
 def _rows(count: int) -> int:

@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
 
 from tme_sim.plots.style import DAYS, DPI, INK, MUTED, TEXT, TITLE, WIDTH_MM, dress_axes, ink
 
-__all__ = ["ARM_COLOURS", "FIGURES", "MONTH", "TrialSheet", "arm_words", "counted", "months_axis", "shortened"]
+__all__ = [
+    "ARM_COLOURS",
+    "FIGURES",
+    "MONTH",
+    "TrialSheet",
+    "arm_colour",
+    "arm_key",
+    "arm_words",
+    "counted",
+    "key_rows",
+    "months_axis",
+    "shortened",
+]
 
 MM = 25.4
 MONTH = DAYS["month"]
-ARM_COLOURS = ("#4D4D4D", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
+ARM_COLOURS = ("#4D4D4D", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255")
+LETTER = 1.5  # mm that a letter takes
+KEY_LEFT = 4.0  # mm
+LINE = 3.6  # mm from one line of a key to the next
 FIGURES = {
     "survival": "How long until progression or death, and until death?",
     "waterfall": "How far do tumours shrink?",
@@ -30,6 +46,30 @@ FIGURES = {
 def arm_words(result: Any, arm: str) -> str:
     """Title of an arm."""
     return next((a.title for a in result.trial.arms if a.name == arm), arm)
+
+
+def arm_colour(result: Any, arm: str) -> str:
+    """Colour of an arm; from the ninth on they come again."""
+    return ARM_COLOURS[result.arms.index(arm) % len(ARM_COLOURS)]
+
+
+def arm_key(result: Any) -> list[tuple[str, str]]:
+    """Items of a key of the arms."""
+    length = 84 if len(result.arms) <= 3 else 38
+    return [(shortened(arm_words(result, arm), length), arm_colour(result, arm)) for arm in result.arms]
+
+
+def key_rows(items: Sequence[tuple[str, str]]) -> list[list[tuple[float, str, str]]]:
+    """The lines of a key: where each item begins (mm), its words and its colour."""
+    rows: list[list[tuple[float, str, str]]] = [[]]
+    x = KEY_LEFT
+    for words, colour in items:
+        width = 7.0 + LETTER * len(words)
+        if rows[-1] and x + width > WIDTH_MM - 2:
+            x, rows = KEY_LEFT, [*rows, []]
+        rows[-1].append((x, words, colour))
+        x += width
+    return rows
 
 
 def counted(patients: int) -> str:
@@ -51,7 +91,10 @@ def months_axis(axes: Any, longest: float) -> np.ndarray:
 
 
 class TrialSheet:
-    """A figure with question, trial, key and panels; lengths in mm, `heights` of rows as shares of `height`."""
+    """A figure with question, trial, key and panels; lengths in mm, `heights` of rows as shares of `height`.
+
+    `told` goes to the line about the trial; panels begin below the key if its `items` are given.
+    """
 
     def __init__(
         self,
@@ -65,11 +108,14 @@ class TrialSheet:
         bottom: float = 11.0,
         top: float = 23.0,
         heights: Sequence[float] | None = None,
+        told: str = "",
+        items: Sequence[tuple[str, str]] = (),
     ):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
-        gap = 16.0
+        gap = 18.0
+        top += LINE * max(0, len(key_rows(items)) - 2)
         self.height = top + height + bottom + gap * (rows - 1)
         self.figure = Figure(figsize=(WIDTH_MM / MM, self.height / MM), dpi=DPI, facecolor="white")
         FigureCanvasAgg(self.figure)
@@ -79,8 +125,8 @@ class TrialSheet:
         lost = f"; {failed} could not be simulated" if failed else ""
         repeats = f", {result.trial.repeats} repeats" if result.trial.repeats > 1 else ""
         about = (
-            f"{shortened(result.trial.title or result.trial.name, 84)}: {counted(len(result.follow_up))}"
-            f"{repeats}{lost}"
+            f"{shortened(result.trial.title or result.trial.name, 84 - len(told))}: {counted(len(result.follow_up))}"
+            f"{repeats}{lost}{told}"
         )
         self.text(4.0, self.height - 8.0, about, color=MUTED, va="top")
         panel = height / rows
@@ -102,8 +148,12 @@ class TrialSheet:
         self.figure.text(x / WIDTH_MM, y / self.height, words, **{"fontsize": TEXT, "color": INK, **style})
 
     def panel(self, axes: Any, words: str, colour: str) -> None:
-        """The title of a panel."""
-        axes.set_title(words, fontsize=TEXT + 0.5, color=ink(colour), loc="left", pad=3)
+        """The title of a panel, on two lines at most; lines that stand in it already are kept."""
+        letters = int(axes.get_position().width * WIDTH_MM / (LETTER + 0.03))
+        lines = [line for given in words.split("\n") for line in wrap(given, letters)]
+        if len(lines) > 2:
+            lines = [shortened(given, letters) for given in words.split("\n")]
+        axes.set_title("\n".join(lines), fontsize=TEXT + 0.5, color=ink(colour), loc="left", pad=3)
 
     def hide(self, used: int) -> None:
         """Leave the axes beyond those used empty."""
@@ -118,18 +168,18 @@ class TrialSheet:
         """What colours and markers mean, above the panels, `drop` mm further down."""
         from matplotlib.lines import Line2D
 
-        x, y = 4.0, self.height - 14.5 - drop
-        for i, (words, colour) in enumerate(items):
-            width = 7.0 + 1.5 * len(words)
-            if x + width > WIDTH_MM - 2:
-                x, y = 4.0, y - 3.6
+        given = iter(markers)
+        for number, row in enumerate(key_rows(items)):
+            y = self.height - 14.5 - drop - LINE * number
             at = (y + 0.8) / self.height
-            if markers:
-                line = Line2D([(x + 1) / WIDTH_MM], [at], marker=markers[i], color=colour, markersize=3.4, linestyle="")
-            else:
-                line = Line2D(
-                    [x / WIDTH_MM, (x + 3.2) / WIDTH_MM], [at, at], color=colour, linewidth=3, solid_capstyle="butt"
-                )
-            self.figure.add_artist(line)
-            self.text(x + 4.2, y, words, va="bottom")
-            x += width
+            for x, words, colour in row:
+                if markers:
+                    line = Line2D(
+                        [(x + 1) / WIDTH_MM], [at], marker=next(given), color=colour, markersize=3.4, linestyle=""
+                    )
+                else:
+                    line = Line2D(
+                        [x / WIDTH_MM, (x + 3.2) / WIDTH_MM], [at, at], color=colour, linewidth=3, solid_capstyle="butt"
+                    )
+                self.figure.add_artist(line)
+                self.text(x + 4.2, y, words, va="bottom")

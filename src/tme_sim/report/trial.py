@@ -35,7 +35,7 @@ CAPTIONS = (
     ("spider", "The same sums from scan to scan, a line for each of the first patients."),
     (
         "swimmer",
-        "A bar is a patient from day 0 to death or the end, with response, progression and death; the same line "
+        "A bar is a patient from entry to death or the last follow-up, with response and progression; the same line "
         "holds the same patient in every arm.",
     ),
     ("progression", "What the first progression was, as shares of all patients of an arm."),
