@@ -275,6 +275,15 @@ def test_bad_trials_are_refused_with_file_and_key(tmp_path, changes, words):
         load_trial(written(tmp_path, **changes))
 
 
+@pytest.mark.parametrize("changes", [
+    {'every__"8 weeks"': 'every = "8 weeks"\nstart = "day 2000"'}, {'duration__"240 day"': 'duration = "3 day"'},
+])  # fmt: skip
+def test_a_trial_that_sees_nobody_again_is_refused_at_once(tmp_path, changes):
+    with pytest.raises(InputError, match="no visit after the first"):
+        run_trial(load_trial(written(tmp_path, **changes)), out=tmp_path / "out", jobs=1)
+    assert not (tmp_path / "out").exists()
+
+
 def test_data_closed_before_the_last_patient_enters_are_refused(tmp_path):
     with pytest.raises(InputError, match="closed before"):
         load_trial(written(tmp_path, **{'accrual__"3 months"': 'accrual = "90 months"'}))

@@ -327,6 +327,17 @@ def test_a_trial_that_has_not_ended_or_drew_nothing_is_told(tmp_path):
         write_report(folder, tmp_path / "b.html")
 
 
+@pytest.mark.parametrize("name", ["trial.json", "summary.json"])
+@pytest.mark.parametrize("text", ["{}", '{"arms": 3}', '{"arms": {"zzz": 1}}'])
+def test_a_folder_whose_files_tell_of_no_arms_is_refused(tmp_path, name, text):
+    from tme_sim.diagnostics import InputError
+
+    folder = small_trial(tmp_path / "trial", figures=False)
+    (folder / name).write_text(text)
+    with pytest.raises(InputError, match="tells of no arms"):
+        write_report(folder, tmp_path / "b.html")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["run", "study", "trial"])
 def test_a_report_opens_in_a_browser_and_asks_for_nothing(kind, tmp_path):

@@ -189,13 +189,20 @@ def run_trial(
         patients: those to use instead of ``make_patients(trial.cohort, n * repeats, seed)``.
 
     Raises:
-        InputError: a folder that holds another trial.
+        InputError: a folder that holds another trial, or an arm in which nobody is seen again.
     """
     from tme_sim import observe
     from tme_sim.plan import plan_of
     from tme_sim.simulation import structures
 
     begin = clock.perf_counter()
+    visits = {arm.name: observe.visit_ticks(plan_of(arm.scenario)) / TICKS_PER_DAY for arm in trial.arms}
+    for arm, days in visits.items():
+        if len(days) < 2:
+            raise InputError(
+                Problem(trial.path, "", f"{arm} has no visit after the first, so nothing is seen of its tumours; begin "
+                        "the visits earlier, or simulate for longer")  # fmt: skip
+            )
     if patients is None:
         patients = _patients(trial, announce)
     chosen = list(patients)
@@ -249,7 +256,6 @@ def run_trial(
         ]
         for arm in trial.arms
     }
-    visits = {arm.name: observe.visit_ticks(plan_of(arm.scenario)) / TICKS_PER_DAY for arm in trial.arms}
     return TrialResult(
         trial,
         rows,

@@ -64,7 +64,7 @@ def calibrate(file: str, out: str, jobs: int, dry: bool, posterior: str | None) 
     write_file(Path(out) / "report.md", report_text(result.data).encode())
     missed = [t["name"] for t in result.data["targets"] if t["role"] == "fit" and not t["within_2"]]
     names = ", ".join(problem.priors.names[i] for i in result.choice.places)
-    click.echo(f"{len(result.choice.places)} parameters fitted: {names}")
+    click.echo(f"{_of(len(result.choice.places), 'parameter')} fitted: {names}")
     told = f"; missed: {', '.join(missed)}" if missed else ""
     click.echo(f"{fitted - len(missed)} of {fitted} targets within 2 sd{told}")
     against = result.data["diagnostics"]["converged"]["against"]

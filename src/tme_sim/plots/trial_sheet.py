@@ -125,7 +125,7 @@ class TrialSheet:
         lost = f"; {failed} could not be simulated" if failed else ""
         repeats = f", {result.trial.repeats} repeats" if result.trial.repeats > 1 else ""
         about = (
-            f"{shortened(result.trial.title or result.trial.name, 84 - len(told))}: {counted(len(result.follow_up))}"
+            f"{shortened(result.trial.title or result.trial.name, min(84, 92 - len(told)))}: {counted(len(result.follow_up))}"
             f"{repeats}{lost}{told}"
         )
         self.text(4.0, self.height - 8.0, about, color=MUTED, va="top")

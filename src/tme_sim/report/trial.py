@@ -89,7 +89,7 @@ def trial_page(folder: Path) -> Page:
         InputError: a file of the folder is missing or damaged.
     """
     about, summary = _json(folder / "trial.json"), _json(folder / "summary.json")
-    arms, told = about.get("arms", {}), summary.get("arms", {})
+    arms, told = _arms_of(about, folder / "trial.json"), _arms_of(summary, folder / "summary.json")
     order = [n for n in _arms_in_order(folder) if n in told] or list(told)
     titles = {name: str(arms.get(name, {}).get("title") or name) for name in order}
     scenarios = {n: arms[n]["scenario"] for n in order if "scenario" in arms.get(n, {})}
@@ -145,6 +145,20 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(Problem(str(path), "", "is not what tme-sim trial writes"))
     return found
+
+
+def _arms_of(found: Mapping[str, Any], path: Path) -> dict[str, dict]:
+    """The arms that a file of the folder tells of.
+
+    Raises:
+        InputError: it tells of none.
+    """
+    arms = found.get("arms")
+    if not isinstance(arms, dict) or not arms or not all(isinstance(one, dict) for one in arms.values()):
+        raise InputError(
+            Problem(str(path), "arms", "is damaged: it tells of no arms; the command that made the folder mends it")
+        )
+    return arms
 
 
 # --- in words ------------------------------------------------------------------------------------------------------
