@@ -124,8 +124,9 @@ class TrialSheet:
         failed = len({f["patient"] for f in result.failures})
         lost = f"; {failed} could not be simulated" if failed else ""
         repeats = f", {result.trial.repeats} repeats" if result.trial.repeats > 1 else ""
+        title = shortened(result.trial.title or result.trial.name, min(84, 92 - len(told)))
         about = (
-            f"{shortened(result.trial.title or result.trial.name, min(84, 92 - len(told)))}: {counted(len(result.follow_up))}"
+            f"{title}: {counted(len(result.follow_up))}"
             f"{repeats}{lost}{told}"
         )
         self.text(4.0, self.height - 8.0, about, color=MUTED, va="top")
