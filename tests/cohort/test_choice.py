@@ -83,8 +83,8 @@ def test_the_figure_of_three_arms_has_a_row_for_each_group_and_a_bar_for_each_ar
     assert best_arms(result) is None  # two arms
     result.arms.append("third")
     result.trial.arms.append(SimpleNamespace(name="third", title="third arm"))
-    two_arms = result.column
-    result.column = lambda arm, name: two_arms("tace", name) + 30.0 if arm == "third" else two_arms(arm, name)
+    two_arms = result.since_entry
+    result.since_entry = lambda arm, name: two_arms("tace", name) + 30.0 if arm == "third" else two_arms(arm, name)
     left, right = choice_figure(result).axes
     groups = best_arms(result).groups
     assert [t.get_text() for t in left.get_yticklabels()][0] == f"below 7  n = {groups[0].n}"
