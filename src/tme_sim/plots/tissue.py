@@ -31,6 +31,8 @@ FIELDS = {
     "VEGF": ("VEGF, untreated = 1", "vegf", (0.0, 2.0)),
     "AMP": ("AMP, untreated = 1", "amp", (0.0, 2.0)),
     "doxorubicin": ("doxorubicin", "dox", (0.05, 50.0)),
+    "antigen": ("antigen, untreated = 1", "antigen", (0.05, 200.0)),
+    "DAMP": ("danger signals, untreated = 1", "damp", (0.05, 200.0)),
     "perfusion": ("perfusion, untreated = 1", "perfusion", (0.0, 2.0)),
     "quality": ("vessel quality", "quality", (0.5, 1.0)),
 }
@@ -39,9 +41,13 @@ RAMPS = {
     "vegf": ("#FFFFFF", "#BFE5D5", "#4DB394", "#00694C", "#00382A"),
     "amp": ("#FFFFFF", "#F0C4D4", "#D56A93", "#8E1F4C", "#4A0A26"),
     "dox": ("#FFFFFF", "#F3E7A6", "#D3B52B", "#8A6F00", "#4A3B00"),
+    "antigen": ("#FFFFFF", "#F0E8B8", "#D0B93C", "#94800A", "#4F4300"),
+    "damp": ("#FFFFFF", "#D9D9D9", "#A3A3A3", "#5E5E5E", "#1A1A1A"),
     "perfusion": ("#F4F4F2", "#F6E3D7", "#EDBE9F", "#D58A5F", "#9E4F27"),
     "quality": ("#F1E3EA", "#D9A7C0", "#B0628C", "#7B2B5D", "#3E0F33"),
 }
+LOGARITHMIC = {"doxorubicin": (0.1, 1.0, 10.0), "antigen": (0.1, 1.0, 10.0, 100.0), "DAMP": (0.1, 1.0, 10.0, 100.0)}
+"""Ticks of what falls by orders of magnitude between two snapshots."""
 ROWS = ("cells", "oxygen", "perfusion", "doxorubicin")
 SAME_DAY = 1.0 / 24.0  # days; snapshots are taken at exchanges with the body, an hour apart
 LEAST_MARK = 2.6  # points squared, of an immune cell: smaller ones show nothing but their white edge
@@ -133,7 +139,7 @@ def _limits(row: str, snapshots: list[Snapshot]) -> tuple[float, float]:
     if row == "cells":
         return 0.0, 1.0
     low, high = FIELDS[row][2]
-    if row in ("oxygen", "quality", "doxorubicin"):
+    if row in ("oxygen", "quality", *LOGARITHMIC):
         return low, high
     most = max(float(np.quantile(_middle(s, row)[_lesion(s)], 0.999)) for s in snapshots)
     for step in (0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0):
@@ -152,7 +158,7 @@ def _colours(row: str) -> Any:
 def _norm(row: str, limits: tuple[float, float]) -> Any:
     from matplotlib.colors import LogNorm, Normalize
 
-    return LogNorm(*limits, clip=True) if row == "doxorubicin" else Normalize(*limits)
+    return LogNorm(*limits, clip=True) if row in LOGARITHMIC else Normalize(*limits)
 
 
 def _frame(axes: Any, shot: Snapshot) -> float:
@@ -277,7 +283,7 @@ def _ramp(figure: Any, box: tuple[float, float, float, float], row: str, limits:
     axes.set_xticks([])
     axes.yaxis.tick_right()
     low, high = limits
-    ticks = [0.1, 1.0, 10.0] if row == "doxorubicin" else [low, (low + high) / 2, high]
+    ticks = LOGARITHMIC.get(row, (low, (low + high) / 2, high))
     norm = _norm(row, limits)
     axes.set_yticks([float(norm(t)) for t in ticks], [f"{t:g}" for t in ticks])
     axes.tick_params(labelsize=TEXT, length=2, width=0.5, colors=INK, pad=1.5)

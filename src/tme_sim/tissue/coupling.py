@@ -3,9 +3,9 @@ own steps, and at each exchange the piece's state replaces that of the lesion it
 
 Between two exchanges (an hour) the equations of the lesion run on as a predictor, so that drugs, blood, node and
 marrow see a lesion that moves; what the piece holds itself is then written over them.  What it does not hold (drug
-depots, antibody in tissue, danger signals, antigen, mature dendritic cells) stays with the equations.  Dates, jumps and
-decisions of the calendar stay with the engine; an embolisation shows as a jump of the occluded shares, and jumps of the
-lesion's cells, by ablation or radiation, are done again cell by cell.
+depots, antibody in tissue) stays with the equations.  Dates, jumps and decisions of the calendar stay with the engine;
+an embolisation shows as a jump of the occluded shares, and jumps of the lesion's cells, by ablation or radiation, are
+done again cell by cell.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from tme_sim.tissue import kernels, network
 from tme_sim.tissue.files import snapshot_bytes
 from tme_sim.tissue.laws import OXYGEN, Laws, Scalars, exp
 from tme_sim.tissue.maps import read_vessels
+from tme_sim.tissue.passes import MATURED, rates_of
 from tme_sim.tissue.piece import (
     CELLS,
+    DRIFTING,
     EDGE,
     FIELDS,
     IMMATURE,
     LOCAL,
     MATURE,
+    RELEASED,
     TRAITS,
     WALKERS,
     Frame,
@@ -47,15 +50,15 @@ from tme_sim.tissue.piece import (
 )
 from tme_sim.tissue.procedures import Rows, treat
 from tme_sim.tissue.settings import VALUE, VOXEL_UM, Tissue, too_wide
-from tme_sim.tissue.step import crowds, step
+from tme_sim.tissue.step import crowds, passes, step
 from tme_sim.tissue.table import read_cells
 
 OCCLUSION = ("occluded_core", "occluded_rim")
-LEVELS = ("VEGF", "ATP", "AMP", "ENTPD2", "PDL1")  # 1 in the untreated lesion
+LEVELS = ("VEGF", "ATP", "AMP", "ENTPD2", "PDL1")  # 1 in the untreated lesion; so is what dead cells release
 DEPOTS = ("fast", "slow")
 BREATHED = ("oxygen", "anoxic_viable")
 EXCHANGE_STEPS = 2
-HELD = (*CELLS[1:], *WALKERS, "immature_vessels", "mature_vessels", *TRAITS, *FIELDS, *OCCLUSION, "debris",
+HELD = (*CELLS[1:], *WALKERS, MATURED, "immature_vessels", "mature_vessels", *TRAITS, *FIELDS, *RELEASED, *OCCLUSION,
         "dox_exposed")  # fmt: skip
 """States of the lesion that the piece holds: at each exchange it writes its own values over those of the equations."""
 
@@ -146,14 +149,16 @@ class Coupling:
     def balance(self) -> None:
         """Move production of the levels that are relative to the untreated lesion so that their means become 1.
 
-        The same balances that the baseline of the equations solves, here for the oxygen that this piece has.
+        The same balances that the baseline of the equations solves, here for the oxygen that this piece has, for as
+        many cells as die in it, and for what a nodule loses to its liver.
         """
-        alive = is_viable(self.state)
+        alive, inside = is_viable(self.state), ~self.state.liver
         if self.frame.mixed or not alive.any():
             return
         for one in self.model.network.balances:
-            if one.species in LEVELS:
-                level = float(self.state.local[one.species][alive].mean())
+            if one.species in (*LEVELS, *DRIFTING):
+                among = inside if one.species in DRIFTING else alive
+                level = float(self.state.local[one.species][among].mean())
                 self.th[self.model.index("theta", one.parameter, 0)] /= float(np.sqrt(level))  # halfway in a day
 
     def resume(self, y: np.ndarray, u: np.ndarray, before: np.ndarray) -> None:
@@ -183,20 +188,26 @@ class Coupling:
 
     def treat(self, rows: Rows) -> None:
         """A jump of the calendar that moves tumour cells on, with the debris that it leaves."""
-        weight = self.state.scale * cell_weight(self.scalars)
-        for name, amount in treat(self.frame, self.state, rows, self.place).items():
-            self.state.told[name] = self.state.told.get(name, self.scalars[name]) + weight * amount
+        treat(self.frame, self.state, rows, self.place, self.state.scale * cell_weight(self.scalars))
 
     def advance(self) -> None:
         """The piece lives until the next exchange, by the values last read."""
-        s, scalars, before = self.state, self.scalars, self.state.told.get("necrosis_all", 0.0)
         self.live(EXCHANGE_STEPS)
-        days = EXCHANGE_STEPS * self.frame.dt
-        starved = self.flux(s.told.get("necrosis_all", 0.0) - before, days)
-        alarming = starved + scalars["w_apop"] * s.local["apoptosis_flux"][~s.liver].mean()
-        made, lost = alarming + scalars["release_floor"], scalars["k_debris"]
+        self.ripen(EXCHANGE_STEPS * self.frame.dt)
+
+    def ripen(self, days: float) -> None:
+        """Dendritic cells that have matured where they are, and not yet left: few at a time in a piece, so not drawn
+        one by one but followed as a density, the mean of what is expected of each."""
+        frame, s, scalars, of = self.frame, self.state, self.scalars, passes(self.frame)
+        here = view(frame, s, scalars)
+        made, lost = (float(np.mean(rate)) for rate in rates_of(here, MATURED))
+        for kind, process, amount in of.maturing:
+            at = s.where[(s.kind == kind) & ~s.liver[s.where]]
+            each = np.broadcast_to(of.matured(here, at.size, at)[process], at.size)
+            number = scalars[amount] if isinstance(amount, str) else amount
+            made += number * float(each.sum()) / (self.inside * EDGE**3)
         kept = float(exp(-lost * days))
-        s.told["debris"] = s.told.get("debris", scalars["debris"]) * kept + made / lost * (1.0 - kept)
+        s.told[MATURED] = s.told.get(MATURED, scalars[MATURED]) * kept + made / lost * (1.0 - kept)
 
     @property
     def inside(self) -> int:
@@ -249,7 +260,8 @@ class Coupling:
         for name, place in zip(OCCLUSION, (f.core & inside, ~f.core & inside), strict=True):
             of = np.count_nonzero(vessel & place)
             out[name] = np.count_nonzero(s.occluded & place) / of if of else 0.0
-        out["debris"] = s.told.get("debris", scalars["debris"])
+        out |= {name: float(s.local[name][inside].mean()) for name in RELEASED}
+        out[MATURED] = s.told.get(MATURED, scalars[MATURED])
         if not f.mixed:
             out["dox_exposed"] = exposed(f, s, scalars, at)
         return out
@@ -281,6 +293,8 @@ class Coupling:
         s.told["measured_step"], s.told["measured_deaths"] = float(s.step), s.told.get("necrosis_all", 0.0)
         for name in ("apoptosis_flux", "killing_flux"):
             out[name] = float(s.local[name][inside].mean())
+        law, reads = f.laws.of_signal("alarming_flux")
+        out["alarming_flux"] = law(**{a: out.get(n, self.scalars[n]) for a, n in reads.items()})
         open_, area = carries_blood(s) & inside, self.inside * EDGE**2
         quality, vessel = quality_of(f, s, self.scalars), (s.vessel > 0) & inside
         out["perfused_density"] = np.count_nonzero(open_) / area

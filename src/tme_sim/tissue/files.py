@@ -16,7 +16,7 @@ from tme_sim.tissue.settings import VOXEL_UM
 from tme_sim.tissue.snapshots import FIELD_UNITS, FILM, read_snapshot
 
 SNAPSHOT_FIELDS = ("oxygen", "VEGF", "AMP", "doxorubicin", "normalisation", "perfusion", "killing_flux",
-                   "chemokine")
+                   "chemokine", "DAMP", "antigen")
 """Fields of a snapshot, in their display units; float32."""
 
 

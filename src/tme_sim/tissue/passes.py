@@ -14,9 +14,12 @@ from tme_sim.laws import saturate
 from tme_sim.mechanisms.killing import motility_lets
 from tme_sim.tissue.fused import Fused, Table, Value, above_zero, where
 from tme_sim.tissue.laws import OXYGEN, Here, Laws, exp, on_arrays
-from tme_sim.tissue.piece import CELLS, DYING, FIELDS, NECROTIC, TRAITS, VIABLE, WALKERS
+from tme_sim.tissue.piece import CELLS, DYING, FIELDS, NECROTIC, RELEASED, TRAITS, VIABLE, WALKERS
 
 VESSELS = ("", "immature_vessels", "mature_vessels")
+MATURED = "DC_mature"
+"""What dendritic cells become before they leave: a density of the lesion, too few in a piece to be cells of their
+own."""
 STEM = 8  # added to the number of draws of cells that come as stem-like ones
 
 
@@ -124,9 +127,21 @@ class Passes:
         return Fused(laws, laws.fields, build)
 
     @cached_property
+    def maturing(self) -> list[tuple[int, str, float | str]]:
+        """Kind (index in WALKERS), process, and how many each becomes, of what leaves for :data:`MATURED`."""
+        return [(k, p, amount) for k, name in enumerate(WALKERS) for p in self.laws.by_species[name]
+                for into, amount in self.laws.processes[p].into if into == MATURED]  # fmt: skip
+
+    @cached_property
+    def matured(self) -> Fused:
+        """Rate per day of every process of :attr:`maturing`."""
+        return Fused(self.laws, self.laws.fields, lambda here, own: {p: here.rate(p) for _, p, _ in self.maturing})
+
+    @cached_property
     def signal(self) -> Fused:
-        """Traits after `dt`, of a mixed piece fields too; else what is made of each field by those who are `alive`, and
-        lost by those who take it up (`taken`); chemokines that interferon makes cells give off; and motility.
+        """Traits, and what dead cells release, after `dt`, of a mixed piece fields too; else what is made of each field
+        by those who are `alive`, and lost by those who take it up (`taken`); chemokines that interferon makes cells
+        give off; and motility.
 
         Of the caller: `alive` and `taken` (1 or 0), the number `dt`.
         """
@@ -135,7 +150,7 @@ class Passes:
         def build(here: Here, own: Callable) -> dict:
             """Traits, sources and losses of fields, and motility, by name."""
             out = {}
-            for name in (*TRAITS, *FIELDS) if laws.mixed else TRAITS:
+            for name in (*TRAITS, *RELEASED, *(FIELDS if laws.mixed else ())):
                 out[name] = relaxed(own(name), *rates_of(here, name), own("dt", True))
             for name in () if laws.mixed else FIELDS:
                 made, lost = rates_of(here, name)

@@ -25,14 +25,16 @@ WALKERS = ("CD8", "CD8_exhausted", "CD8_stem", "Treg", "MDSC", "TAM", "DC")
 RESIDENT = ("TAM",)  # do not walk
 TRAITS = ("HIF1", "HIF2", "HIF_brake", "ENTPD2", "PDL1", "normalisation", "adaptation", "escape")
 FIELDS = ("VEGF", "ATP", "AMP")
+DEBRIS, DRIFTING = ("debris",), ("DAMP", "antigen")  # dead cells where they fell; what they let go, which drifts off
+RELEASED = (*DEBRIS, *DRIFTING)
 CYTOKINES = ("killing_flux", "chemokine")  # interferon, as the killing that gives it off; what it makes cells give off
 CROWDS = ("CD8", "CD8_total", "Treg", "MDSC", "TAM")  # densities within reach
 LOCAL = {
-    *TRAITS, *FIELDS, *CROWDS, "oxygen", "anoxic_viable", "doxorubicin", "dox_exposed", "perfusion", "viable_density",
-    "necrosis_flux", "apoptosis_flux", "killing_flux",
+    *TRAITS, *FIELDS, *RELEASED, *CROWDS, "oxygen", "anoxic_viable", "doxorubicin", "dox_exposed", "perfusion",
+    "viable_density", "necrosis_flux", "apoptosis_flux", "killing_flux",
 }  # fmt: skip
 
-NEEDED = {*TRAITS, *FIELDS, *CYTOKINES, "kills"}  # without which no step can be taken
+NEEDED = {*TRAITS, *FIELDS, *RELEASED, *CYTOKINES, "kills"}  # without which no step can be taken
 
 EDGE = VOXEL_UM / 1000.0  # mm
 IMMATURE, MATURE = 1, 2
@@ -220,7 +222,7 @@ def start(
     n, local = frame.voxels, {}
     ids = np.arange(1, n + 1, dtype=np.uint64)
     luck = [frame.draws(ids, 0, "tumour_baseline", d) for d in range(6)]
-    for name in (*TRAITS, *FIELDS, *CROWDS):
+    for name in (*TRAITS, *FIELDS, *RELEASED, *CROWDS):
         local[name] = np.full(n, scalars[name])
     for name in ("perfusion", "dox_exposed", "motility"):
         local[name] = np.ones(n)

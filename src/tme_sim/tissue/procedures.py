@@ -36,22 +36,19 @@ def jumps_done(queue: np.ndarray, before: np.ndarray, jumps: tuple[np.ndarray, .
         yield places[of], values[of]
 
 
-def treat(frame: Frame, state: State, rows: Rows, place: Mapping[str, int]) -> dict[str, float]:
-    """Let a jump act on the tumour cells of a piece.
+def treat(frame: Frame, state: State, rows: Rows, place: Mapping[str, int], weight: float) -> None:
+    """Let a jump act on the tumour cells of a piece, which leave their debris where they fall.
 
     Args:
         rows: of the jump; those that touch no tumour cell do nothing here.
         place: of the lesion's states by name.
-
-    Returns:
-        What the jump adds to other states of the lesion (debris), by name, if each cell of the piece were one of it.
+        weight: cells of the lesion that one of the piece stands for.
     """
     kinds = {place[name]: k for k, name in enumerate(CELLS) if name}
     if not any(int(source) in kinds for source in rows[0][:, 1]):  # a dose, say: most jumps are none of these
-        return {}
+        return
     names = {i: name for name, i in place.items()}
-    shares, becomes, left = {}, {}, {}
-    counts = np.bincount(state.cell, minlength=len(CELLS))
+    shares, becomes, debris = {}, {}, {}
     for (target, source), (coefficient, _) in zip(*rows, strict=True):
         if source not in kinds:
             continue
@@ -60,15 +57,19 @@ def treat(frame: Frame, state: State, rows: Rows, place: Mapping[str, int]) -> d
         elif target in kinds:
             becomes[source] = kinds[target]
         else:
-            left[names[target]] = left.get(names[target], 0.0) + coefficient * counts[kinds[source]]
+            debris[source] = names[target], coefficient
     far = _from_blood(frame, state) if NECROTIC in becomes.values() else None
     for source, into in becomes.items():
         at = np.flatnonzero(state.cell == kinds[source])
         luck = frame.draws(state.lineage[at], state.step, "tace_response", 2)
         order = np.argsort(luck, kind="stable") if into != NECROTIC else np.lexsort((luck, -far[at]))
         rest = frame.draws(np.array([kinds[source]], dtype=np.uint64), state.step, "tace_response", 3)[0]
-        state.cell[at[order[: draw_count(shares[source] * at.size, rest)]]] = into
-    return left
+        hit = at[order[: draw_count(shares[source] * at.size, rest)]]
+        state.cell[hit] = into
+        if source in debris and hit.size:
+            name, per_cell = debris[source]  # of the lesion's mean, to which each voxel adds one part in all
+            left = per_cell * at.size * weight
+            state.local[name][hit] += left * np.count_nonzero(~state.liver) / hit.size
 
 
 def _from_blood(frame: Frame, state: State) -> np.ndarray:

@@ -55,6 +55,9 @@ MECHANICS = (
               "in mouse heart muscle cells 4 to 8 times slower than in water (J Gen Physiol 155:e202213329), so 60 "
               "to 120",
               "low", 30.0, 300.0, "diffusivity of ATP and AMP in tissue"),
+    Parameter("D_protein", 60.0, "um^2/s", "albumin, which spreads as freely as proteins of its size can, 63 +- 19 in "
+              "VX2 carcinoma of the rabbit by photobleaching (DOI 10.1073/pnas.86.14.5385); what binds to matrix or "
+              "to debris is slower", "low", 1.0, 100.0, "diffusivity of tumour antigen and danger signals in tissue"),
     Parameter("drug_reach", 200.0, "um", "DOI 10.1016/j.jhep.2011.03.024 as cited by the TACE mechanism: 0.2-1.2 mm; "
               "the low end, so that a piece of a millimetre or two holds several depots", "low", 200.0, 1200.0,
               "distance over which doxorubicin falls by a factor e around a depot"),

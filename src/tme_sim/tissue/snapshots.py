@@ -47,7 +47,8 @@ class Snapshot:
 
 
 FIELD_UNITS = {"oxygen": "mmHg", "VEGF": "1", "AMP": "1", "doxorubicin": "umol/L", "perfusion": "1", "quality": "1",
-               "normalisation": "1", "killing_flux": "cell/mm^3/day", "chemokine": "1"}  # fmt: skip
+               "normalisation": "1", "killing_flux": "cell/mm^3/day", "chemokine": "1", "DAMP": "1",
+               "antigen": "1"}  # fmt: skip
 """Unit of each field of a snapshot; a level relative to the untreated lesion has none."""
 
 

@@ -14,17 +14,20 @@ from tme_sim.engine.fields import Diffusion, steady_field
 from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.mechanisms.closure import OXYGEN_CLASSES
 from tme_sim.tissue import kernels, network
+from tme_sim.tissue.fused import Found
 from tme_sim.tissue.laws import OXYGEN, Here, Scalars, exp
 from tme_sim.tissue.passes import STEM, Fates, Passes
 from tme_sim.tissue.piece import (
     CELLS,
     CROWDS,
     CYTOKINES,
+    DRIFTING,
     DYING,
     EDGE,
     FIELDS,
     MATURE,
     NECROTIC,
+    RELEASED,
     RESIDENT,
     TRAITS,
     WALKERS,
@@ -117,17 +120,18 @@ def mingle(frame: Frame, state: State, scalars: Scalars) -> None:
 
 
 def signal(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
-    """Traits relax, each voxel for itself; fields are made and lost in living tissue, and diffuse."""
+    """Traits relax, each voxel for itself; fields are made and lost in living tissue, and diffuse; dead cells break up
+    where they fell, and what they let go drifts off."""
     local, alive, dt = state.local, is_viable(state).astype(np.float64), FIELD_STEPS * frame.dt
     arrays = local | {"alive": alive, "taken": alive + state.liver}  # liver takes up what it does not make
     found = passes(frame).signal(here, frame.voxels, deal=frame.deal, arrays=arrays, more={"dt": dt})
     if frame.mixed:
-        new = {name: np.full(frame.voxels, found[name].mean()) for name in (*TRAITS, *FIELDS)}
+        new = {name: np.full(frame.voxels, found[name].mean()) for name in (*TRAITS, *RELEASED, *FIELDS)}
         new["killing_flux"] = np.full(frame.voxels, local["kills"].mean())
     else:
         if FIELDS[0] not in frame.grid:
             lay_grids(frame)
-        new = {name: found[name] for name in TRAITS}
+        new = {name: found[name] for name in (*TRAITS, *RELEASED)} | drifted(frame, found, dt)
         work = [partial(_spread, frame, name, local[name], found[f"made {name}"], found[f"lost {name}"], dt)
                 for name in FIELDS]  # fmt: skip
         level = scalars["killing_flux_start"] + scalars["killing_floor"]
@@ -142,6 +146,14 @@ def signal(frame: Frame, state: State, here: Here, scalars: Scalars) -> None:
         lost = scalars[f"k_depot_{part}"]
         local[f"dox_{part}"] = local[f"dox_{part}"] * float(exp(-lost * dt))
     local["doxorubicin"] = local["dox_fast"] + local["dox_slow"]
+
+
+def drifted(frame: Frame, found: Found, dt: float) -> dict[str, np.ndarray]:
+    """What dead cells let go, as `found` at each voxel, after it has diffused for `dt`; everywhere alike it is cleared,
+    so one implicit step of diffusion alone is left, and its sum stays."""
+    released = np.array([found[name] for name in DRIFTING])
+    smear(frame, released, float(np.sqrt(VALUE["D_protein"] * SECONDS_PER_DAY * dt)))
+    return dict(zip(DRIFTING, released, strict=True))
 
 
 def lay_grids(frame: Frame) -> None:
