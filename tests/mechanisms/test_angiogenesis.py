@@ -25,6 +25,13 @@ def test_escape_hides_the_block_in_the_end():
     assert a.block_with_escape(0.8, 1.0) == 0.0
 
 
+def test_an_escape_that_is_kept_relaxes_only_without_block():
+    assert a.lose_escape_without_block(0.01, 0.0) == a.lose_escape(0.01)
+    assert a.lose_escape_without_block(0.01, 1.0) == 0.0
+    block, kept = 0.75, a.lose_escape_without_block(0.01, 0.75)
+    assert a.escape_at_rest(0.004, block, kept) > 2 * a.escape_at_rest(0.004, block, 0.01)  # where a lasting block leads
+
+
 def test_full_block_takes_half_the_immature_vessels_in_a_week():
     """50-60 % in 7 days (DOI 10.1172/JCI24612)."""
     rate = a.regress(0.09, 0.13, 1.0)

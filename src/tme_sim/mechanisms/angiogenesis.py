@@ -108,6 +108,11 @@ def lose_escape(k_escape_loss):
     return k_escape_loss
 
 
+def lose_escape_without_block(k_escape_loss, vegf_blocked):
+    """Alternative: the escape relaxes only as far as there is no block; vessels of the liver, once taken, stay."""
+    return k_escape_loss * (1 - vegf_blocked)
+
+
 def escape_at_rest(k_escape, vegf_blocked, k_escape_loss):
     """Escape of the untreated lesion (nearly none)."""
     return k_escape * vegf_blocked / (k_escape * vegf_blocked + k_escape_loss)
@@ -160,6 +165,8 @@ def capacity_of(vessel_density, capacity_ratio):
 
 
 REGROWTH = "DOI 10.1172/JCI24612 (two VEGFR inhibitors, mouse tumours)"
+COOPTION = ("PMC5017954 (Kuczynski 2016, human HCC in mice: under sorafenib 75 % of vessels are co-opted, untreated "
+            "23 %; no rebound unless treatment stops)")  # fmt: skip
 WINDOW = "tuned to normalisation windows (PMID 15607960; DOI 10.3389/fimmu.2023.1212577); not measured"
 
 MECHANISM = Mechanism(
@@ -240,5 +247,7 @@ MECHANISM = Mechanism(
         Hypothesis("normalisation.window", "fixed", "the window opens once, for a fixed time; no hold reopens it",
                    "https://www.ncbi.nlm.nih.gov/pubmed/15607960 (a window exists; that it opens once is assumed)",
                    laws={"adapting": adapt_once, "unadapting": stay_adapted}),
+        Hypothesis("angiogenesis.escape", "kept", "escape lasts as long as the block, as co-opted vessels do", COOPTION,
+                   laws={"unescaping": lose_escape_without_block}),
     ),
 )

@@ -10,10 +10,12 @@ leaves of killing before treatment, is drawn per patient, because published rece
 two-hundredfold jump.  The engaged share in plasma holds in tissue too.  Only the product of `f_spec`,
 `k_kill_contact` and the untreated factors can be learnt from data.
 
-Not included.  Killing of the antigen-low clone, NK cells, macrophages that kill, PD-L2, other checkpoints, TGF-beta.
+Not included.  Killing of the antigen-low clone (`killing.bystander` offers that), NK cells, macrophages that kill,
+PD-L2, other checkpoints, TGF-beta.
 """
 
 from tme_sim.laws import fold, hill, saturate
+from tme_sim.mechanisms.bystander import BYSTANDER
 from tme_sim.network import (
     Balance,
     Hypothesis,
@@ -198,5 +200,6 @@ MECHANISM = Mechanism(
                    laws={"oxygen_on_killing": no_effect}),
         Hypothesis("killing.oxygen", "direct", "oxygen limits killing itself", "no direct source",
                    laws={"oxygen_on_killing": oxygen_lets}),
+        BYSTANDER,
     ),
 )
