@@ -131,7 +131,7 @@ STEPS = {
         {"trial_benefit": "trial/figures/benefit.png", "trial_choice": "trial/figures/choice.png"},
     ),
     "choice": Step(
-        (["trial", TRIAL, "--n", "80", "--out", "trial"],), {"trial_choice_arms": "trial/figures/choice.png"}
+        (["trial", TRIAL, "--n", "80", "--out", "trial"],), {"choice_of_arms": "trial/figures/choice.png"}
     ),
     "experiments": Step(
         (),
