@@ -70,7 +70,7 @@ def test_parameters_are_recovered_and_the_uninformed_keep_their_priors():
     assert min(recovery["correlation"][f"p{i}"] for i in range(3)) > 0.6
 
 
-def rows_of(cohort, scenario, vectors, patients, settings, *, threads=None):
+def rows_of(cohort, scenario, vectors, patients, settings, *, threads=None, series=((), ())):
     """Stands for the model: each share follows its parameters."""
     out = []
     for vector, patient in zip(vectors, patients, strict=True):
