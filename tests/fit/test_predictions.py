@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from tme_sim.diagnostics import InputError
 from tme_sim.fit import predictions
-from tme_sim.fit.summaries import ENDPOINTS
+from tme_sim.fit.summaries import ENDPOINTS, Table
 from tme_sim.posterior import Posterior, model_digest
 from tme_sim.priors import Priors, generator
 
@@ -102,6 +102,15 @@ def test_a_prediction_says_what_follows_progression_and_keeps_such_runs_apart(tr
         predictions.predict_sequences(orders, posterior, folder=ROOT / "configs", settings=SMALL)
 
 
+def test_times_count_from_entry_where_drugs_lead_in(trials, posterior, calls):
+    """As a trial counts: by the first session the same patient would lose the weeks of the lead-in."""
+    data = predictions.predict("leap012", trials, posterior, folder=ROOT / "configs", settings=SMALL)
+    assert any("lead in (leap012_tace 28 days, leap012_len_pembro 28 days)" in note for note in data["notes"])
+    rows = [{"summary": dict.fromkeys(("pfs", "ttp", "os"), 100.0) | {f"{e}_event": 1 for e in ("pfs", "ttp", "os")}
+             | {"orr_recist11": 1.0, "cr_recist11": 0.0, "first_pd": "death", "n_tace": 1}}]  # fmt: skip
+    assert [Table(rows, [0], "recist11", entry).time["pfs"][0] for entry in (0.0, -28.0)] == [100.0, 128.0]
+
+
 def test_orders_are_ranked_on_identical_patients(trials, posterior, calls):
     data = predictions.predict_sequences(trials["sequences"], posterior, folder=ROOT / "configs", settings=SMALL)
     assert len(calls) == 6
@@ -136,10 +145,10 @@ def test_the_command_never_changes_a_prediction(tmp_path, calls, monkeypatch, po
     asked = ["lthaic", "--out", str(tmp_path), "--draws", "4", "--patients", "3"]
     first = CliRunner().invoke(predict, asked)
     assert first.exit_code == 0, first.output
-    written = (tmp_path / "lthaic.model.json").read_bytes()
+    written = (tmp_path / "lthaic.model.entry.json").read_bytes()
     again = CliRunner().invoke(predict, asked)
     assert again.exit_code == 2 and "never changed" in again.output
-    assert (tmp_path / "lthaic.model.json").read_bytes() == written
+    assert (tmp_path / "lthaic.model.entry.json").read_bytes() == written
     wrong = CliRunner().invoke(predict, ["lthai", "--out", str(tmp_path)])
     assert wrong.exit_code == 2 and 'did you mean "lthaic"' in wrong.output
 

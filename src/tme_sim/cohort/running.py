@@ -34,12 +34,21 @@ if TYPE_CHECKING:
 
     _Ready = list[tuple[Plan, SetUp | None] | str]
 
-__all__ = ["CHUNK", "TrialResult", "follow_up_days", "run_trial"]
+__all__ = ["CHUNK", "TrialResult", "entry_day", "follow_up_days", "run_trial"]
 
 CHUNK = 1024  # patients between commits: enough of each number of tumours to fill the lanes of all cores
 BYTES_PER_ROW = 4800  # in a chunk, in rows.csv and in rows.npz
 DIGEST = re.compile(rb'"digest": "([0-9a-f]{64})"')  # of the trial, near the start of a chunk
 AT_VISITS = ("ttp", "pfs", "tace_pfs", "untaceable")  # endpoints dated by visits, but for death
+
+
+def entry_day(visits: np.ndarray) -> float:
+    """Day of entry to an arm with these visits [day]: that of the baseline visit where drugs lead in, day 0 otherwise.
+
+    Trials count from there.  Counted from the first session, the same patient would seem to lose by a lead-in the weeks
+    that it lasts.
+    """
+    return min(0.0, float(visits[0]))
 
 
 @dataclass(frozen=True)
@@ -76,12 +85,8 @@ class TrialResult:
         return np.array([row[endpoint] for row in self.rows[arm]])
 
     def begin(self, arm: str) -> float:
-        """Day of entry to an arm: that of its baseline visit where drugs lead in, day 0 otherwise.
-
-        Trials count from there.  Counted from the first session, the same patient would seem to lose by a lead-in the
-        weeks that it lasts.
-        """
-        return min(0.0, float(self.visits[arm][0]))
+        """Day of entry to an arm, see :func:`entry_day`."""
+        return entry_day(self.visits[arm])
 
     def since_entry(self, arm: str, endpoint: str) -> np.ndarray:
         """Days from entry to an event or day of every patient of an arm (P), as simulated."""

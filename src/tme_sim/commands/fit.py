@@ -117,7 +117,7 @@ def predict(trial: str, posterior: str, table: str, out: str, draws: int, patien
 
     TRIAL is a name of the trials file, "sequences" for the orders of embolisation, anti-VEGF and checkpoint blockade,
     or "all".  Intervals hold the uncertainty of parameters and sampling at the trial's own number of patients.  The
-    file is named by trial and model digest; one that is there is never changed.
+    file is named by trial, model digest and what times count from; one that is there is never changed.
 
     \b
     tme-sim predict emerald1
@@ -140,7 +140,7 @@ def predict(trial: str, posterior: str, table: str, out: str, draws: int, patien
              "announce": announce}  # fmt: skip
     announce_first_run()
     for name in wanted:
-        path = Path(out) / f"{name}.{ensemble.model_digest}.json"
+        path = Path(out) / f"{name}.{ensemble.model_digest}.{predictions.COUNTED}.json"
         if path.exists():
             if trial == "all":
                 click.echo(f"{path} is there already and stays as it is")

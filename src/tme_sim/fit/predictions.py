@@ -17,12 +17,16 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
+from tme_sim import observe
+from tme_sim.cohort.running import entry_day
 from tme_sim.definitions import DAYS_PER_MONTH
 from tme_sim.diagnostics import InputError, Problem, nearest, parse_toml, quoted, read_text
 from tme_sim.disk import write_file
+from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.fit.design import run_redrawn, values_of
 from tme_sim.fit.summaries import ENDPOINTS, Table, hazard_ratio, replicates, spans
 from tme_sim.formats import json_text
+from tme_sim.plan import plan_of
 from tme_sim.posterior import Posterior
 from tme_sim.protocol.after import KEY, NOTHING, After, follows, scenario_text
 from tme_sim.validation import Model, Problems, check_table
@@ -30,6 +34,8 @@ from tme_sim.validation import Model, Problems, check_table
 __all__ = ["ArmOf", "Settings", "TrialOf", "load_trials", "predict", "predict_sequences"]
 
 SEQUENCES = "sequences"
+COUNTED = "entry"
+"""What times count from; a part of a file's name, as earlier files of the same model count from the first session."""
 HORIZON = "24.5 month"
 GAP = 21  # days between the steps of an order
 STEPS = {
@@ -133,9 +139,9 @@ class _Runs:
                 "file")))  # fmt: skip
         return cohort
 
-    def rows(self, label: str, trial: TrialOf, text: str) -> tuple[list[dict], list[int], str]:
-        """Rows of an arm, given as the text of a scenario, the member of each, and what follows progression ("" for
-        nothing)."""
+    def rows(self, label: str, trial: TrialOf, text: str) -> tuple[list[dict], list[int], str, float]:
+        """Rows of an arm, given as the text of a scenario, the member of each, what follows progression ("" for
+        nothing), and the day of entry that times count from."""
         s = self.settings
         members = self.posterior.members(s.draws, s.seed)
         scores = np.repeat(members, s.patients, axis=0)
@@ -143,6 +149,7 @@ class _Runs:
         cohort = self.cohort(trial.cohort)
         scenario = _scenario(text, trial, cohort, self)
         after = scenario.protocol.followed_by or ""
+        entry = entry_day(observe.visit_ticks(plan_of(scenario)) / TICKS_PER_DAY)
         if after:
             label += "-after-" + re.sub(r"[^a-z0-9]+", "_", after.lower())[:60]
         key = {"posterior": self.posterior.digest, "settings": s.model_dump(exclude={"replicates"}),
@@ -151,7 +158,7 @@ class _Runs:
         if path is not None and path.exists():
             found = json.loads(path.read_bytes())
             if found.get("key") == json.loads(json_text(key)):
-                return found["rows"], at, after
+                return found["rows"], at, after, entry
         vectors = values_of(self.posterior.priors, scores)
         rows = run_redrawn(cohort, scenario, vectors, range(len(vectors)), s)
         for row in rows:
@@ -162,7 +169,7 @@ class _Runs:
             write_file(path, json_text({"key": key, "rows": rows}).encode())
         if self.announce is not None:
             self.announce(f"{label}: {len(rows)} runs")
-        return rows, at, after
+        return rows, at, after, entry
 
 
 NEEDED = ("pfs", "pfs_event", "ttp", "ttp_event", "os", "os_event", "first_pd", "n_tace",
@@ -223,11 +230,12 @@ def predict(
     tables: dict[str, Table] = {}
     failures: list[str] = []
     after: dict[str, str] = {}
+    entries: dict[str, float] = {}
     for arm in trial.arm:
         label = f"{Path(trial.cohort).stem}-{arm.name}-{trial.criterion}" + ("-gated" if trial.gate != "none" else "")
         text = scenario_text(arm.name, arm.protocol, arm.after_progression or trial.after_progression)
-        rows, members, after[arm.name] = runs.rows(label, trial, text)
-        tables[arm.name] = Table(rows, members, trial.criterion)
+        rows, members, after[arm.name], entries[arm.name] = runs.rows(label, trial, text)
+        tables[arm.name] = Table(rows, members, trial.criterion, entries[arm.name])
         _told(arm.name, rows, tables[arm.name], failures)
     sizes = {arm.name: arm.n for arm in trial.arm}
     found, share = replicates(tables, sizes, n=settings.replicates, seed=settings.seed)
@@ -241,7 +249,7 @@ def predict(
         "arms": {arm: _arm(values, trial.criterion) | {"n": sizes[arm], "runs": len(tables[arm])}
                  for arm, values in per_arm.items()},
         "contrasts": {f"{arm} vs {control}": _contrast(tables, found, arm, control, per_arm) for arm in others},
-        "notes": [*trial.notes, *_notes(posterior, settings, share, after), *failures],
+        "notes": [*trial.notes, _entries_told(entries), *_notes(posterior, settings, share, after), *failures],
     }  # fmt: skip
 
 
@@ -319,6 +327,13 @@ def _notes(posterior: Posterior, settings: Settings, share: float, after: Mappin
     return out
 
 
+def _entries_told(entries: Mapping[str, float]) -> str:
+    """What times of each arm count from, in words."""
+    early = [f"{arm} {-day:g} days" for arm, day in entries.items() if day < 0.0]
+    told = f", or before it where drugs lead in ({', '.join(early)})" if early else ""
+    return f"times count from entry: day 0{told}"
+
+
 def _after_told(after: Mapping[str, str]) -> str:
     """What patients of each arm get after progression, in words."""
     if not any(after.values()):
@@ -344,14 +359,15 @@ def predict_sequences(
             "embolisation goes on after progression here, so nothing follows it; leave this out")))  # fmt: skip
     settings = settings or Settings()
     runs = _Runs(posterior, settings, folder, cache, catalogue or _catalogue(), announce)
-    found: dict[str, tuple[list[dict], list[int], str]] = {}
+    found: dict[str, tuple[list[dict], list[int], str, float]] = {}
     for order in ORDERS:
         text = f'schema = 1\nname = "order_{order}"\n' + _order_text(order)
         found[order] = runs.rows(f"{Path(trial.cohort).stem}-order-{order}", trial, text)
     good = [i for i in range(len(found["TAI"][0])) if all(found[o][0][i]["summary"] for o in ORDERS)]
     if not good:
         raise InputError(Problem(SEQUENCES, "", "no patient could be simulated in all orders"))
-    tables = {o: Table([found[o][0][i] for i in good], [found[o][1][i] for i in good], trial.criterion) for o in ORDERS}
+    tables = {o: Table([found[o][0][i] for i in good], [found[o][1][i] for i in good], trial.criterion, found[o][3])
+              for o in ORDERS}  # fmt: skip
     n = trial.arm[0].n if trial.arm else 200
     picks, share = replicates(tables, dict.fromkeys(ORDERS, n), n=settings.replicates, seed=settings.seed, paired=True)
     horizon = 24.0 * DAYS_PER_MONTH

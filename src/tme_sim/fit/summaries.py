@@ -32,14 +32,19 @@ ENDPOINTS = {
 
 
 class Table:
-    """Rows of an arm as columns: `member` of each row, and endpoints (n); rows that failed are left out."""
+    """Rows of an arm as columns: `member` of each row, and endpoints (n); rows that failed are left out.
 
-    def __init__(self, rows: Sequence[Mapping[str, Any]], members: Sequence[int], criterion: str):
+    Times count from day `entry` of the rows.
+    """
+
+    def __init__(
+        self, rows: Sequence[Mapping[str, Any]], members: Sequence[int], criterion: str, entry: float = 0.0
+    ):
         good = [i for i, row in enumerate(rows) if row["summary"]]
         self.total, self.failed = len(rows), len(rows) - len(good)
         self.member = np.array([members[i] for i in good], dtype=np.int64)
         kept = [rows[i]["summary"] for i in good]
-        self.time = {e: np.array([s[e] for s in kept], dtype=np.float64) for e in ("pfs", "ttp", "os")}
+        self.time = {e: np.array([s[e] for s in kept], dtype=np.float64) - entry for e in ("pfs", "ttp", "os")}
         self.event = {e: np.array([s[f"{e}_event"] for s in kept], dtype=bool) for e in ("pfs", "ttp", "os")}
         self.share = {k: np.array([s[f"{k}_{criterion}"] for s in kept], dtype=np.float64) for k in ("orr", "cr")}
         self.first = np.array([s["first_pd"] for s in kept])
