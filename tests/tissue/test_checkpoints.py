@@ -96,3 +96,11 @@ def test_checkpoints_of_another_run_never_displace_those_of_this_one(whole, stop
     kept = sorted(name for name in again._files() if name.startswith("checkpoints/"))
     assert kept == sorted(name for name in whole if name.startswith("checkpoints/"))
     assert again._files() == simulate(other)._files()
+
+
+def test_an_odd_number_of_steps_to_settle_is_rounded_up_to_whole_ones_of_the_fields():
+    """Else what the fields were found for would be missing at each checkpoint."""
+    from tme_sim.quantities import Quantity
+    from tme_sim.tissue.settings import Tissue
+
+    assert [Tissue(settle=Quantity(float(m), "min")).settle_steps for m in (0, 30, 60, 90)] == [0, 2, 2, 4]

@@ -54,7 +54,7 @@ from tme_sim.tissue.step import crowds, passes, step
 from tme_sim.tissue.table import read_cells
 
 OCCLUSION = ("occluded_core", "occluded_rim")
-LEVELS = ("VEGF", "ATP", "AMP", "ENTPD2", "PDL1")  # 1 in the untreated lesion; so is what dead cells release
+LEVELS = ("VEGF", "ATP", "AMP", "ENTPD2", "PDL1")  # 1 in the untreated lesion
 DEPOTS = ("fast", "slow")
 BREATHED = ("oxygen", "anoxic_viable")
 EXCHANGE_STEPS = 2
@@ -75,7 +75,8 @@ class Coupling:
                  threads: int = 1, mixed: bool = False):  # fmt: skip
         from tme_sim.engine.fields import Multigrid
 
-        self.model, self.th = model, th.copy()  # its own, because it balances levels for its own pattern
+        self.model, self.declared = model, th
+        self.th = th.copy()  # its own, because it balances levels for its own pattern
         self.scalars, self.nodes = Scalars(model), np.zeros(len(model.node_names))
         self.place = {n.partition(".")[0]: i for i, n in enumerate(model.state_names)
                       if n.partition(".")[2] in ("", "1")}  # fmt: skip
@@ -149,17 +150,24 @@ class Coupling:
     def balance(self) -> None:
         """Move production of the levels that are relative to the untreated lesion so that their means become 1.
 
-        The same balances that the baseline of the equations solves, here for the oxygen that this piece has, for as
-        many cells as die in it, and for what a nodule loses to its liver.
+        The same balances that the baseline of the equations solves, here for the oxygen that this piece has.  What a
+        death lets go is that of the equations, since few die in a piece before treatment and chance would decide it;
+        only what a nodule loses of it to its liver is made up for.
         """
         alive, inside = is_viable(self.state), ~self.state.liver
         if self.frame.mixed or not alive.any():
             return
         for one in self.model.network.balances:
-            if one.species in (*LEVELS, *DRIFTING):
-                among = inside if one.species in DRIFTING else alive
-                level = float(self.state.local[one.species][among].mean())
-                self.th[self.model.index("theta", one.parameter, 0)] /= float(np.sqrt(level))  # halfway in a day
+            place = self.model.index("theta", one.parameter, 0)
+            if one.species in LEVELS:
+                level = float(self.state.local[one.species][alive].mean())
+            elif one.species in DRIFTING and self.frame.nodule:
+                made, lost = rates_of(view(self.frame, self.state, self.scalars), one.species)
+                stays = (made / lost)[inside].mean() * self.declared[place] / self.th[place]
+                level = float(self.state.local[one.species][inside].mean() / stays)  # the liver takes the rest
+            else:
+                continue
+            self.th[place] /= float(np.sqrt(level))  # halfway in a day
 
     def resume(self, y: np.ndarray, u: np.ndarray, before: np.ndarray) -> None:
         """Continue after an exchange: `state` and `th` are set, `before` are the values of :attr:`before` then."""

@@ -67,9 +67,8 @@ def treat(frame: Frame, state: State, rows: Rows, place: Mapping[str, int], weig
         hit = at[order[: draw_count(shares[source] * at.size, rest)]]
         state.cell[hit] = into
         if source in debris and hit.size:
-            name, per_cell = debris[source]  # of the lesion's mean, to which each voxel adds one part in all
-            left = per_cell * at.size * weight
-            state.local[name][hit] += left * np.count_nonzero(~state.liver) / hit.size
+            name, by_share = debris[source]  # of the lesion's mean, to which each voxel adds one part in all
+            state.local[name][hit] += by_share / shares[source] * weight * np.count_nonzero(~state.liver)
 
 
 def _from_blood(frame: Frame, state: State) -> np.ndarray:

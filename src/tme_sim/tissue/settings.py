@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ VOXEL_UM = 20.0
 CONTAINER = Path("/sys/fs/cgroup/memory.max")  # bytes that a control group allows
 SECONDS_PER_DAY = 86400.0
 STEP_TICKS, WALK_TICKS = 30, 5
+FIELD_STEPS = 2  # steps between two solutions of the fields, which follow cells and vessels within minutes
 BYTES_PER_VOXEL = 1200
 """State and working arrays of one voxel with its share of immune cells: peak of pieces up to 1 mm^3, rounded up."""
 NETWORK_BYTES = {2: 300, 3: 2000}
@@ -160,8 +162,8 @@ class Tissue(Model):
 
     @property
     def settle_steps(self) -> int:
-        """Steps that the untreated piece lives before the run."""
-        return round(float(internal(*self.settle)) * 1440 / self.ticks)
+        """Steps that the untreated piece lives before the run: full ones of its fields."""
+        return FIELD_STEPS * math.ceil(round(float(internal(*self.settle)) * 1440 / self.ticks) / FIELD_STEPS)
 
     @property
     def ticks(self) -> int:

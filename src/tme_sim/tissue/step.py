@@ -41,14 +41,13 @@ from tme_sim.tissue.piece import (
     quality_at,
     view,
 )
-from tme_sim.tissue.settings import SECONDS_PER_DAY, VALUE, VOXEL_UM, WALK_TICKS
+from tme_sim.tissue.settings import FIELD_STEPS, SECONDS_PER_DAY, VALUE, VOXEL_UM, WALK_TICKS
 
 COUNTED = np.array([[name == row or (row == "CD8_total" and name in ("CD8", "CD8_exhausted", "CD8_stem"))
                      for row in CROWDS] for name in WALKERS])  # fmt: skip
 """Which density within reach [column, of CROWDS] an immune cell [row, of WALKERS] counts for."""
 STAYS = np.array([name in RESIDENT for name in WALKERS])
 CONSUMED = TICKS_PER_DAY / VALUE["cytokine_time"]  # per day
-FIELD_STEPS = 2  # steps between two solutions of the fields, which follow cells and vessels within minutes
 
 
 def step(frame: Frame, state: State, scalars: Scalars) -> None:
