@@ -132,12 +132,7 @@ def chosen_among(
 ) -> Among:
     """The choice from months under each arm (A, P), class of burden, invasion and fold of each patient (P)."""
     stratum, everybody = 2 * burden + invasion, np.arange(months.shape[1])
-    takes = np.zeros(months.shape[1], dtype=np.int64)
-    for fold in np.unique(folds):
-        seen, new = folds != fold, folds == fold
-        for s in np.unique(stratum[new]):
-            own = seen & (stratum == s)
-            takes[new & (stratum == s)] = months[:, own if own.sum() >= LEAST else seen].mean(axis=1).argmax()
+    takes = _by_rule(months - months[0], stratum, folds)
     groups = []
     for s in np.unique(stratum):
         gains = (months - months[0])[:, stratum == s]
@@ -165,18 +160,23 @@ def choice_of(result: TrialResult, first: str, second: str) -> Choice | None:
     return chosen(first, second, *months, *of)
 
 
+def _by_rule(gains: np.ndarray, stratum: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    """The arm that the rule gives each patient (P), from gains over the first (A, P): the best of the same stratum in
+    the other folds, or of everybody there where the stratum is too small."""
+    takes = np.zeros(len(stratum), dtype=np.int64)
+    for fold in np.unique(folds):
+        seen, new = folds != fold, folds == fold
+        for s in np.unique(stratum[new]):
+            own = seen & (stratum == s)
+            takes[new & (stratum == s)] = gains[:, own if own.sum() >= LEAST else seen].mean(axis=1).argmax()
+    return takes
+
 
 def chosen(first: str, second: str, one: np.ndarray, two: np.ndarray, burden: np.ndarray, invasion: np.ndarray,
            folds: np.ndarray) -> Choice:  # fmt: skip
     """The choice from months under each arm (P each), class of burden, invasion and fold of each patient (P)."""
     gain, stratum = two - one, 2 * burden + invasion
-    takes = np.zeros(len(gain), dtype=bool)
-    for fold in np.unique(folds):
-        seen, new = folds != fold, folds == fold
-        overall = gain[seen].mean()
-        for s in np.unique(stratum[new]):
-            own = gain[seen & (stratum == s)]
-            takes[new & (stratum == s)] = (own.mean() if len(own) >= LEAST else overall) > 0
+    takes = _by_rule(np.array([np.zeros(len(gain)), gain]), stratum, folds) == 1
     ruled = np.where(takes, two, one)
     better = one if one.mean() >= two.mean() else two
     clear = np.abs(gain) >= GAIN

@@ -304,9 +304,7 @@ def _ahead(making: Sequence[Callable[[], _Ready]], apart: bool) -> Iterator[_Rea
             yield made
 
 
-def _ready(
-    arm: Arm, patients: Sequence[VirtualPatient], set_up: Callable[[Plan], SetUp], stop: Event
-) -> _Ready:  # fmt: skip
+def _ready(arm: Arm, patients: Sequence[VirtualPatient], set_up: Callable[[Plan], SetUp], stop: Event) -> _Ready:
     """Plans of patients in an arm and their set-ups (None with agent tissue), or why there is none; cut short once
     nobody waits for them."""
     from tme_sim.ensemble import REFUSED

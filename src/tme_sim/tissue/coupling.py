@@ -18,9 +18,9 @@ from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.mechanisms.closure import OXYGEN_EDGES
 from tme_sim.tissue import kernels, network
 from tme_sim.tissue.files import snapshot_bytes
-from tme_sim.tissue.laws import OXYGEN, Laws, Scalars, exp
+from tme_sim.tissue.laws import OXYGEN, Laws, Scalars
 from tme_sim.tissue.maps import read_vessels
-from tme_sim.tissue.passes import MATURED, rates_of
+from tme_sim.tissue.passes import MATURED, rates_of, relaxed
 from tme_sim.tissue.piece import (
     CELLS,
     DRIFTING,
@@ -49,7 +49,7 @@ from tme_sim.tissue.piece import (
     view,
 )
 from tme_sim.tissue.procedures import Rows, treat
-from tme_sim.tissue.settings import VALUE, VOXEL_UM, Tissue, too_wide
+from tme_sim.tissue.settings import FIELD_STEPS, VALUE, VOXEL_UM, Tissue, too_wide
 from tme_sim.tissue.step import crowds, passes, step
 from tme_sim.tissue.table import read_cells
 
@@ -57,7 +57,7 @@ OCCLUSION = ("occluded_core", "occluded_rim")
 LEVELS = ("VEGF", "ATP", "AMP", "ENTPD2", "PDL1")  # 1 in the untreated lesion
 DEPOTS = ("fast", "slow")
 BREATHED = ("oxygen", "anoxic_viable")
-EXCHANGE_STEPS = 2
+EXCHANGE_STEPS = FIELD_STEPS  # so that every exchange finds fields just solved for
 HELD = (*CELLS[1:], *WALKERS, MATURED, "immature_vessels", "mature_vessels", *TRAITS, *FIELDS, *RELEASED, *OCCLUSION,
         "dox_exposed")  # fmt: skip
 """States of the lesion that the piece holds: at each exchange it writes its own values over those of the equations."""
@@ -214,8 +214,7 @@ class Coupling:
             each = np.broadcast_to(of.matured(here, at.size, at)[process], at.size)
             number = scalars[amount] if isinstance(amount, str) else amount
             made += number * float(each.sum()) / (self.inside * EDGE**3)
-        kept = float(exp(-lost * days))
-        s.told[MATURED] = s.told.get(MATURED, scalars[MATURED]) * kept + made / lost * (1.0 - kept)
+        s.told[MATURED] = float(relaxed(s.told.get(MATURED, scalars[MATURED]), made, lost, days))
 
     @property
     def inside(self) -> int:

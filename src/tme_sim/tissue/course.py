@@ -25,8 +25,6 @@ from tme_sim.tissue.settings import FILES, kept_as, machine_mebibytes
 
 KEPT = 2  # checkpoints: when the newest is damaged, the one before is used
 FIRST = "day_"
-SOURCE = hashlib.sha256(b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
-"""Of the mechanics: a checkpoint of other ones is none of this run."""
 MOST_THREADS = 8  # fields and cells of a piece gain little from more
 
 
@@ -171,7 +169,9 @@ class Course:
         h = hashlib.blake2b(digest_size=16)
         for array in (ready.par, ready.th, ready.queue, ready.memory, *ready.jumps.arrays(), self.ticks):
             h.update(np.ascontiguousarray(array).tobytes())
-        text = (ready.model.digest, __numerics__, SOURCE, plan.seed, plan.patient, plan.start, plan.stop, plan.rtol,
+        for source in sorted(Path(__file__).parent.glob("*.py")):  # a checkpoint of other mechanics is none of this run
+            h.update(source.read_bytes())
+        text = (ready.model.digest, __numerics__, plan.seed, plan.patient, plan.start, plan.stop, plan.rtol,
                 plan.piece.model_dump_json())  # fmt: skip
         h.update(repr(text).encode())
         for path in filter(None, (plan.piece.cells, plan.piece.vessels)):
