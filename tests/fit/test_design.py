@@ -12,6 +12,7 @@ from tme_sim.fit.design import plan_with, simulate_pairs, values_of
 from tme_sim.fit.runs import RunStore
 from tme_sim.fit.targets import Target, load_problem, patient_value, shown
 from tme_sim.posterior import model_digest
+from tme_sim.quantities import internal
 from tme_sim.therapies.session import REACH, Session, lesion_changes
 
 ROOT = Path(__file__).parents[2]
@@ -164,6 +165,16 @@ def test_a_share_below_a_mark_is_counted(shipped):
     assert [patient_value(target, {"depth": d}, one) for d in (-1.0, -0.9, 0.1)] == [1.0, 0.0, 0.0]
     assert math.isnan(patient_value(target, {"depth": -1.0}, one | {"tumour_number": 2}))
     assert math.isnan(patient_value(target, {"depth": float("nan")}, one))
+
+
+def test_times_count_from_entry(shipped):
+    """A drug or its placebo that leads in takes no time from the patient: a scan of day 252 is one of day 280 of the trial."""
+    assert {arm.name: shipped.entry(arm.name) for arm in shipped.arms if shipped.entry(arm.name)} == {"leap012_tace": -28.0}
+    target = next(t for t in shipped.targets if t.name == "leap012_pfs_12")
+    at, window = float(internal(*target.at)), float(internal(*target.window))
+    row = {"pfs": at - 28.0, "pfs_event": True}
+    assert patient_value(target, row, {}, -28.0) == pytest.approx(0.5)
+    assert patient_value(target, row, {}) == pytest.approx(max(0.5 - 28.0 / window, 0.0))
 
 
 def test_a_value_of_the_model_is_divided_by_another(shipped):

@@ -30,11 +30,12 @@ from tme_sim.quantities import internal
 
 if TYPE_CHECKING:
     from tme_sim.plan import Plan
+    from tme_sim.scenario import Scenario
     from tme_sim.simulation import SetUp
 
     _Ready = list[tuple[Plan, SetUp | None] | str]
 
-__all__ = ["CHUNK", "TrialResult", "entry_day", "follow_up_days", "run_trial"]
+__all__ = ["CHUNK", "TrialResult", "entry_day", "entry_of", "follow_up_days", "run_trial"]
 
 CHUNK = 1024  # patients between commits: enough of each number of tumours to fill the lanes of all cores
 BYTES_PER_ROW = 4800  # in a chunk, in rows.csv and in rows.npz
@@ -49,6 +50,14 @@ def entry_day(visits: np.ndarray) -> float:
     that it lasts.
     """
     return min(0.0, float(visits[0]))
+
+
+def entry_of(scenario: Scenario) -> float:
+    """Day of entry to an arm whose protocol is that of a scenario; see :func:`entry_day`."""
+    from tme_sim.observe import visit_ticks
+    from tme_sim.plan import plan_of
+
+    return entry_day(visit_ticks(plan_of(scenario)) / TICKS_PER_DAY)
 
 
 @dataclass(frozen=True)

@@ -93,13 +93,13 @@ def simulate_pairs(
         if announce is not None:
             done = len(keys) - len(missing) + begin + len(part)
             announce(f"{label} {arm}: {done} of {len(keys)} runs")
-    targets = [problem.targets[i] for i in problem.of_arm(arm)]
-    y = np.array([[_of(t, row) for t in targets] for row in rows]).reshape(len(rows), len(targets))
+    targets, entry = [problem.targets[i] for i in problem.of_arm(arm)], problem.entry(arm)
+    y = np.array([[_of(t, row, entry) for t in targets] for row in rows]).reshape(len(rows), len(targets))
     return Rows(y, tuple(r["summary"] for r in rows), tuple(r["message"] for r in rows))
 
 
-def _of(target: Any, row: Mapping[str, Any]) -> float:
-    return float("nan") if not row["summary"] else patient_value(target, row["summary"], row["values"])
+def _of(target: Any, row: Mapping[str, Any], entry: float) -> float:
+    return float("nan") if not row["summary"] else patient_value(target, row["summary"], row["values"], entry)
 
 
 @cache

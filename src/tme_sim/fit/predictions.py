@@ -17,16 +17,13 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from tme_sim import observe
-from tme_sim.cohort.running import entry_day
+from tme_sim.cohort.running import entry_of
 from tme_sim.definitions import DAYS_PER_MONTH
 from tme_sim.diagnostics import InputError, Problem, nearest, parse_toml, quoted, read_text
 from tme_sim.disk import write_file
-from tme_sim.engine.queue import TICKS_PER_DAY
 from tme_sim.fit.design import run_redrawn, values_of
 from tme_sim.fit.summaries import ENDPOINTS, Table, hazard_ratio, replicates, spans
 from tme_sim.formats import json_text
-from tme_sim.plan import plan_of
 from tme_sim.posterior import Posterior
 from tme_sim.protocol.after import KEY, NOTHING, After, follows, scenario_text
 from tme_sim.validation import Model, Problems, check_table
@@ -149,7 +146,7 @@ class _Runs:
         cohort = self.cohort(trial.cohort)
         scenario = _scenario(text, trial, cohort, self)
         after = scenario.protocol.followed_by or ""
-        entry = entry_day(observe.visit_ticks(plan_of(scenario)) / TICKS_PER_DAY)
+        entry = entry_of(scenario)
         if after:
             label += "-after-" + re.sub(r"[^a-z0-9]+", "_", after.lower())[:60]
         key = {"posterior": self.posterior.digest, "settings": s.model_dump(exclude={"replicates"}),

@@ -153,6 +153,12 @@ class FitProblem:
         told = {name: scenario.protocol.followed_by for name, scenario in self.scenarios.items()}
         return {name: what for name, what in told.items() if what}
 
+    def entry(self, arm: str) -> float:
+        """Day of an arm's runs that times count from; see :func:`tme_sim.cohort.running.entry_day`."""
+        from tme_sim.cohort.running import entry_of
+
+        return entry_of(self.scenarios[arm]) if arm in self.scenarios else 0.0
+
     @property
     def model_digest(self) -> str:
         """Digest of what a parameter means under the hypotheses of the cohorts."""
@@ -173,6 +179,7 @@ class FitProblem:
                        self.priors.high.tolist(), self.priors.log.tolist()],
             "cohorts": {n: c.digest for n, c in sorted(self.cohorts.items())},
             "protocols": {n: s.digest for n, s in sorted(self.scenarios.items())},
+            "entries": {n: day for n in sorted(self.scenarios) if (day := self.entry(n))},
         }  # fmt: skip
         return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()
 
@@ -194,8 +201,11 @@ def of_a_row(name: str) -> bool:
     return definition_of(name) is not None and (day is None or int(day[2]) in LANDMARKS)
 
 
-def patient_value(target: Target, row: Mapping[str, Any], values: Mapping[str, Any]) -> float:
-    """What one patient contributes to a target; NaN if the patient is none of its patients or has no such endpoint."""
+def patient_value(target: Target, row: Mapping[str, Any], values: Mapping[str, Any], entry: float = 0.0) -> float:
+    """What one patient contributes to a target; NaN if the patient is none of its patients or has no such endpoint.
+
+    Times count from day `entry` of the row, as those of trials do.
+    """
     for name, (low, high) in target.where.items():
         if not low <= float(values[name]) <= high:
             return math.nan
@@ -206,7 +216,8 @@ def patient_value(target: Target, row: Mapping[str, Any], values: Mapping[str, A
         if not row[f"{target.of}_event"]:
             return 1.0
         at, window = float(internal(*target.at)), float(internal(*target.window))
-        return float(value > at) if window == 0 else min(max((value - at) / window + 0.5, 0.0), 1.0)
+        late = value - entry - at
+        return float(late > 0.0) if window == 0 else min(max(late / window + 0.5, 0.0), 1.0)
     if target.equals is not None:
         return float(value == target.equals)
     if value is not None and target.over:
