@@ -192,6 +192,55 @@ def test_one_remark_that_tells_of_a_person_is_enough(tmp_path, cell):
     assert list(read_table(table)) == ["age", "remark"]
 
 
+@pytest.mark.parametrize(("cell", "what"), [
+    ("well, seen by J.K. in clinic", "initials"), ("J. K., day 7: well", "initials"), ("pt HM declined a second session", "initials"),
+    ("Patient: AB, no ascites", "initials"), ("Patient Anna Schmidt was late", "names of people"),
+    ("Patientin Müller, Renate kam nicht", "names of people"), ("asked by H. Miller to wait", "names of people"),
+])  # fmt: skip
+def test_initials_and_names_are_known_within_a_longer_remark(tmp_path, cell, what):
+    """One is enough, among remarks that hold abbreviations of the field."""
+    table = tmp_path / "people.csv"
+    plain = ("CR at month 3", "pt CR by mRECIST", "patient HBV and HCV", "Child-Pugh A. I.V. fluids, e.g. at 3 a.m.",
+             "Patient with Child-Pugh B", "LHA fed", "PD in S8", "AFP up", "TACE x2, PR", "seen in the U.S. by CT")  # fmt: skip
+    table.write_text("age,remark\n" + "".join(f'61,"{one}"\n' for one in plain))
+    assert list(read_table(table)) == ["age", "remark"]
+    table.write_text("age,remark\n" + "".join(f'61,"{one}"\n' for one in (*plain, cell)))
+    with pytest.raises(InputError, match=f'"remark" holds {what}'):
+        read_table(table)
+
+
+def test_capitals_that_begin_remarks_and_never_come_again_are_initials(tmp_path):
+    table = tmp_path / "people.csv"
+    table.write_text("age,remark\n61,HM well\n62,KL tired again\n70,AB no ascites\n")
+    with pytest.raises(InputError, match='"remark" holds initials'):
+        read_table(table)
+    table.write_text("age,remark\n61,XY well\n62,XY tired again\n70,XY no ascites\n")  # of a procedure, say
+    assert list(read_table(table)) == ["age", "remark"]
+
+
+@pytest.mark.parametrize(("header", "cells", "what"), [
+    ("patient", ("HM-0001", "KL-0002"), "codes of single patients"), ("id", ("A12", "B77", "C09"), "codes of single patients"),
+    ("study code", ("HCC-UKE-17", "HCC-UKE-18"), "codes of single patients"), ("pat", ("AB", "CD", "EF"), "initials"),
+    ("entry", tuple(f"HM-{7 * i:04d}" for i in range(12)), "codes of single patients"), ("who", ("A.B.", "J. K."), "initials"),
+])  # fmt: skip
+def test_codes_and_initials_of_single_patients_are_known(tmp_path, header, cells, what):
+    table = tmp_path / "people.csv"
+    table.write_text(f"age,{header}\n" + "".join(f"61,{cell}\n" for cell in cells))
+    with pytest.raises(InputError, match=f'"{header}" looks like {what}'):
+        read_table(table)
+
+
+def test_tables_of_virtual_patients_and_codes_that_come_again_are_harmless(trial, tmp_path):
+    """Our own tables hold patients by number and nothing else that would look like people."""
+    for name in ("patients.csv", "rows.csv"):
+        assert "patient" in read_table(trial[0] / name)
+    done = ran("cohort", "make", ONE, "--n", 12, "--out", tmp_path / "made.csv")
+    assert done.exit_code == 0 and "patient" in read_table(tmp_path / "made.csv")
+    table = tmp_path / "baseline.csv"
+    table.write_text("id,case,age,level,entry\n" + "".join(f"{i},{'B1' if i % 2 else 'A2'},61,1.{i}e-05,S{i}\n" for i in range(1, 13)))
+    assert list(read_table(table)) == ["id", "case", "age", "level", "entry"]
+
+
 def test_harmless_tables_are_read_and_broken_ones_refused(tmp_path):
     good = tmp_path / "good.csv"
     good.write_text("age;albi;sex\n61;-2.5;male\n70;-1.9;female\n")
