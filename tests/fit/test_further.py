@@ -41,6 +41,12 @@ def test_members_that_differ_widen_the_verdict_and_weights_count():
     assert none["z"] is None and none["runs"] == 0
 
 
+def test_a_share_that_all_of_few_patients_have_is_held_with_doubt():
+    """Thirty of thirty is no certainty: 97 % observed in as good as everybody is no miss."""
+    row = compared(target(value=0.96, n=100_000), np.ones(30), np.ones(10) / 10, 3)
+    assert row["model"] == 1.0 and 0.01 < row["simulation_error"] < 0.04 and row["within_2"]
+
+
 def test_only_patients_count_of_whom_it_is_true():
     among = target(of="dor", above=365.0, among="cr_mrecist")
     row = {"dor": 400.0, "cr_mrecist": True}

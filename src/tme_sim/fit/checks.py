@@ -11,6 +11,7 @@ import numpy as np
 from tme_sim.fit.choose import Choice
 from tme_sim.fit.likelihood import log_likelihood
 from tme_sim.fit.sampler import Sample, smc
+from tme_sim.fit.summaries import mean_and_error
 from tme_sim.fit.targets import FitProblem, shown
 from tme_sim.priors import Priors, generator
 
@@ -100,8 +101,7 @@ def board(
         first, last = waves[0].rows[target.arm].y[:, column], waves[-1].rows[target.arm].y[:, column]
         good = np.isfinite(last)
         w = np.repeat(weights, per)[good]
-        mean = float((w * last[good]).sum() / w.sum()) if good.any() and w.sum() > 0 else float("nan")
-        error = float(np.sqrt((w**2 * (last[good] - mean) ** 2).sum()) / w.sum()) if good.any() else float("nan")
+        mean, error = mean_and_error(last[good], w, target.statistic)
         emulated_at = emulators[i](scores)[0]
         spread = float(emulated_at.std())
         emulated = float(emulated_at.mean())

@@ -19,7 +19,7 @@ from tme_sim.fit.checks import span
 from tme_sim.fit.design import Rows, simulate_pairs
 from tme_sim.fit.report import ORDERS, number
 from tme_sim.fit.runs import RunStore
-from tme_sim.fit.summaries import between_share
+from tme_sim.fit.summaries import between_share, mean_and_error
 from tme_sim.fit.targets import FitProblem
 from tme_sim.posterior import Posterior
 from tme_sim.results import json_text, write_file
@@ -104,8 +104,7 @@ def compared(target: Any, y: np.ndarray, weights: np.ndarray, per: int) -> dict[
     if good.sum() < 2 or w.sum() <= 0:
         return told | {"model": None, "z": None, "within_2": None}
     values = y[good]
-    mean = float((w * values).sum() / w.sum())
-    error = float(np.sqrt((w**2 * (values - mean) ** 2).sum()) / w.sum())
+    mean, error = mean_and_error(values, w, target.statistic)
     differ = float(np.sqrt(between_share(values, member[good]) * values.var()))
     total = math.sqrt(target.noise**2 + error**2 + differ**2)
     z = (target.value - mean) / total
