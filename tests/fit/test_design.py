@@ -62,6 +62,27 @@ def test_the_shipped_file_keeps_its_promises(shipped):
             assert low >= p.low_internal - slack and high <= p.high_internal + slack
 
 
+def test_the_quick_file_is_a_part_of_the_shipped_one_and_says_that_it_is_a_demonstration(shipped, tmp_path):
+    """Its arms, targets and candidates are those of default.toml, number for number; a dry run says how little it is."""
+    from click.testing import CliRunner
+
+    from tme_sim.cli import cli
+
+    file = ROOT / "configs" / "calibration" / "quick.toml"
+    quick = load_problem(file)
+    assert "no posterior to rely on" in quick.title
+    for part in ("arms", "targets"):
+        whole = {one.name: one for one in getattr(shipped, part)}
+        assert all(one == whole[one.name] for one in getattr(quick, part))
+    places = [shipped.priors.names.index(name) for name in quick.priors.names]
+    for number in ("centre", "low", "high", "log"):
+        assert np.array_equal(getattr(quick.priors, number), getattr(shipped.priors, number)[places])
+    done = CliRunner().invoke(cli, ["calibrate", str(file), "--out", str(tmp_path / "fit"), "--dry"])
+    assert done.exit_code == 0, done.output
+    assert "quick: 3 arms, 7 targets and 1 check, 8 candidates, at most 1536 runs" in done.output
+    assert not (tmp_path / "fit").exists()
+
+
 def test_targets_name_their_rows_of_the_board(shipped):
     """What the board holds as fitted or predicted by the declared values is told of every target that shares it."""
     from tests.evidence.rows import ROWS

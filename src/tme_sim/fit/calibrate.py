@@ -248,6 +248,7 @@ def _data(
     return {
         "format": FORMAT,
         "name": problem.name,
+        "title": problem.title,
         "version": __version__,
         "model_digest": problem.model_digest,
         "problem_digest": problem.digest,

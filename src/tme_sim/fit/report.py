@@ -41,6 +41,7 @@ def report_text(data: Mapping[str, Any]) -> str:
     lines = [
         f"# Calibration {data['name']}",
         "",
+        *([f"{data['title']}.", ""] if data.get("title") else []),
         f"Model {data['model_digest']}, version {data['version']}. {size['runs']} runs over "
         f"{len(size['runs_per_arm'])} arms ({next(iter(size['runs_per_arm'].values()))} per arm) in {size['waves']} "
         f"waves; the ensemble has {size['members']} members, each simulated on {size['patients_per_member']} patients "
