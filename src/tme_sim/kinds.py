@@ -18,6 +18,7 @@ KINDS: dict[str, tuple[tuple[str, ...], str]] = {
     "trial": (("cohort", "n", "repeats", "follow_up"), "tme-sim trial FILE --out DIR"),
     "calibration": (("target", "parameter"), "tme-sim calibrate FILE --out DIR"),
     "hypothesis card": (("claim", "prediction", "refute"), "tme-sim hypothesis run FILE"),
+    "table of trials": (("trial",), "tme-sim predict TRIAL --trials FILE"),
     "cohort": (("draw",), "tme-sim cohort describe FILE"),
     "protocol": (("treatment", "scan"), "tme-sim protocol show FILE, or name it in a scenario: [protocol] file = ..."),
 }

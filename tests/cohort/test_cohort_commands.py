@@ -126,6 +126,11 @@ def test_cohort_make_writes_patients_and_a_scenario_that_can_be_read(tmp_path):
     assert not (tmp_path / "none.csv").exists()
 
 
+def test_patients_are_not_written_over_a_folder(tmp_path):
+    done = ran("cohort", "make", ONE, "--n", 2, "--force", "--out", tmp_path)
+    assert done.exit_code == 2 and "is a folder; name a file in it" in done.output and not list(tmp_path.iterdir())
+
+
 def test_cohort_describe_compares_with_what_was_published_and_with_a_table(tmp_path):
     table = tmp_path / "baseline.csv"
     table.write_text("age,sex,ki67\n61,male,3\n70,female,4\n55,male,9\n")

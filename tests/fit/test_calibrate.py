@@ -86,6 +86,7 @@ def on_disk(monkeypatch) -> FitProblem:
                           particles=100, recoveries=4)  # fmt: skip
     like = SimpleNamespace(digest="same", own={}, hypotheses={}, protocol=SimpleNamespace(followed_by="Sorafenib"))
     monkeypatch.setattr("tme_sim.fit.design.run_redrawn", rows_of)
+    monkeypatch.setattr("tme_sim.cohort.running.entry_of", lambda scenario: 0.0)  # the stand-in has no visits
     return replace(problem, cohorts={"none.toml": like}, scenarios={"arm": like}, catalogue=like)
 
 
@@ -125,6 +126,8 @@ def test_a_folder_of_another_fit_is_refused(tmp_path, monkeypatch):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match="is not empty and holds no calibration"):
         calibrate(problem, tmp_path)
+    with pytest.raises(InputError, match="exists and is no folder"):
+        calibrate(problem, tmp_path / "mine.txt")
 
 
 def test_a_disk_that_is_too_small_for_a_calibration_is_told_before_it(tmp_path, monkeypatch):

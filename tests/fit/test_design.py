@@ -130,6 +130,17 @@ def test_bad_files_are_refused_with_the_repair(tmp_path, old, new, message):
         read(tmp_path, ONE.replace(old, new, 1))
 
 
+def test_a_mistake_of_an_arm_is_told_once_and_where_it_stands(tmp_path):
+    """Not again with each of its targets, and not by a line of a text that no reader has."""
+    with pytest.raises(InputError) as found:
+        read(tmp_path, ONE.replace('"60 day"', '"-60 day"'))
+    assert [p.key for p in found.value.problems] == ["arm[1].duration"]
+    with pytest.raises(InputError) as found:
+        read(tmp_path, ONE.replace("single_tace.toml", "single_tac.toml"))
+    assert {(p.place, p.key) for p in found.value.problems} == {(str(tmp_path / "fit.toml"), "arm one")}
+    assert 'did you mean "single_tace.toml"' in str(found.value)
+
+
 def test_therapy_after_progression_is_part_of_an_arm(tmp_path):
     """A drug may follow embolisation, not go with it; and an arm that says "none" is the arm that says nothing."""
     after = f"{ROOT}/configs/protocols/after"

@@ -151,6 +151,24 @@ def test_the_command_never_changes_a_prediction(tmp_path, calls, monkeypatch, po
     assert (tmp_path / "lthaic.model.entry.json").read_bytes() == written
     wrong = CliRunner().invoke(predict, ["lthai", "--out", str(tmp_path)])
     assert wrong.exit_code == 2 and 'did you mean "lthaic"' in wrong.output
+    (tmp_path / "mine.txt").write_text("mine")
+    calls.clear()
+    file = CliRunner().invoke(predict, ["lthaic", "--out", str(tmp_path / "mine.txt")])
+    assert file.exit_code == 2 and "exists and is no folder" in file.output and not calls
+
+
+def test_a_table_without_trials_is_refused(tmp_path):
+    (tmp_path / "none.toml").write_text("schema = 1\n")
+    with pytest.raises(InputError, match=r"there is no \[\[trial\]\] in it"):
+        predictions.load_trials(tmp_path / "none.toml")
+
+
+def test_a_prediction_names_its_calibration_and_what_few_runs_cannot_tell(posterior):
+    told = replace(posterior, data={**posterior.data, "name": "quick", "title": "a demonstration",
+                                    "parameters": [{"fitted": True}, {"fitted": False}]})  # fmt: skip
+    notes = predictions._notes(told, predictions.Settings(draws=4, patients=3), 0.1)
+    assert notes[0] == "calibration quick (a demonstration): 1 parameter fitted"
+    assert "none or all of the runs have, which have no width" in notes[1]
 
 
 def test_a_prediction_tells_that_its_calibration_has_not_converged(posterior):

@@ -76,6 +76,16 @@ def test_what_is_drawn_at_the_edge_is_told_as_more():
         assert [label.get_text() for label in figure.axes[0].get_yticklabels()][-1] == most
 
 
+def test_a_waterfall_tells_how_many_were_followed_for_less_than_it_shows():
+    result = result_of(2)
+    for days, told in ((np.inf, 0), (0.0, FEW)):
+        figure = waterfall_figure(result_of(2, follow_up=np.full(FEW, days)))
+        words = " ".join(text.get_text() for text in figure.texts)
+        assert (f"as simulated, {told} followed for less" in words) == (told > 0), words
+    some = np.where(np.arange(FEW) < 5, result.since_entry("arm1", "pfs") - 1.0, np.inf)
+    assert "as simulated, 5 followed" in " ".join(t.get_text() for t in waterfall_figure(result_of(2, follow_up=some)).texts)
+
+
 def test_words_stand_above_bars_that_all_go_down():
     result = result_of(2)
     rows = {"arm0": result.rows["arm0"], "arm1": [{**r, "pfs": r["pfs"] / 2} for r in result.rows["arm0"]]}

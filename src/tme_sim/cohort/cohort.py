@@ -22,6 +22,7 @@ from tme_sim.biology import flat_names, read_hypotheses
 from tme_sim.catalogue import Catalogue, load_catalogue
 from tme_sim.cohort.distributions import Draw
 from tme_sim.diagnostics import InputError, Problem, nearest, parse_toml, quoted, read_text
+from tme_sim.kinds import refuse_another_kind
 from tme_sim.patient import MAX_LESIONS
 from tme_sim.quantities import Parameter, QuantityError, convert, parse_unit, same_dimension
 from tme_sim.validation import Model, Problems, check_table, tuple_of
@@ -224,6 +225,7 @@ def load_cohort(path: str | Path, *, catalogue: Catalogue | None = None) -> Coho
         InputError: with every mistake found, among them correlations that no patients could have.
     """
     raw, places = parse_toml(read_text(path), str(path))
+    refuse_another_kind(raw, str(path), "cohort")
     problems = Problems(places)
     if "biology" not in raw and "aetiology" in raw:
         raise InputError(

@@ -130,7 +130,8 @@ class TrialResult:
     def responded(self, arm: str, endpoint: str) -> np.ndarray:
         """Whether a response (``orr_recist11`` ...) was recorded (P): by the criterion of the trial, within follow-up.
 
-        Responses by the other criteria carry no date and count as simulated.
+        A complete response counts where the first response was within follow-up, partial or complete: rows date only
+        that.  Responses by the other criteria carry no date and count as simulated.
         """
         value = self.column(arm, endpoint).astype(bool)
         criterion = self.trial.arms[0].scenario.imaging.criterion

@@ -66,6 +66,8 @@ def make(file: str, n: int, seed: int, out: str, number: int | None, force: bool
     target = Path(out)
     beside = target.with_name(f"{target.stem}-{number}.toml")
     for path in (target, *([beside] if number is not None else [])):
+        if path.is_dir():
+            raise Failure(f"{path}: is a folder; name a file in it", BAD_INPUT)
         if path.exists() and not force:
             raise Failure(f"{path}: exists; choose another --out, or replace it with --force", BAD_INPUT)
     if number is not None and not 0 <= number < n:
@@ -170,7 +172,7 @@ def describe(
         for head in ("draw", "unit", "drawn", "in the table"):
             shown.add_column(head, overflow="fold")
         for name, own, given in found:
-            shown.add_row(name, unit_of(made, name).replace("text", ""), own, given)
+            shown.add_row(name, "" if unit_of(made, name) in ("1", "text") else unit_of(made, name), own, given)
         console.print(shown, markup=False)
         if spare:
             near = [f"{name}{nearest(name, patients[0].values)}" for name in spare]
@@ -242,7 +244,8 @@ def trial(
     if find_spec("statsmodels") is None:  # said now, not after hours of simulation
         raise Failure("hazard ratios need statsmodels: pip install 'tme-sim[trial]'", FAILED)
     arms = f"{len(made.arms)} arm{'s' if len(made.arms) > 1 else ''}"
-    announce(f"{made.name}: {made.n * made.repeats} patients of {made.cohort.name}, each in {arms}")
+    patients = made.n * made.repeats
+    announce(f"{made.name}: {patients} patient{'s' if patients > 1 else ''} of {made.cohort.name}, each in {arms}")
     announce_first_run()
     try:
         result = run_trial(made, out=folder, jobs=jobs, announce=announce)

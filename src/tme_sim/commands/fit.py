@@ -133,6 +133,8 @@ def predict(trial: str, posterior: str, table: str, out: str, draws: int, patien
     if trial != "all" and trial not in trials:
         known = ", ".join(["all", *trials])
         raise InputError(Problem("trial", trial, f"is not known{nearest(trial, trials)}; there are {known}"))
+    if Path(out).exists() and not Path(out).is_dir():  # said now, not after the runs
+        raise Failure(f"{out}: exists and is no folder; choose another --out", BAD_INPUT)
     ensemble = load_posterior(posterior)
     settings = predictions.Settings(draws=draws, patients=patients)
     wanted = list(trials) if trial == "all" else [trial]

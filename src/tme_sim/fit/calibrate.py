@@ -124,6 +124,8 @@ def _calibrate(problem: FitProblem, run: Simulate, out: str | Path | None) -> Re
 
 def _folder(out: Path, problem: FitProblem, announce: Callable[[str], None] | None) -> Path:
     """The folder of runs, made or found; one of another fit is refused, one of an earlier state of the file is used."""
+    if out.exists() and not out.is_dir():
+        raise InputError(Problem(str(out), "", "exists and is no folder; choose another --out"))
     facts = {"name": problem.name, "model_digest": problem.model_digest, "problem": problem.digest}
     path = out / "calibration.json"
     if path.exists():

@@ -24,6 +24,7 @@ from tme_sim.disk import write_file
 from tme_sim.fit.design import run_redrawn, values_of
 from tme_sim.fit.summaries import ENDPOINTS, Table, hazard_ratio, replicates, spans
 from tme_sim.formats import json_text
+from tme_sim.kinds import refuse_another_kind
 from tme_sim.posterior import Posterior
 from tme_sim.protocol.after import KEY, NOTHING, After, follows, scenario_text
 from tme_sim.validation import Model, Problems, check_table
@@ -180,11 +181,14 @@ def load_trials(path: str | Path) -> dict[str, TrialOf]:
         InputError: with every mistake found.
     """
     raw, places = parse_toml(read_text(path), str(path))
+    refuse_another_kind(raw, str(path), "table of trials")
     problems = Problems(places)
+    if not isinstance(raw.get("trial"), list) or not raw["trial"]:
+        raise InputError(Problem(str(path), "trial", "there is no [[trial]] in it, so nothing to predict"))
     if raw.get("schema") != 1:
         problems.add(("schema",), "must be 1")
     out = {}
-    for i, table in enumerate(raw.get("trial", [])):
+    for i, table in enumerate(raw["trial"]):
         if isinstance(table, dict):
             table = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
         one = check_table(TrialOf, table, ("trial", i), problems)
@@ -308,9 +312,13 @@ def _contrast(tables, found, arm, control, per_arm) -> dict[str, Any]:
 def _notes(posterior: Posterior, settings: Settings, share: float, after: Mapping[str, str] | None = None) -> list[str]:
     total = settings.draws * settings.patients
     misfit = [t["name"] for t in posterior.data.get("targets", ()) if t.get("role") == "fit" and not t.get("within_2")]
+    title, name = posterior.data.get("title", ""), posterior.data.get("name", "")
+    fitted = sum(bool(p.get("fitted")) for p in posterior.data.get("parameters", ()))
     out = [
+        f"calibration {name}{f' ({title})' if title else ''}: {fitted} parameter{'' if fitted == 1 else 's'} fitted",
         f"{settings.draws} draws of the posterior with {settings.patients} patients each, {total} runs per arm; "
-        "sampling at the trial's own n; the error of simulating few patients is in the intervals",
+        "sampling at the trial's own n; the error of simulating few patients is in the intervals, but for shares that "
+        "none or all of the runs have, which have no width",
         f"share of variance between parameter draws used: {share:.3f} (never below 0.05)",
         f"{_after_told(after or {})}; dropout and administrative censoring are not simulated; runs end at 24.5 "
         "months, and a median that is not reached by then stands as null",

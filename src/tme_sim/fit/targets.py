@@ -16,7 +16,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -257,11 +257,12 @@ def load_problem(path: str | Path, *, catalogue: Any = None, posterior: Posterio
     arms = _list(ArmTable, raw, "arm", problems)
     targets = _list(Target, raw, "target", problems)
     candidates = [] if posterior is not None else _list(Candidate, raw, "parameter", problems)
-    _check_names(arms, targets, candidates, problems, checks=posterior is not None)
+    given = raw["arm"] if isinstance(raw.get("arm"), list) else ()
+    _check_names(arms, targets, candidates, problems, given=given, checks=posterior is not None)
     if posterior is not None and "parameter" in raw:
         problems.add(("parameter",), "the parameters are those of the posterior; a file of checks names none")
     folder = Path(path).parent
-    cohorts, scenarios = _read_arms(arms, folder, catalogue, problems)
+    cohorts, scenarios = _read_arms(arms, path, catalogue, problems)
     _check_data(arms, targets, cohorts, catalogue, problems)
     if posterior is not None:
         _check_followed(cohorts, posterior, problems)
@@ -293,15 +294,18 @@ def _check_followed(cohorts, posterior: Posterior, problems: Problems) -> None:
             problems.add(("arm",), f"patients of {path} follow {told}")
 
 
-def _check_names(arms, targets, candidates, problems: Problems, *, checks: bool) -> None:
+def _check_names(arms, targets, candidates, problems: Problems, *, given: Any, checks: bool) -> None:
+    """Names that stand twice or nowhere, and targets that tell no share; `given`: arms as the file has them, wrong ones
+    among them, which are told once and not with each of their targets."""
     names = [a.name for a in arms]
+    there = {*names, *(a.get("name") for a in given if isinstance(a, dict) and isinstance(a.get("name"), str))}
     for kind, listed in (("arm", names), ("target", [t.name for t in targets]),
                          ("parameter", [c.name for c in candidates])):  # fmt: skip
         for name in sorted({n for n in listed if listed.count(n) > 1}):
             problems.add((kind,), f"{quoted(name)} stands here twice")
     for i, target in enumerate(targets):
         key = ("target", i)
-        if target.arm not in names:
+        if target.arm not in there:
             problems.add(key, f"{target.name}: {quoted(target.arm)} is no arm of this file{nearest(target.arm, names)}")
         if target.sd is None and (target.n is None or target.statistic == "mean_log"):
             problems.add(key, f"{target.name} has no uncertainty: give the patients behind it as n, or an sd")
@@ -370,10 +374,11 @@ def _outside(draw: Any, low: float, high: float) -> bool:
     return (draw.low is not None and high < draw.low) or (draw.high is not None and low > draw.high)
 
 
-def _read_arms(arms, folder: Path, catalogue, problems: Problems):
+def _read_arms(arms, path: str | Path, catalogue, problems: Problems):
     from tme_sim.cohort import load_cohort
     from tme_sim.scenario import Scenario
 
+    folder = Path(path).parent
     cohorts: dict[str, Any] = {}
     scenarios: dict[str, Any] = {}
     for i, arm in enumerate(arms):
@@ -385,7 +390,9 @@ def _read_arms(arms, folder: Path, catalogue, problems: Problems):
             scenarios[arm.name] = Scenario.from_text(text, str(folder / "calibration.toml"), changes,
                                                      catalogue=catalogue)  # fmt: skip
         except InputError as error:
-            problems.found += error.problems
+            own = str(folder / "calibration.toml")  # of the lines written here, which no reader has
+            problems.found += [replace(p, place=str(path), key=f"arm {arm.name}", message=": ".join(filter(None, (
+                p.key, p.message)))) if p.place.startswith(own) else p for p in error.problems]  # fmt: skip
             continue
         together = _combined(scenarios[arm.name].calendar)
         if together:

@@ -61,7 +61,7 @@ def cohort_figure(cohort: Any, patients: Sequence[Any], published: Sequence[dict
     figure = Figure(figsize=(WIDTH_MM / MM, height / MM), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(4 / WIDTH_MM, 1 - 3 / height, QUESTION, fontsize=TITLE, fontweight="bold", color=INK, va="top")
-    about = f"{cohort.title or cohort.name}: {counted(len(patients))}"
+    about = f"{cohort.title or cohort.name}: {counted(len(patients))}; numbers over bars: %; lines: medians"
     figure.text(4 / WIDTH_MM, 1 - 8 / height, about[:130], fontsize=TEXT, color=MUTED, va="top")
     for i, name in enumerate(names):
         row, column = divmod(i, 4)

@@ -120,14 +120,19 @@ def _at_risk(sheet: TrialSheet, axes: Any, result: Any, endpoint: str, ticks: np
 
 
 def waterfall_figure(result: Any):
-    """Best change of the sum of target diameters, patient by patient, coloured by best response."""
+    """Best change of the sum of target diameters, patient by patient, coloured by best response: as simulated up to
+    progression, since rows do not date them.  How many patients were followed for less in some arm is told."""
     criterion = result.trial.arms[0].scenario.imaging.criterion
+    less = np.any([result.follow_up < result.since_entry(arm, "pfs") for arm in result.arms], axis=0).sum()
+    told = f"; as simulated, {less} followed for less" if less else ""
+    told += f"; {MOST_BARS} drawn" if len(result.follow_up) > MOST_BARS else ""
     sheet = TrialSheet(
         result,
         "waterfall",
         42.0 * _rows(len(result.arms)),
         columns=min(2, len(result.arms)),
         rows=_rows(len(result.arms)),
+        told=told,
     )
     for axes, arm in zip(sheet.axes, result.arms, strict=False):
         depth = 100 * np.nan_to_num(result.column(arm, "depth").astype(float))  # no scan after baseline: no change

@@ -30,7 +30,9 @@ CAPTIONS = (
     (
         "waterfall",
         "Best change of the sum of target diameters: a bar is a patient, down is shrinkage, the colour is the best "
-        "response by the criterion of the trial.",
+        "response by the criterion of the trial. Both are as simulated up to progression, also of patients who were "
+        "lost or cut off before; a bar below -30 % is no response where a new lesion was seen at that visit. Of more "
+        "than 200 patients, 200 are drawn, evenly over the order.",
     ),
     ("spider", "The same sums from scan to scan, a line for each of the first patients."),
     (
@@ -260,7 +262,8 @@ def _endpoints(told: Mapping, titles: Mapping[str, str]) -> list:
     criterion = next((str(one.get("criterion")) for one in told.values() if one.get("criterion")), "")
     note = (
         "Times are in months, with 95 % intervals where they can be given (medians and rates: Kaplan-Meier, responses: "
-        f"Wilson). Responses without another name are by {criterion or 'the criterion of the trial'}."
+        f"Wilson). Responses without another name are by {criterion or 'the criterion of the trial'}"
+        + (", others as simulated, whatever the follow-up." if criterion != "mrecist" else ".")
     )
     return [Prose(note, "note"), Table(("endpoint", *titles.values()), rows, numeric=tuple(range(1, len(titles) + 1)))]
 
