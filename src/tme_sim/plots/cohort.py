@@ -125,11 +125,13 @@ def _round_values(numbers: np.ndarray):
     from matplotlib.ticker import FixedLocator
 
     low, high = numbers.min(), numbers.max()
-    every = [m * 10.0**e for e in range(-6, 8) for m in (1, 2, 5)]
-    inside = [v for v in every if low <= v <= high]
+    for leading in ((1, 2, 5), (1, 1.5, 2, 3, 4, 5, 7), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)):
+        inside = [m * 10.0**e for e in range(-6, 8) for m in leading if low <= m * 10.0**e <= high]
+        if len(inside) > 1:  # a narrow range needs finer places
+            break
     while len(inside) > (3 if high > 2000 else 4):
         inside = inside[::2]
-    return FixedLocator(inside)
+    return FixedLocator(inside or [low, high])
 
 
 def _published(axes: Any, published: Sequence[dict[str, Any]]) -> None:
