@@ -126,6 +126,14 @@ def test_cohort_make_writes_patients_and_a_scenario_that_can_be_read(tmp_path):
     assert not (tmp_path / "none.csv").exists()
 
 
+def test_a_published_figure_of_nothing_is_told_before_anything_is_shown(tmp_path):
+    folder = Path(ONE).parent
+    (tmp_path / "c.toml").write_text(Path(ONE).read_text().replace('of = "bclc"', 'of = "bclcc"', 1)
+                                     .replace('"biology.toml"', f'"{folder}/biology.toml"'))  # fmt: skip
+    done = ran("cohort", "describe", tmp_path / "c.toml", "--n", 2)
+    assert done.exit_code == 2 and 'did you mean "bclc"' in done.output and "┃" not in done.output
+
+
 def test_patients_are_not_written_over_a_folder(tmp_path):
     done = ran("cohort", "make", ONE, "--n", 2, "--force", "--out", tmp_path)
     assert done.exit_code == 2 and "is a folder; name a file in it" in done.output and not list(tmp_path.iterdir())

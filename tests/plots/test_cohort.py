@@ -1,5 +1,6 @@
 """Figures of a cohort: axes can be read, and what bars and lines are is said."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,12 @@ def test_a_logarithmic_axis_has_two_places_or_more(ends):
     assert 2 <= len(places) <= 5 and places[0] >= ends[0] and places[-1] <= ends[1]
 
 
-def test_what_numbers_and_lines_are_is_said():
+@pytest.mark.parametrize("title", ["", "Embolisation-eligible, liver reserve to Child-Pugh B7 (a trial), " * 4])
+def test_what_numbers_and_lines_are_is_said(title):
     cohort = load_cohort(LARGE)
+    cohort = replace(cohort, title=title)
     figure = cohort_figure(cohort, make_patients(cohort, 3, 1, check=False), [])
-    words = " ".join(text.get_text() for text in figure.texts)
-    assert "3 virtual patients; numbers over bars: %; lines: medians" in words
+    said = next(text for text in figure.texts if "virtual" in text.get_text())
+    assert said.get_text().endswith(": 3 virtual patients; % over bars, lines at medians")
+    figure.canvas.draw()
+    assert said.get_window_extent().x1 <= figure.bbox.x1

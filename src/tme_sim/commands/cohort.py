@@ -126,6 +126,7 @@ def describe(
     columns = read_table(table, allow_identifiers=allow_identifiers) if table else None
     made, patients = _patients(file, n, seed, mechanisms)
     held = against_table(made, patients, columns, table) if columns is not None and table else None
+    compared = against_published(made, patients)
     console = Console(width=max(100, min(Console().width, 160)), soft_wrap=False)
     console.print(f"[bold]{made.name}[/bold]: {made.title}", highlight=False)
     if made.hypotheses:
@@ -152,7 +153,6 @@ def describe(
             *((" and ".join(one.of), one.grade, one.source) for one in made.correlations),
         ):
             console.print(f"{name} ({grade}): {source}", markup=False, highlight=False)
-    compared = against_published(made, patients)
     if compared:
         shown = Table(title="against the published baseline", title_justify="left")
         for head in ("what", "published", "drawn (sd of sampling)", "grade", "source"):

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from tme_sim.plots.style import DPI, FAINT, INK, MUTED, TEXT, TITLE, WIDTH_MM, number_text, unit_text
-from tme_sim.plots.trial_sheet import counted
+from tme_sim.plots.trial_sheet import counted, shortened
 
 __all__ = ["cohort_figure"]
 
 MM = 25.4
+MOST_LETTERS = 138  # of the line below the question
 QUESTION = "Who is drawn?"
 CAPTION = "Distributions of a cohort's draws, and its baseline beside what was published."
 BAR, POINT = "#8FB8DE", "#D55E00"
@@ -61,8 +62,9 @@ def cohort_figure(cohort: Any, patients: Sequence[Any], published: Sequence[dict
     figure = Figure(figsize=(WIDTH_MM / MM, height / MM), dpi=DPI, facecolor="white")
     FigureCanvasAgg(figure)
     figure.text(4 / WIDTH_MM, 1 - 3 / height, QUESTION, fontsize=TITLE, fontweight="bold", color=INK, va="top")
-    about = f"{cohort.title or cohort.name}: {counted(len(patients))}; numbers over bars: %; lines: medians"
-    figure.text(4 / WIDTH_MM, 1 - 8 / height, about[:130], fontsize=TEXT, color=MUTED, va="top")
+    told = f": {counted(len(patients))}; % over bars, lines at medians"
+    about = shortened(cohort.title or cohort.name, MOST_LETTERS - len(told)) + told
+    figure.text(4 / WIDTH_MM, 1 - 8 / height, about, fontsize=TEXT, color=MUTED, va="top")
     for i, name in enumerate(names):
         row, column = divmod(i, 4)
         left, width = 8.0 + 43.5 * column, 36.0
