@@ -319,3 +319,27 @@ def test_therapy_after_progression_leaves_what_came_before_as_it_was(tmp_path):
     assert load_trial(written(tmp_path, TEXT.replace("seed = 3", 'after_progression = "none; why"\nseed = 3'))).after_progression == "none; why"
     with pytest.raises(InputError, match='"sorafenib" is no therapy after progression'):
         load_trial(written(tmp_path, TEXT.replace("seed = 3", 'after_progression = "sorafenib"\nseed = 3')))
+
+
+def test_afp_response_counts_those_whose_afp_was_raised_at_entry(result):
+    """AFP without tumour cannot fall: patients of the source had more than 20 ng/mL."""
+    done, _ = result
+    arm = done.arms[1]
+    rows = [{**row, "os": 240.0, "os_event": 0, "afp_ratio_d28": 0.5, "afp_ratio_d90": r}
+            for row, r in zip(done.rows[arm], (0.1, 0.9, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0), strict=False)]  # fmt: skip
+    raised = np.array([100.0, 21.0, *[19.0] * (len(rows) - 2)])
+    told = replace(done, rows={**done.rows, arm: rows})
+    told.__dict__["at_entry"] = {"afp": raised}  # as the cached property would
+    found = summarise(told)["arms"][arm]
+    assert found["afp_response_d90"] == 0.5 and found["afp_response_d28"] == 1.0
+    assert found["afp_elevated"] == pytest.approx(2 / len(rows))
+    told.__dict__["at_entry"] = {"afp": raised * 0.1}
+    assert "afp_response_d90" not in summarise(told)["arms"][arm]
+
+
+def test_markers_of_a_mechanism_that_is_switched_off_are_left_out(tmp_path):
+    path = written(tmp_path)
+    path.write_text(path.read_text() + '[biology]\noff = ["markers"]\n')
+    done = run_trial(load_trial(path, n=2), jobs=1)
+    assert "nlr" in done.at_entry and not {"afp", "mdsc_share"} & set(done.at_entry)
+    assert not [name for name in summarise(done)["arms"][done.arms[1]] if name.startswith("afp")]

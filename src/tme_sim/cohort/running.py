@@ -143,23 +143,27 @@ class TrialResult:
     @cached_property
     def at_entry(self) -> dict[str, np.ndarray]:
         """What the model says of each patient before treatment (P each): hypoxic share of the first lesion, MDSC share
-        in blood, NLR, AFP in ng/mL; empty if the patients are not known."""
+        in blood, NLR, AFP in ng/mL; without those of mechanisms that are switched off, and empty if the patients are
+        not known."""
         from tme_sim.plan import plan_of, untreated
         from tme_sim.quantities import to_display
         from tme_sim.simulation import structures
 
+        asked = {"hypoxic_share": ("nodes", "hypoxic_share"), "mdsc_share": ("nodes", "MDSC_share"),
+                 "nlr": ("nodes", "NLR"), "afp": ("states", "AFP")}  # fmt: skip
         set_up, scenario = structures(), self.trial.arms[0].scenario
-        rows = []
+        out: dict[str, list[float]] = {name: [] for name in asked}
         for patient in self.patients:
             ready = set_up(untreated(plan_of(scenario.changed(patient.changes))))
             model = ready.model
             nodes = np.empty(len(model.node_names))
             model.observe(ready.y0, ready.u0, ready.th, nodes)
-            told = [nodes[model.index("nodes", name)] for name in ("hypoxic_share", "MDSC_share", "NLR")]
-            rows.append([*told, to_display(float(ready.y0[model.index("states", "AFP")]), "ng/mL")])
-        if not rows:
-            return {}
-        return dict(zip(("hypoxic_share", "mdsc_share", "nlr", "afp"), np.array(rows).T, strict=True))
+            for name, (vector, place) in asked.items():
+                names, values = (model.node_names, nodes) if vector == "nodes" else (model.state_names, ready.y0)
+                if place in names or f"{place}.1" in names:
+                    value = values[model.index(vector, place)]
+                    out[name].append(to_display(float(value), "ng/mL") if name == "afp" else float(value))
+        return {name: np.array(values) for name, values in out.items() if values}
 
     @property
     def repeat(self) -> np.ndarray:

@@ -23,7 +23,8 @@ __all__ = ["arm_summary", "contrast", "paired", "summarise"]
 
 RATES = {"pfs": (6, 12, 18, 24), "tace_pfs": (12,), "os": (12, 24)}
 PATTERNS = ("existing_intrahepatic", "new_intrahepatic", "extrahepatic", "death")
-AFP_RESPONSE = 0.8  # a fall by more than a fifth
+AFP_RESPONSE = 0.8  # a fall by more than a fifth, of those whose AFP was above AFP_ELEVATED at entry: 376 patients with
+AFP_ELEVATED = 20.0  # ng/mL; stage B, https://stage.medifind.com/articles/publication/180879984 (abstract)
 
 
 def summarise(result: TrialResult) -> dict[str, Any]:
@@ -109,7 +110,10 @@ def wilson(share: float, n: int) -> tuple[float, float]:
 
 
 def _liver_and_afp(result: TrialResult, arm: str, who: np.ndarray) -> dict[str, float]:
-    """Change of ALBI and Child-Pugh points at three and six months, and AFP response at three, of those alive then."""
+    """Change of ALBI and Child-Pugh points at three and six months, and AFP response at one and three, of those alive
+    then.  AFP without tumour cannot fall, so only patients above `AFP_ELEVATED` at entry count; `afp_elevated` is their
+    share.
+    """
     out = {}
     death = np.where(result.column(arm, "os_event").astype(bool), result.column(arm, "os"), math.inf)
     first = result.rows[arm][0] if len(result.rows[arm]) else {}
@@ -119,9 +123,14 @@ def _liver_and_afp(result: TrialResult, arm: str, who: np.ndarray) -> dict[str, 
             if f"{name}_d{day}" in first and there.any():
                 entry = np.array([v[start] for v in result.values], dtype=np.float64)
                 out[f"{name}_change_d{day}"] = float(np.mean((result.column(arm, f"{name}_d{day}") - entry)[there]))
-    there = who & (death > 90)
-    if "afp_ratio_d90" in first and there.any():
-        out["afp_response_d90"] = float(np.mean(result.column(arm, "afp_ratio_d90")[there] < AFP_RESPONSE))
+    days = [day for day in (28, 90) if f"afp_ratio_d{day}" in first]
+    if days and "afp" in result.at_entry:
+        elevated = result.at_entry["afp"] > AFP_ELEVATED
+        out["afp_elevated"] = float(np.mean(elevated[who]))
+        for day in days:
+            fell = result.column(arm, f"afp_ratio_d{day}")[who & elevated & (death > day)] < AFP_RESPONSE
+            if len(fell):
+                out[f"afp_response_d{day}"] = float(np.mean(fell))
     return out
 
 
