@@ -276,7 +276,7 @@ DEFAULT_ROWS: tuple[Row, ...] = (
     Row("response TACE, large", "Objective response of lesions from 70 mm on, TACE", "18", 12.0, 24.0, "%", LI, BINOMIAL,
         "predicted", "infusion", "TACE"),
     Row("AFP response", "AFP falls by more than a fifth after TACE", "57", 49.0, 65.0, "%",
-        "AFP-response cohort, 376 patients (address not kept)", WIDER, "predicted", "first_session", "AFP down"),
+        "https://stage.medifind.com/articles/publication/180879984 (376 of stage B, above 20 ng/mL; abstract)", WIDER, "predicted", "first_session", "AFP down"),
     *(
         Row(f"recurrence at {m} months", f"Local recurrence {m} months after a first complete response", f"{value}", low, high,
             "%", AGAIN, why, "predicted", "recurrence", f"{m} months")

@@ -8,9 +8,10 @@ plasma. Assays see free and antibody-bound VEGF alike.
 Simplified.  Every viable cell of a patient secretes the same; one distribution volume; the untreated level follows
 the growing lesions from the start, each at its own rate.  Platelets and what each releases stay as at entry.
 
-Not included.  Secretion by regenerating liver, glycoforms, PIVKA-II.
+Not included.  Secretion by regenerating liver (`afp.liver` offers that), glycoforms, PIVKA-II.
 """
 
+from tme_sim.mechanisms.regeneration import REGENERATING
 from tme_sim.network import Mechanism, Reference, Signal, Species, Total, arrival, decay
 from tme_sim.quantities import Parameter
 
@@ -128,4 +129,5 @@ MECHANISM = Mechanism(
         decay("AFP_loss", "AFP", lose, "loss of AFP", where="body"),
     ),
     references=(Reference("AFP_base", "AFP", "ng/mL", "AFP at entry", where="body"),),
+    hypotheses=(REGENERATING,),
 )
