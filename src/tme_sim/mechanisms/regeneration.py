@@ -3,8 +3,8 @@
 Biology.  Regenerating hepatocytes make alpha-fetoprotein.  In acute liver failure its level goes from 8.1 to 17.6
 ng/mL between the first and the third day (medians of 206 and 162 patients), 2.2-fold in those who recover (Schiodt
 2006); after paracetamol it rises a day after transaminases peak (158 of 201 survivors, DOI 10.1002/hep.20511).  In
-cirrhosis without hepatoma it is above 20 ng/mL in 12 % and above 200 in 3 % (732 patients,
-https://kjim.org/journal/view.php?number=169532), the more the higher ALT is
+cirrhosis without hepatoma it is above 20 ng/mL in 12 % and above 200 in 3 % (732 patients with either,
+https://kjim.org/journal/view.php?number=169532), more often where ALT is high
 (https://aacrjournals.org/cebp/article/26/7/1085).  A session injures such liver, so a level that does not fall need not
 be tumour.
 
