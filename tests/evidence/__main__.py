@@ -4,6 +4,7 @@
     python -m tests.evidence --write    renew board.json and docs/evidence.md, and give the line for the changelog
     python -m tests.evidence --fresh    run every experiment again, whatever the cache holds
     python -m tests.evidence --write --only agents    renew the rows of one fidelity, keep the others as they are
+    python -m tests.evidence --write --new            run the rows that the board does not hold yet, keep the others
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help="renew board.json and docs/evidence.md")
     parser.add_argument("--fresh", action="store_true", help="run every experiment again, whatever the cache holds")
     parser.add_argument("--only", choices=FIDELITIES, help="run the rows of this fidelity; the others as they are written")
+    parser.add_argument("--new", action="store_true", help="run the rows that are not written yet; the others as they are")
     asked = parser.parse_args(argv)
-    rows = [row for row in ROWS if asked.only in (None, row.fidelity)]
+    held = {e.row.name for e in board.stored()} if asked.new else set()
+    rows = [row for row in ROWS if asked.only in (None, row.fidelity) and row.name not in held]
     found = board.entries(rows, lambda text: print(f"running {text}", file=sys.stderr, flush=True), not asked.fresh)
-    if asked.only is not None:
+    if asked.only is not None or asked.new:
         known = {e.row.name: e for e in [*board.stored(), *found]}
         found = [known[row.name] for row in ROWS if row.name in known]
     before = {e.row.name: e.met for e in board.stored()} if board.BOARD.is_file() else {}

@@ -178,7 +178,7 @@ def is_rival(row: Row) -> bool:
 
 
 def changed_by(found: Iterable[Entry]) -> list[tuple[str, int, int, list[str], list[str]]]:
-    """For each rival: its words and slots, predicted rows met by default and under it, those newly and no longer met."""
+    """For each rival: its words and slots, predicted rows met without it and under it, those newly and no longer met."""
     by_name = {e.row.name: e for e in found}
     out = []
     for rival in RIVALS:
@@ -189,7 +189,7 @@ def changed_by(found: Iterable[Entry]) -> list[tuple[str, int, int, list[str], l
         gained = [a.row.observation for a, b in pairs if b.met and not a.met]
         spoilt = [a.row.observation for a, b in pairs if a.met and not b.met]
         slots = ", ".join(f"`{slot}` = `{choice}`" for slot, choice in rival.hypotheses.items())
-        out.append((f"{rival.words} ({slots}; {len(pairs)} rows)", sum(a.met for a, _ in pairs),
+        out.append((f"{rival.words} ({slots}; {len(pairs)} row{'s' * (len(pairs) > 1)})", sum(a.met for a, _ in pairs),
                     sum(b.met for _, b in pairs), gained, spoilt))  # fmt: skip
     return out
 
@@ -201,8 +201,9 @@ def page(found: list[Entry]) -> str:
     out = [INTRO.format(draws=DRAWS, biologies=BIOLOGIES)]
     plain = [e for e in found if e.row.role == "predicted" and not is_rival(e.row)]
     out.append(f"Of the predicted rows, {sum(e.met for e in plain)} of {len(plain)} are met by default, without any rival.\n\n"
-               "## What a hypothesis changes\n\n[The misses, and what was tried](misses.md) tells why each was tried. Predicted rows only.\n\n"
-               "| if | met by default | met then | newly met | no longer met |\n|---|---|---|---|---|\n")  # fmt: skip
+               "## What a hypothesis changes\n\n[The misses, and what was tried](misses.md) tells why each was tried. Predicted rows only;\n"
+               "those of patients who differ more than by default are compared with the same patients without the hypothesis.\n\n"
+               "| if | met without | met then | newly met | no longer met |\n|---|---|---|---|---|\n")  # fmt: skip
     for words, before, then, gained, spoilt in changed_by(found):
         out.append(f"| {words} | {before} | {then} | {'; '.join(gained) or '-'} | {'; '.join(spoilt) or '-'} |\n")
     out.append("\n")

@@ -279,14 +279,21 @@ def reserve(rng) -> dict[str, float]:
     return {"albumin_base": internal(f"{albumin} g/L"), "bilirubin_base": internal(f"{bilirubin} umol/L")}
 
 
-def reserve_after_session() -> dict[str, list[float]]:
-    """Patients (%) whose ALBI grade or Child-Pugh class is worse after one lobar session, a week and two months on."""
+OWN_SIGNS = ("inr_base", "ascites_albi")  # of `liver.points` = `signs`: their ranges are those of patients
+
+
+def reserve_after_session(hypotheses=None) -> dict[str, list[float]]:
+    """Patients (%) whose ALBI grade or Child-Pugh class is worse after one lobar session, a week and two months on.
+
+    Where a hypothesis counts ascites and INR, INR at entry and the ALBI at which ascites forms are the patient's own.
+    """
     grades = (-2.60, -1.39)
 
     def measure(people):
         days = [0.0, 7.0, 28.0, 60.0]
-        treated = follow(people, ["albi", "child_pugh"], days)
-        start = follow([type(one)(one.values, one.lesion, (), one.number) for one in people], ["albi", "child_pugh"], [0.0])
+        treated = follow(people, ["albi", "child_pugh"], days, hypotheses=hypotheses)
+        start = follow([type(one)(one.values, one.lesion, (), one.number) for one in people], ["albi", "child_pugh"], [0.0],
+                       hypotheses=hypotheses)  # fmt: skip
         grade = sum(treated["albi"] > g for g in grades)
         before = sum(start["albi"] > g for g in grades)
         first = before[:, 0] == 0
@@ -297,8 +304,9 @@ def reserve_after_session() -> dict[str, list[float]]:
             "A to B": share(treated["child_pugh"][class_a, 2] >= 6.5),
         }  # fmt: skip
 
+    apart = OWN_SIGNS if "liver.points" in (hypotheses or {}) else ()
     return cohorts(measure, around(55, 20, 20, 120), lambda rng: [tace(selectivity="lobar", lost=occlusion(rng))], key=7,
-                   values=reserve)  # fmt: skip
+                   values=reserve, hypotheses=hypotheses, apart=apart)  # fmt: skip
 
 
 # --- drugs alone -----------------------------------------------------------------------------------------------------
@@ -335,12 +343,12 @@ def systemic(name: str, hypotheses=None, apart=(), values=None) -> dict[str, lis
                    values=values)  # fmt: skip
 
 
-def systemic_by_antigenicity(name: str) -> dict[str, list[float]]:
+def systemic_by_antigenicity(name: str, hypotheses=None) -> dict[str, list[float]]:
     """As :func:`systemic`, where the tumour-specific share of CD8 cells is the patient's own within its range."""
-    return systemic(name, apart=ANTIGENICITY)
+    return systemic(name, hypotheses, apart=ANTIGENICITY)
 
 
-def systemic_by_addiction(name: str) -> dict[str, list[float]]:
+def systemic_by_addiction(name: str, hypotheses=None) -> dict[str, list[float]]:
     """As :func:`systemic` for a kinase inhibitor, where a quarter of tumours depend on what it blocks for all division.
 
     The others do not depend on it at all; half-maximum 10 nM, the low end of the range of lenvatinib (free drug).
@@ -349,14 +357,14 @@ def systemic_by_addiction(name: str) -> dict[str, list[float]]:
     def addiction(rng):
         return {"tki_direct_max": float(rng.random() < 0.25), "tki_direct_IC50": internal("10 nmol/L")}
 
-    return systemic(name, values=addiction)
+    return systemic(name, hypotheses, values=addiction)
 
 
-def systemic_by_potency(name: str) -> dict[str, list[float]]:
+def systemic_by_potency(name: str, hypotheses=None) -> dict[str, list[float]]:
     """As :func:`systemic` for lenvatinib, its half-maximum for VEGF signalling the patient's own within the drug file."""
-    return systemic(name, values=lambda rng: {"tki_IC50": internal(f"{within(*POTENCY, rng.random())} nmol/L")})
+    return systemic(name, hypotheses, values=lambda rng: {"tki_IC50": internal(f"{within(*POTENCY, rng.random())} nmol/L")})
 
 
-def systemic_at_low_end(name: str) -> dict[str, list[float]]:
+def systemic_at_low_end(name: str, hypotheses=None) -> dict[str, list[float]]:
     """As :func:`systemic` for lenvatinib, at the low end of that range in everyone."""
-    return systemic(name, values=lambda rng: {"tki_IC50": internal(f"{POTENCY[0]} nmol/L")})
+    return systemic(name, hypotheses, values=lambda rng: {"tki_IC50": internal(f"{POTENCY[0]} nmol/L")})

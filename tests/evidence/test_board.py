@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from tests.evidence import board, body, clinic, tissue
+from tests.evidence import __main__, board, body, clinic, tissue
 from tests.evidence.rival_rows import RIMS, RIVALS, SATELLITES
 from tests.evidence.rows import FIDELITIES, ROLES, ROWS
 
@@ -36,10 +36,41 @@ def test_a_rival_has_its_default_beside_it_and_the_page_counts_both():
     for rival in RIVALS:
         own = [r for r in ROWS if r.hypotheses == rival.hypotheses and r.name.endswith(f", {rival.short}")
                and r.experiment not in (SATELLITES, RIMS)]  # fmt: skip
-        assert len(own) >= 5 and {r.name.removesuffix(f", {rival.short}") for r in own} <= names
+        assert own and {r.name.removesuffix(f", {rival.short}") for r in own} <= names
         assert {f"{name}, {rival.short}" for name in rival.fitted} <= {r.name for r in own if r.role == "fitted"}
     reach = next(r for r in board.changed_by(board.stored()) if "tace.reach" in r[0])
     assert reach[2] > reach[1] and len(reach[3]) - len(reach[4]) == reach[2] - reach[1]
+
+
+def test_rivals_of_drugs_alone_move_their_rows_as_they_say():
+    """Bystanders add responses, an escape that lasts takes living tumour back, and dead tissue that stays shrinks less."""
+    figure = {e.row.name: e.figure for e in board.stored()}
+    pairs = [(r, figure[r.name.removesuffix(f", {rival.short}")], figure[r.name]) for rival in RIVALS for r in ROWS
+             if r.hypotheses == rival.hypotheses and r.name.endswith(f", {rival.short}")]  # fmt: skip
+
+    def under(slot):
+        return [(r, a, b) for r, a, b in pairs if list(r.hypotheses) == [slot]]
+
+    assert len(under("killing.bystander")) == 10 and all(b >= a for _, a, b in under("killing.bystander"))
+    assert sum(b > a for _, a, b in under("killing.bystander")) >= 9
+    assert [b < a for r, a, b in under("angiogenesis.escape") if "mRECIST" in r.name] == [True, True]
+    assert [b < a for _, a, b in under("drugs.death")] == [True]
+
+
+def test_what_patients_differ_in_under_signs_is_said_to_be_theirs():
+    from tme_sim.mechanisms.child_pugh import SIGNS
+
+    notes = {p.name: p.note for p in SIGNS.adds.parameters}
+    assert {name for name, note in notes.items() if "by patient" in note or "this patient" in note} == set(clinic.OWN_SIGNS)
+
+
+def test_rows_that_are_written_are_not_run_again_where_only_new_ones_are_asked(monkeypatch, capsys):
+    def refuse(*_):
+        raise AssertionError("ran")
+
+    monkeypatch.setattr(board, "run", refuse)
+    assert __main__.main(["--new"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == board.lines(board.stored())[-1]
 
 
 def test_every_drug_has_a_row():
