@@ -87,6 +87,19 @@ def test_a_prediction_has_the_format_and_uses_runs_twice(trials, posterior, call
     assert len(calls) == 3  # the second time nothing was simulated
 
 
+@pytest.mark.parametrize("damage", ["garbage", "", "[1, 2]", "{}"])
+def test_a_damaged_file_of_kept_runs_is_made_again(trials, posterior, calls, tmp_path, damage):
+    told = []
+    given = {"folder": ROOT / "configs", "settings": SMALL, "cache": tmp_path, "announce": told.append}
+    data = predictions.predict("emerald1", trials, posterior, **given)
+    one = sorted(tmp_path.iterdir())[0]
+    whole = one.read_bytes()
+    one.write_text(damage)
+    assert predictions.predict("emerald1", trials, posterior, **given) == data
+    assert len(calls) == 4 and f"{one} is damaged, its runs are made again" in told
+    assert one.read_bytes() == whole
+
+
 def test_a_prediction_says_what_follows_progression_and_keeps_such_runs_apart(trials, posterior, calls, tmp_path):
     given = {"folder": ROOT / "configs", "settings": SMALL, "cache": tmp_path}
     after = ("protocols/after/lenvatinib.toml", "none")
@@ -154,7 +167,9 @@ def test_the_command_never_changes_a_prediction(tmp_path, calls, monkeypatch, po
     (tmp_path / "mine.txt").write_text("mine")
     calls.clear()
     file = CliRunner().invoke(predict, ["lthaic", "--out", str(tmp_path / "mine.txt")])
-    assert file.exit_code == 2 and "exists and is no folder" in file.output and not calls
+    assert file.exit_code == 2 and "choose another --out" in file.output and not calls
+    file = CliRunner().invoke(predict, ["lthaic", "--out", str(tmp_path / "p"), "--cache", str(tmp_path / "mine.txt")])
+    assert file.exit_code == 2 and "choose another --cache" in file.output and not calls
 
 
 def test_a_table_without_trials_is_refused(tmp_path):

@@ -38,7 +38,7 @@ def courses_of(
                 days = [day - result.begin(arm.name) for day, _ in read]
                 found.append({"patient": patient.number, "days": days, "change": change})
         if announce is not None:
-            announce(f"{arm.name}: scans of {len(found)} patients read")
+            announce(f"{arm.name}: scans of {len(found)} patient{'' if len(found) == 1 else 's'} read")
         out[arm.name] = found
     return out
 

@@ -133,8 +133,9 @@ def predict(trial: str, posterior: str, table: str, out: str, draws: int, patien
     if trial != "all" and trial not in trials:
         known = ", ".join(["all", *trials])
         raise InputError(Problem("trial", trial, f"is not known{nearest(trial, trials)}; there are {known}"))
-    if Path(out).exists() and not Path(out).is_dir():  # said now, not after the runs
-        raise Failure(f"{out}: exists and is no folder; choose another --out", BAD_INPUT)
+    for option, folder in (("--out", out), ("--cache", cache)):  # said now, not after the runs
+        if folder and Path(folder).exists() and not Path(folder).is_dir():
+            raise Failure(f"{folder}: exists and is no folder; choose another {option}", BAD_INPUT)
     ensemble = load_posterior(posterior)
     settings = predictions.Settings(draws=draws, patients=patients)
     wanted = list(trials) if trial == "all" else [trial]

@@ -154,9 +154,9 @@ class _Runs:
                "cohort": cohort.digest, "scenario": scenario.digest}  # fmt: skip
         path = None if self.cache is None else self.cache / f"{label}.json"
         if path is not None and path.exists():
-            found = json.loads(path.read_bytes())
-            if found.get("key") == json.loads(json_text(key)):
-                return found["rows"], at, after, entry
+            kept = self._kept(path, key)
+            if kept is not None:
+                return kept, at, after, entry
         vectors = values_of(self.posterior.priors, scores)
         rows = run_redrawn(cohort, scenario, vectors, range(len(vectors)), s)
         for row in rows:
@@ -168,6 +168,17 @@ class _Runs:
         if self.announce is not None:
             self.announce(f"{label}: {len(rows)} runs")
         return rows, at, after, entry
+
+    def _kept(self, path: Path, key: Mapping[str, Any]) -> list[dict] | None:
+        """Rows of a file that were made for the same `key`; None where they were not, or the file is damaged."""
+        try:
+            found = json.loads(path.read_bytes())
+            same = found["key"] == json.loads(json_text(key))
+            return found["rows"] if same else None
+        except (ValueError, TypeError, KeyError):
+            if self.announce is not None:
+                self.announce(f"{path} is damaged, its runs are made again")
+            return None
 
 
 NEEDED = ("pfs", "pfs_event", "ttp", "ttp_event", "os", "os_event", "first_pd", "n_tace",
@@ -316,7 +327,8 @@ def _notes(posterior: Posterior, settings: Settings, share: float, after: Mappin
     fitted = sum(bool(p.get("fitted")) for p in posterior.data.get("parameters", ()))
     out = [
         f"calibration {name}{f' ({title})' if title else ''}: {fitted} parameter{'' if fitted == 1 else 's'} fitted",
-        f"{settings.draws} draws of the posterior with {settings.patients} patients each, {total} runs per arm; "
+        f"{settings.draws} draws of the posterior with {settings.patients} patient"
+        f"{'' if settings.patients == 1 else 's'} each, {total} runs per arm; "
         "sampling at the trial's own n; the error of simulating few patients is in the intervals, but for shares that "
         "none or all of the runs have, which have no width",
         f"share of variance between parameter draws used: {share:.3f} (never below 0.05)",
