@@ -25,6 +25,7 @@ def calibrate(file: str, out: str, jobs: int, dry: bool, posterior: str | None) 
     refused.
 
     \b
+    tme-sim calibrate configs/calibration/quick.toml --out fits/quick
     tme-sim calibrate configs/calibration/default.toml --out fits/default
     tme-sim calibrate configs/calibration/default.toml --out fits/default --dry
     tme-sim calibrate configs/calibration/checks.toml --check configs/posteriors/default.json --out fits/checks
