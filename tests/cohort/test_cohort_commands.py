@@ -126,6 +126,11 @@ def test_cohort_make_writes_patients_and_a_scenario_that_can_be_read(tmp_path):
     assert not (tmp_path / "none.csv").exists()
 
 
+def test_a_share_that_none_of_few_drawn_patients_has_is_told_with_its_error():
+    done = ran("cohort", "describe", CONFIGS / "cohorts" / "large_7cm.toml", "--n", 4)  # four of four: Beta(4.5, 0.5)
+    assert done.exit_code == 0 and "100.0 % (12.2 %)" in done.output
+
+
 def test_a_published_figure_of_nothing_is_told_before_anything_is_shown(tmp_path):
     folder = Path(ONE).parent
     (tmp_path / "c.toml").write_text(Path(ONE).read_text().replace('of = "bclc"', 'of = "bclcc"', 1)

@@ -11,6 +11,7 @@ import numpy as np
 from tme_sim.cohort.cohort import Cohort, Correlation, Published
 from tme_sim.cohort.patients import VirtualPatient
 from tme_sim.diagnostics import InputError, Problem, nearest, quoted
+from tme_sim.shares import mean_and_error
 
 __all__ = ["against_published", "against_table", "baseline_rows", "together"]
 
@@ -82,9 +83,7 @@ def _compared(cohort: Cohort, one: Published, patients: Sequence[VirtualPatient]
         )
     values = [p.values[one.of] for p in patients]
     if one.statistic == "share":
-        hit = np.array([_fits(one, v) for v in values])
-        drawn = float(hit.mean())
-        error = math.sqrt(drawn * (1 - drawn) / len(hit))
+        drawn, error = mean_and_error(np.array([float(_fits(one, v)) for v in values]), np.ones(len(values)), "share")
     else:
         if isinstance(values[0], str):
             raise InputError(Problem(cohort.path, f"published.{one.what}", f"{one.of} is text: it has only shares"))

@@ -88,7 +88,7 @@ INSIDE = (  # of a remark; one is enough
     (re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"), "mail addresses"),
     (re.compile(r"(?<![\w.])\+?\(?\d{2,5}\)?[ /-]+\d{2,4}[ -]\d{3,}(?![\w.])"), "telephone numbers"),
     (re.compile(rf"\b(?:{NUMERIC}|{WRITTEN})\b", re.IGNORECASE), "dates"),
-    (re.compile(rf"\b(?:Mr|Mrs|Ms|Dr|Prof|Herr|Frau)\.? {WORD}"), "names of people"),
+    (re.compile(rf"\b(?:Mr|Mrs|Ms|Dr|Prof|Herr|Hr|Frau)\.? {WORD}"), "names of people"),
     (re.compile(rf"\b{PERSON}(?!{TERMS}){WORD}[ ,]+(?!{TERMS}){WORD}"), "names of people"),
     (re.compile(rf"\b(?:by|von|durch|per|call|ask) {FIRST} ?{WORD}"), "names of people"),
     (re.compile(rf"{CLASSED}(?<![\w.]){DOTTED}(?!\w)"), "initials"),

@@ -11,9 +11,9 @@ import numpy as np
 from tme_sim.fit.choose import Choice
 from tme_sim.fit.likelihood import log_likelihood
 from tme_sim.fit.sampler import Sample, smc
-from tme_sim.fit.summaries import mean_and_error
 from tme_sim.fit.targets import FitProblem, shown
 from tme_sim.priors import Priors, generator
+from tme_sim.shares import mean_and_error
 
 __all__ = ["board", "converged", "parameters", "recovery", "span", "surprises"]
 

@@ -19,10 +19,11 @@ from tme_sim.fit.checks import span
 from tme_sim.fit.design import Rows, simulate_pairs
 from tme_sim.fit.report import ORDERS, number
 from tme_sim.fit.runs import RunStore
-from tme_sim.fit.summaries import between_share, mean_and_error
+from tme_sim.fit.summaries import between_share
 from tme_sim.fit.targets import FitProblem
 from tme_sim.posterior import Posterior
 from tme_sim.results import json_text, write_file
+from tme_sim.shares import mean_and_error
 
 __all__ = ["check", "checks_text", "compared"]
 

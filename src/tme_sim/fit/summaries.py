@@ -17,8 +17,8 @@ import numpy as np
 from tme_sim.definitions import DAYS_PER_MONTH
 from tme_sim.priors import generator
 
-__all__ = ["ENDPOINTS", "Table", "between_share", "hazard_ratio", "kept_probability", "mean_and_error", "median_time",
-           "replicates", "share_free", "spans"]  # fmt: skip
+__all__ = ["ENDPOINTS", "Table", "between_share", "hazard_ratio", "kept_probability", "median_time", "replicates",
+           "share_free", "spans"]  # fmt: skip
 
 LEAST_BETWEEN = 0.05  # share of variance between members that is never gone below
 FIRST = ("existing_intrahepatic", "new_intrahepatic", "extrahepatic", "death")
@@ -111,32 +111,6 @@ def hazard_ratio(time: np.ndarray, event: np.ndarray, group: np.ndarray) -> floa
         if abs(step) < 1e-8:
             break
     return float(np.exp(beta))
-
-
-def mean_and_error(values: np.ndarray, weights: np.ndarray, statistic: str) -> tuple[float, float]:
-    """Weighted mean of what runs contribute to a target (n) and its standard error; NaN, NaN where nothing weighs.
-
-    None or all of few patients is not certain: to a share of patients, half a patient is added at 0 and half at 1.  Its
-    error is then the standard deviation of Jeffreys' posterior, Beta(x + 1/2, n - x + 1/2).  The number of patients n
-    is the effective one of the weights, (sum w)^2 / sum w^2.
-
-    Args:
-        statistic: that of the target; a `share` of values other than 0 and 1 is a mean, and nothing is added to it.
-
-    Source: Brown, Cai and DasGupta, DOI 10.1214/ss/1009213286 (Jeffreys' interval); Kish, Survey Sampling, 1965 (the
-    effective number); both from memory.
-    """
-    total = float(weights.sum())
-    if not len(values) or total <= 0:
-        return float("nan"), float("nan")
-    mean = float((weights * values).sum() / total)
-    counted = statistic == "after" or (statistic == "share" and bool(np.isin(values, (0.0, 1.0)).all()))
-    if not counted:
-        return mean, float(np.sqrt((weights**2 * (values - mean) ** 2).sum()) / total)
-    n = total**2 / float((weights**2).sum())
-    square = float((weights * values**2).sum() / total)
-    variance = (n * square + 0.5) / (n + 1.0) - ((n * mean + 0.5) / (n + 1.0)) ** 2
-    return mean, float(np.sqrt(variance / (n + 2.0)))
 
 
 def between_share(values: np.ndarray, member: np.ndarray) -> float:
