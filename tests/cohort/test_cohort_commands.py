@@ -227,6 +227,16 @@ def test_initials_and_names_are_known_within_a_longer_remark(tmp_path, cell, wha
         read_table(table)
 
 
+def test_long_cells_are_searched_in_no_time():
+    from time import perf_counter
+
+    from tme_sim.cohort.identities import identifying
+
+    begin = perf_counter()
+    assert identifying({"remark": ["A" * 20_000 + " " + "Aa" * 10_000] * 20}) == []
+    assert perf_counter() - begin < 5.0  # a minute and more where a search is quadratic
+
+
 def test_capitals_that_begin_remarks_and_never_come_again_are_initials(tmp_path):
     table = tmp_path / "people.csv"
     table.write_text("age,remark\n61,HM well\n62,KL tired again\n70,AB no ascites\n")

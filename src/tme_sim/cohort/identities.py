@@ -85,13 +85,13 @@ LETTERS = re.compile(f"[{UPPER}]{{2,3}}")
 AT_END = re.compile(rf"^\W*(?!(?:{SHORT})\b)([{UPPER}]{{2,3}})\b|\b(?!(?:{SHORT})\b)([{UPPER}]{{2,3}})\W*$")
 LEAST_ROWS = 10  # of which a column of codes has as many, whatever its name
 INSIDE = (  # of a remark; one is enough
-    (re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"), "mail addresses"),
+    (re.compile(r"[^@\s]{1,64}@[^@\s]+\.[A-Za-z]{2,}"), "mail addresses"),  # as long as a name may be: no slow search
     (re.compile(r"(?<![\w.])\+?\(?\d{2,5}\)?[ /-]+\d{2,4}[ -]\d{3,}(?![\w.])"), "telephone numbers"),
     (re.compile(rf"\b(?:{NUMERIC}|{WRITTEN})\b", re.IGNORECASE), "dates"),
     (re.compile(rf"\b(?:Mr|Mrs|Ms|Dr|Prof|Herr|Hr|Frau)\.? {WORD}"), "names of people"),
     (re.compile(rf"\b{PERSON}(?!{TERMS}){WORD}[ ,]+(?!{TERMS}){WORD}"), "names of people"),
     (re.compile(rf"\b(?:by|von|durch|per|call|ask) {FIRST} ?{WORD}"), "names of people"),
-    (re.compile(rf"{CLASSED}(?<![\w.]){DOTTED}(?!\w)"), "initials"),
+    (re.compile(rf"(?=[{UPPER}]\.){CLASSED}(?<![\w.]){DOTTED}(?!\w)"), "initials"),
     (re.compile(rf"\b{PERSON}(?!(?:{SHORT})\b)[{UPPER}]{{2,3}}\b"), "initials"),
 )
 
