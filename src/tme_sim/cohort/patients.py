@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tme_sim.posterior import Posterior
     from tme_sim.scenario import Scenario
 
-__all__ = ["ATTEMPTS", "DRAWING", "VirtualPatient", "make_fitted_patients", "make_patients"]
+__all__ = ["ATTEMPTS", "DRAWING", "PATIENCE", "VirtualPatient", "make_fitted_patients", "make_patients"]
 
 DRAWING = 2  # raised where the same file and seed give other patients, so that a trial does not go on with the old ones
 PATIENCE = 20  # draws for rest of one patient under one member of a calibration
@@ -71,6 +71,7 @@ def make_patients(
     *,
     first: int = 0,
     check: bool = True,
+    again: int = 0,
     scenario: Scenario | None = None,
     announce: Callable[[str], None] | None = None,
 ) -> list[VirtualPatient]:
@@ -79,6 +80,7 @@ def make_patients(
     Args:
         check: draw again who cannot exist, that is, whose untreated tumours could not grow as drawn because T cells
             would kill more cells than they lose.
+        again: without that check, which draw of the balance of growth and killing is taken; the first is 0.
         scenario: model parameters and biology for that check; by default those of the package under the hypotheses of
             the cohort.
         announce: told when a model has to be compiled for it.
@@ -92,7 +94,7 @@ def make_patients(
     if n > MOST:
         raise InputError(Problem(cohort.name, "n", f"must be at most {MOST}, not {n}"))
     maker = _Maker(cohort, seed, _Rest(cohort, scenario, announce) if check else None)
-    return [maker.patient(number) for number in range(first, first + n)]
+    return [maker.patient(number, again) for number in range(first, first + n)]
 
 
 def make_fitted_patients(
@@ -185,8 +187,11 @@ class _Maker:
             self.drawn[asked] = float(normal_quantile(uniform(*(np.uint64(v) for v in key))))
         return self.drawn[asked]
 
-    def patient(self, number: int) -> VirtualPatient:
-        """The patient of a number, drawn again until eligible and able to rest; raises InputError if none is."""
+    def patient(self, number: int, begin: int = 0) -> VirtualPatient:
+        """The patient of a number, drawn again until eligible and able to rest; raises InputError if none is.
+
+        `begin`: the draw of the balance of growth and killing to begin with.
+        """
         self.drawn = {}
         if self.rest is not None:
             self.rest.read = {}
@@ -196,7 +201,7 @@ class _Maker:
             reason = refusal(self.cohort, values)
             if not reason:
                 beside = 0
-                for again in range(self.patience):
+                for again in range(begin, begin + self.patience):
                     if again:
                         values = self.values(number, attempt, again)
                     changes = self.changes(number, attempt, again, values)

@@ -22,7 +22,7 @@ from tme_sim.priors import Priors
 __all__ = ["CHUNK", "Rows", "plan_with", "run_redrawn", "simulate_pairs", "values_of"]
 
 CHUNK = 256  # runs between commits; many on one structure run side by side
-REDRAWN = 4  # times that a patient who cannot exist is drawn again
+REDRAWN = 4  # times that another patient stands in for one to whom the protocol cannot be given
 AGAIN = 20_000_000  # distance of patient numbers between draws
 
 
@@ -115,38 +115,51 @@ def run_redrawn(cohort, scenario, vectors, patients, settings, *, threads: int |
     """Rows (message, summary, values, number) of runs with parameter vectors on patients by number.
 
     `series`: names and days of values of the model that the summaries hold besides endpoints.
+    """
+    from tme_sim.ensemble import Series, run_rows
 
-    A patient who cannot rest before treatment under a vector, or to whom the protocol cannot be given, is drawn again,
-    up to `REDRAWN` times: cohorts hold patients who can exist.
+    out: list[dict] = []
+    plans, at = [], []
+    for i, (vector, number) in enumerate(zip(vectors, patients, strict=True)):
+        row, plan = _existing(cohort.following(vector), scenario, vector, int(number), settings)
+        out.append(row)
+        if plan is not None:
+            plans.append(plan)
+            at.append(i)
+    rows = run_rows(plans, threads=threads, set_up=_structures(), until_death=True,
+                    series=Series(*map(tuple, series)) if series[0] else None)  # fmt: skip
+    for i, row in zip(at, rows, strict=True):
+        out[i] |= {"message": row.message, "summary": dict(row.summary)}
+    return out
+
+
+def _existing(cohort, scenario, vector, number: int, settings) -> tuple[dict, Any]:
+    """A patient who can exist under a vector, as a row without endpoints yet, and the plan; None if there is none.
+
+    One who cannot rest before treatment is drawn again as those of trials are: the balance of growth and killing alone,
+    so that pace, size and liver stay as drawn.  In another's place, those who rest would be the fast-growing ones: in a
+    slow tumour T cells easily kill more than it loses.  A patient to whom the protocol cannot be given is another one.
     """
     from tme_sim.cohort import make_patients
+    from tme_sim.cohort.patients import PATIENCE
+    from tme_sim.compiler.model import BaselineError
     from tme_sim.diagnostics import InputError
-    from tme_sim.ensemble import Series, run_rows
-    from tme_sim.row import BAD_INPUT
 
-    out: list[dict | None] = [None] * len(vectors)
-    open_, cohorts = list(range(len(vectors))), [cohort.following(v) for v in vectors]
-    for attempt in range(REDRAWN + 1):
-        plans, drawn = [], []
-        for i in open_:
-            number = int(patients[i]) + AGAIN * attempt
-            out[i] = {"message": "", "summary": {}, "values": {}, "number": number}
+    row: dict[str, Any] = {}
+    for life in range(REDRAWN + 1):
+        row = {"message": "", "summary": {}, "values": {}, "number": number + AGAIN * life}
+        for again in range(PATIENCE):
             try:
-                patient = make_patients(cohorts[i], 1, settings.seed, first=number, check=False)[0]
-                plan = plan_with(scenario, patient, vectors[i], settings)
+                patient = make_patients(cohort, 1, settings.seed, first=row["number"], check=False, again=again)[0]
+                plan = plan_with(scenario, patient, vector, settings)
+                _structures()(plan)
+            except BaselineError as error:
+                row["message"] = str(error)
             except InputError as error:
-                out[i]["message"] = str(error)
-                continue
-            plans.append(plan)
-            drawn.append((i, patient))
-        failed = {i for i in open_ if out[i]["message"]}
-        rows = run_rows(plans, threads=threads, set_up=_structures(), until_death=True,
-                        series=Series(*map(tuple, series)) if series[0] else None)  # fmt: skip
-        for (i, patient), row in zip(drawn, rows, strict=True):
-            out[i] |= {"message": row.message, "summary": dict(row.summary), "values": dict(patient.values)}
-            if row.status == BAD_INPUT:
-                failed.add(i)
-        open_ = sorted(failed)
-        if not open_:
-            break
-    return out
+                row["message"] = str(error)
+                break
+            else:
+                return row | {"message": "", "values": dict(patient.values)}, plan
+        else:
+            return row, None
+    return row, None

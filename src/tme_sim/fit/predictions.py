@@ -286,10 +286,10 @@ def _told(arm: str, rows: Sequence[Mapping[str, Any]], table: Table, failures: l
     if table.failed:
         message = next(r["message"] for r in rows if not r["summary"])
         failures.append(f"{arm}: {table.failed} of {table.total} runs gave no row ({message[:120]})")
-    again = sum(row["number"] != i for i, row in enumerate(rows))
-    if again:
-        failures.append(f"{arm}: {again} of {len(rows)} patients were drawn again, as the first draws could not be "
-                        "simulated")
+    others = sum(row["number"] != i for i, row in enumerate(rows))
+    if others:
+        failures.append(f"{arm}: {others} of {len(rows)} patients are others, as the first draws could not be given "
+                        "the protocol")
 
 
 def _created_by(posterior: Posterior) -> dict[str, str]:
@@ -334,7 +334,8 @@ def _notes(posterior: Posterior, settings: Settings, share: float, after: Mappin
         f"share of variance between parameter draws used: {share:.3f} (never below 0.05)",
         f"{_after_told(after or {})}; dropout and administrative censoring are not simulated; runs end at 24.5 "
         "months, and a median that is not reached by then stands as null",
-        "a patient who cannot rest before treatment under a draw, or cannot be given the protocol, is drawn again",
+        "of a patient who cannot rest before treatment under a draw the balance of growth and killing is drawn again; "
+        "one who cannot be given the protocol is another",
     ]
     told = posterior.data.get("diagnostics", {}).get("converged")
     if told is not None and not told["all"]:
