@@ -70,6 +70,24 @@ def test_parameters_are_recovered_and_the_uninformed_keep_their_priors():
     assert min(recovery["correlation"][f"p{i}"] for i in range(3)) > 0.6
 
 
+def test_members_of_whom_few_count_are_drawn_anew(monkeypatch):
+    """Their runs are among those that the next members are drawn by, and no more often than later waves are allowed."""
+    told = []
+
+    def run(arm, scores, patients, label):
+        told.append(label)
+        return toy(arm, scores, patients, label)
+
+    small = problem_for(np.array([0.9, -0.8, 0.5, 0.0, 0.0, 0.0]), waves=1, recoveries=2)
+    first = calibrate(small, simulate=run)
+    assert told == ["prior", "later1", "members"] and first.data["size"]["runs"] == 400 + 200 + 160
+    monkeypatch.setattr("tme_sim.fit.calibrate.COUNTED", 1.1)  # never enough
+    told.clear()
+    second = calibrate(small, simulate=run)
+    assert told == ["prior", "later1", "members", "members2"] and second.data["size"]["runs"] == 400 + 200 + 2 * 160
+    assert first.data["members"] != second.data["members"]
+
+
 def rows_of(cohort, scenario, vectors, patients, settings, *, threads=None, series=((), ())):
     """Stands for the model: each share follows its parameters."""
     out = []

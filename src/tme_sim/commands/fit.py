@@ -39,7 +39,7 @@ def calibrate(file: str, out: str, jobs: int, dry: bool, posterior: str | None) 
 
     problem = load_problem(file)
     s = problem.settings
-    per_arm = s.pairs + s.waves * s.later + s.draws * s.patients
+    per_arm = s.pairs + s.waves * s.later + (1 + s.waves) * s.draws * s.patients
     fitted = sum(t.role == "fit" for t in problem.targets)
     click.echo(
         f"{problem.name}: {_of(len(problem.arms), 'arm')}, {_of(fitted, 'target')} and "

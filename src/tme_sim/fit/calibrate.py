@@ -2,9 +2,9 @@
 
 Waves: runs whose parameters come from the prior; choice of parameters; runs from the posterior of the regressions so
 far, until these foretell a wave or there were as many as allowed; members of the ensemble, simulated again on the
-model.  What is left of the regressions in the result is told: members are weighted by the regressions that their own
-runs have mended, and every target is compared with the members' own runs.  Nothing is decided by hand, and the same
-file gives the same posterior, however often the fit was stopped.
+model, and drawn anew where few of them count then.  What is left of the regressions in the result is told: members are
+weighted by the regressions that their own runs have mended, and every target is compared with the members' own runs.
+Nothing is decided by hand, and the same file gives the same posterior, however often the fit was stopped.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from tme_sim.diagnostics import InputError, Problem
 from tme_sim.disk import write_file
-from tme_sim.fit.checks import board, converged, parameters, recovery, surprises
+from tme_sim.fit.checks import COUNTED, board, converged, parameters, recovery, surprises
 from tme_sim.fit.choose import DOUBT, Choice, choose
 from tme_sim.fit.design import Rows, simulate_pairs
 from tme_sim.fit.emulator import Emulator, fit_emulator
@@ -107,14 +107,19 @@ def _calibrate(problem: FitProblem, run: Simulate, out: str | Path | None) -> Re
         if max(history[-1].values(), default=0.0) <= FORETOLD:
             break
     samples, emulators = _sampled(problem, waves, choice, nuisance, inner)
-    members = _filled(problem, choice, samples, s.draws, 90)
-    before = log_likelihood(problem, emulators, nuisance)(members[:, choice.places])
-    waves.append(_wave(problem, run, "members", np.repeat(members, s.patients, axis=0), 9_000_000))
-    history.append(surprises(problem, waves[-1], emulators, choice.places))
-    samples, emulators = _sampled(problem, waves, choice, nuisance, inner)
-    after = log_likelihood(problem, emulators, nuisance)(members[:, choice.places])
-    weights = tempered(after - before)
-    data = _data(problem, waves, choice, nuisance, samples, emulators, members, weights, after - before, history)
+    for number in range(1 + s.waves):  # members of whom few count tell the regressions enough for better ones
+        members = _filled(problem, choice, samples, s.draws, 90 + number)
+        before = log_likelihood(problem, emulators, nuisance)(members[:, choice.places])
+        again = f"members{number + 1}" if number else "members"
+        scores = np.repeat(members, s.patients, axis=0)
+        waves.append(_wave(problem, run, again, scores, 9_000_000 + 100_000 * number))
+        history.append(surprises(problem, waves[-1], emulators, choice.places))
+        samples, emulators = _sampled(problem, waves, choice, nuisance, inner)
+        change = log_likelihood(problem, emulators, nuisance)(members[:, choice.places]) - before
+        if effective_size(change) >= COUNTED * s.draws:
+            break
+    weights = tempered(change)
+    data = _data(problem, waves, choice, nuisance, samples, emulators, members, weights, change, history)
     if out is not None:
         Path(out).mkdir(parents=True, exist_ok=True)
         write_file(Path(out) / REGRESSIONS, json_text(regressions(problem, choice, emulators, nuisance)).encode())

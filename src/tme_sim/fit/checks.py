@@ -15,7 +15,7 @@ from tme_sim.fit.targets import FitProblem, shown
 from tme_sim.priors import Priors, generator
 from tme_sim.shares import mean_and_error
 
-__all__ = ["board", "converged", "parameters", "recovery", "span", "surprises"]
+__all__ = ["COUNTED", "board", "converged", "parameters", "recovery", "span", "surprises"]
 
 MIXED = 1.1  # split R-hat of independent samplers at most
 COUNTED = 0.25  # share of members that must count before weights are flattened, at least
