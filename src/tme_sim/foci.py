@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tme_sim.patient import Occult
 
 SMALLEST, LARGEST = 1.0, 9.9  # mm; what imaging does not show at entry
-DOUBLING = (11.0, 851.0)  # days; shortest and longest observed (declaration of doubling_time)
+DOUBLING = (11.0, 2500.0)  # days; shortest and longest believed (declaration of doubling_time)
 SIZE, GROWTH, FEEDING, BIRTH = range(4)  # draws of a focus
 BORN = 1.0  # mm; what a focus measures on the day from which it counts as born
 LEAST = 0.1  # mm; a hundred cells, below which a lesion of densities means nothing

@@ -83,7 +83,7 @@ def test_a_calibration_under_other_hypotheses_is_refused(tmp_path):
     text, changed = re.subn(r"\[hypotheses\]\n.*?(?=\n\[|\Z)", "", biology.read_text(), flags=re.S)
     assert changed == 1
     biology.write_text(text)
-    with pytest.raises(InputError, match="follow no hypothesis, the posterior was fitted under liver.repair = weeks"):
+    with pytest.raises(InputError, match="follow no hypothesis, the posterior was fitted under .*liver.repair = weeks"):
         load_trial(path, posterior=CONFIGS / "posteriors/default.json")
 
 
@@ -291,12 +291,11 @@ def test_data_closed_before_the_last_patient_enters_are_refused(tmp_path):
 
 def test_arms_follow_the_hypotheses_of_the_cohort_unless_the_trial_chooses(tmp_path):
     plain = load_trial(written(tmp_path))
-    assert {tuple(a.scenario.biology.hypotheses.items()) for a in plain.arms} == {
-        (("tace.reach", "by size"), ("liver.repair", "weeks"), ("tumour.resorption", "front"))
-    }
+    of_cohort = plain.cohort.hypotheses
+    assert of_cohort["tumour.resorption"] == "front"
+    assert all(arm.scenario.biology.hypotheses == of_cohort for arm in plain.arms)
     own = load_trial(written(tmp_path, TEXT + '[biology.hypotheses]\ntace.reach = "default"\n'))
-    assert own.arms[0].scenario.biology.hypotheses == {
-        "tace.reach": "default", "liver.repair": "weeks", "tumour.resorption": "front"}  # fmt: skip
+    assert own.arms[0].scenario.biology.hypotheses == of_cohort | {"tace.reach": "default"}
     assert own.digest != plain.digest
 
 
@@ -305,7 +304,7 @@ def test_therapy_after_progression_leaves_what_came_before_as_it_was(tmp_path):
     after = f'after_progression = "{CONFIGS}/protocols/after/sorafenib.toml"\n'
     arm = f'[[arm]]\nname = "followed"\nprotocol = "{CONFIGS}/protocols/untreated.toml"\n{after}'
     text = TEXT.replace("tace_only", "untreated").replace('untreated.toml"\n[[visit]]', f'untreated.toml"\nname = "b"\n{arm}[[visit]]')
-    text = text.replace("240 day", "400 day").replace("n = 8", "n = 12")
+    text = text.replace("240 day", "400 day").replace("n = 8", "n = 20")
     done = run_trial(load_trial(written(tmp_path, text)), jobs=1)
     plain, followed = (done.rows[arm] for arm in ("b", "followed"))
     assert [r["pfs"] for r in plain] == pytest.approx([r["pfs"] for r in followed], rel=1e-6)

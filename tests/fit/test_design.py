@@ -79,7 +79,7 @@ def test_the_quick_file_is_a_part_of_the_shipped_one_and_says_that_it_is_a_demon
         assert np.array_equal(getattr(quick.priors, number), getattr(shipped.priors, number)[places])
     done = CliRunner().invoke(cli, ["calibrate", str(file), "--out", str(tmp_path / "fit"), "--dry"])
     assert done.exit_code == 0, done.output
-    assert "quick: 3 arms, 7 targets and 1 check, 8 candidates, at most 1536 runs" in done.output
+    assert "quick: 3 arms, 7 targets and 1 check, 8 candidates, at most 1920 runs" in done.output
     assert not (tmp_path / "fit").exists()
 
 
@@ -233,6 +233,27 @@ def test_values_of_the_model_are_kept_with_the_endpoints(tmp_path, monkeypatch):
         assert (simulate_pairs(problem, "one", scores, [5], store=store).y == rows.y).all()
         with pytest.raises(TypeError):  # a row without these values does not serve, and the other way round
             simulate_pairs(read(tmp_path, ONE), "one", scores, [5], store=store)
+
+
+def test_who_cannot_rest_keeps_pace_size_and_liver(shipped):
+    """In a slow tumour T cells easily kill more than it loses: were such patients replaced, fast tumours would stand for all."""
+    from tme_sim.cohort import make_patients
+    from tme_sim.cohort.patients import REST
+    from tme_sim.fit import design
+
+    cohort, scenario = shipped.cohorts["../cohorts/emerald1_like.toml"], shipped.scenarios["one_tace"]
+    again = []
+    for number in range(40):
+        first = make_patients(cohort, 1, shipped.settings.seed, first=number, check=False)[0]
+        row, plan = design._existing(cohort, scenario, {}, number, shipped.settings)
+        assert row["number"] == number and not row["summary"]
+        if plan is None:
+            assert "cannot rest" in row["message"]
+            continue
+        moved = {name for name, value in row["values"].items() if value != first.values[name]}
+        assert moved <= set(REST)
+        again += [first.values["doubling_time"]] * bool(moved)
+    assert len(again) > 3 and np.median(again) > 250.0  # days
 
 
 def test_pairs_feel_their_parameters_and_are_kept(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from tme_sim.cohort import load_cohort
 from tme_sim.diagnostics import InputError
 from tme_sim.fit import predictions
 from tme_sim.fit.summaries import ENDPOINTS, Table
@@ -25,7 +26,7 @@ def posterior():
     priors = Priors(("reach",), np.array([0.3]), np.array([0.05]), np.array([0.8]), np.array([False]))
     return Posterior(priors, np.linspace(-0.5, 2, 8)[:, None], np.ones(8) / 8, "model", "digest", "toy", {
         "targets": [{"name": "hard", "role": "fit", "within_2": False}],
-        "hypotheses": {"tace.reach": "by size", "liver.repair": "weeks", "tumour.resorption": "front"}})  # fmt: skip
+        "hypotheses": load_cohort(ROOT / "configs" / "cohorts" / "emerald1_like.toml").hypotheses})  # fmt: skip
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def calls(monkeypatch):
             one = {"pfs": days, "pfs_event": 1, "ttp": days, "ttp_event": 1, "os": 2 * days, "os_event": 1, "n_tace": 2}
             one |= {f"{k}_{c}": float(days > 300) for k in ("orr", "cr") for c in ("recist11", "mrecist", "recicl")}
             rows.append({"message": "", "summary": one | {"first_pd": "new_intrahepatic"}, "values": {}, "number": number})
-        rows[0]["number"] += "durva" in scenario.name  # drawn again
+        rows[0]["number"] += "durva" in scenario.name  # another patient
         return rows
 
     monkeypatch.setattr(predictions, "run_redrawn", run)
@@ -79,8 +80,8 @@ def test_a_prediction_has_the_format_and_uses_runs_twice(trials, posterior, call
     ratio = data["contrasts"]["emerald1_durva vs emerald1_tace"]["pfs_hr"]
     assert ratio["median"] < 1.0 and ratio["probability_below_1"] > 0.8
     assert any("missed" in n or "misses" in n for n in data["notes"])
-    again = [n for n in data["notes"] if "drawn again, as" in n]
-    assert again == [f"{arm}: 1 of 12 patients were drawn again, as the first draws could not be simulated"
+    others = [n for n in data["notes"] if "are others, as" in n]
+    assert others == [f"{arm}: 1 of 12 patients are others, as the first draws could not be given the protocol"
                      for arm in ("emerald1_durva", "emerald1_durva_bev")]  # fmt: skip
     assert json.dumps(data)
     assert predictions.predict("emerald1", trials, posterior, **given) == data
@@ -145,7 +146,7 @@ def test_an_unknown_trial_and_an_arm_without_patients_are_refused(trials, poster
 
 def test_patients_must_follow_the_hypotheses_of_the_posterior(trials, posterior, calls):
     other = replace(posterior, data=dict(posterior.data) | {"hypotheses": {"mdsc.amp": "both"}})
-    with pytest.raises(InputError, match="follow liver.repair = weeks, .* the posterior was fitted under mdsc.amp = both"):
+    with pytest.raises(InputError, match="follow .*liver.repair = weeks, .* the posterior was fitted under mdsc.amp = both"):
         predictions.predict("emerald1", trials, other, folder=ROOT / "configs", settings=SMALL)
     assert calls == []
 

@@ -254,7 +254,7 @@ LESION_PARAMETERS = (
               "patient", "medium", 5.0, 150.0, "longest diameter at day 0"),
     Parameter("doubling_time", 160.0, "day",
               "https://wjgnet.com/1948-5182/full/v16/i5/800.htm: median 163 d, IQR 72-302",
-              "high", 11.0, 851.0, "untreated volume doubling time"),
+              "high", 11.0, 2500.0, "untreated volume doubling time"),
     Parameter("extrahepatic", 0.0, "1", "of the lesion", "high", 0.0, 1.0,
               "1: outside the liver, where it replaces none and embolisation does not reach it"),
     Parameter("arterial_share", 1.0, "1", "classical hepatoma is arterial; up to 15 mm and well differentiated, portal "
@@ -265,7 +265,8 @@ LESION_PARAMETERS = (
     Parameter("infiltrative", 0.0, "1", "of the lesion", "high", 0.0, 1.0,
               "1: infiltrative margin; it cannot be resected with a clear one"),
     Parameter("cell_loss_factor", 0.7, "1", "many tumours of some size have 0.8 to 0.9 by a text on radiotherapy "
-              "(ozradonc.wikidot.com/rb:tumour-cell-kinetics); no source for HCC found", "low", 0.3, 0.9,
+              "(ozradonc.wikidot.com/rb:tumour-cell-kinetics); 15 % of cells in a cycle of a day would make 0.96 at a "
+              "doubling time of 160 d; no source for HCC found", "low", 0.3, 0.97,
               "cell loss over division, before treatment", maximum=0.99),
 )
 
