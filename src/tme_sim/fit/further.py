@@ -142,5 +142,5 @@ def checks_text(data: Mapping[str, Any]) -> str:
         low, high = row["predictive_5_95"]
         lines.append(f"| {block} | {row['name']} | {seen} | {number(row['model'])} | {number(row['simulation_error'])} "
                      f"| {number(low)} to {number(high)} | {number(row['z'])}{mark} | {row['runs']} | {note} |")
-    failed = ", ".join(f"{arm} {100 * share:.1f} %" for arm, share in data["failed"].items() if share)
+    failed = ", ".join(f"{arm} {100 * share:.1f} %" for arm, share in sorted(data["failed"].items()) if share)
     return "\n".join([*lines, "", f"Runs that failed: {failed or 'none'}."]) + "\n"
