@@ -14,7 +14,7 @@ BY_SIZE = {"tace.reach": "by size"}
 MARGIN = {"tumour.resorption": "margin"}
 FRONT = {"tumour.resorption": "front"}
 REPAIR = {"liver.repair": "weeks"}
-COHORT = BY_SIZE | FRONT | REPAIR  # what virtual patients follow
+COHORT = BY_SIZE | FRONT | REPAIR  # of what virtual patients follow, what concerns embolisation
 EMBOLISED = ("necrosis", "explants", "response_by_size", "first_session", "recurrence", "three_sessions", "infusion")
 FAST = {"vegf.clearance": "fast"}
 BESIDE = {"killing.bystander": "fas"}
@@ -57,7 +57,7 @@ RIVALS = (
     Rival("VEGF in minutes", "VEGF leaves plasma in minutes", FAST, lambda r: r.name in VEGF),
     Rival("repair, VEGF in minutes", "liver in repair gives VEGF that leaves plasma in minutes", REPAIR | FAST,
           lambda r: r.name in VEGF),
-    Rival("as in cohorts", "reach by size, resorption by a front and liver in repair, as in virtual patients", COHORT,
+    Rival("as in cohorts", "reach by size, resorption by a front and liver in repair", COHORT,
           lambda r: _reached(r) or r.name in SIZE or r.name in BLOOD, (LOBAR, LARGE)),
     Rival("bystanders", "antigen-low cells die beside cells that T cells kill", BESIDE,
           lambda r: r.experiment in ("systemic", "systemic_by_antigenicity") and r.argument in CHECKPOINT),

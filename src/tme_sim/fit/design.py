@@ -143,7 +143,7 @@ def _existing(cohort, scenario, vector, number: int, settings) -> tuple[dict, An
     from tme_sim.cohort import make_patients
     from tme_sim.cohort.patients import PATIENCE
     from tme_sim.compiler.model import BaselineError
-    from tme_sim.diagnostics import InputError
+    from tme_sim.ensemble import REFUSED
 
     row: dict[str, Any] = {}
     for life in range(REDRAWN + 1):
@@ -155,7 +155,7 @@ def _existing(cohort, scenario, vector, number: int, settings) -> tuple[dict, An
                 _structures()(plan)
             except BaselineError as error:
                 row["message"] = str(error)
-            except InputError as error:
+            except REFUSED as error:
                 row["message"] = str(error)
                 break
             else:

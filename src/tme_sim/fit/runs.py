@@ -17,7 +17,7 @@ from tme_sim.study.store import DAMAGED, Store, open_store
 __all__ = ["RunStore", "run_keys"]
 
 DRAW = "draw:"  # before the name of a patient's own value, among the endpoints of a row
-NUMBER = "draw:number"  # which patient it was in the end: one who cannot exist is drawn again
+NUMBER = "draw:number"  # which patient it was in the end: another where the protocol cannot be given
 
 
 def run_keys(cohort: str, scenario: str, settings: Mapping[str, Any], patients: Sequence[int],
